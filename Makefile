@@ -1,0 +1,48 @@
+# Every command sets up what it needs; there is no step before it.
+#   make run     serve on the embedded database, data in ./geumgo-data
+#   make test    all tests, against a PostgreSQL of its own
+#   make check   what CI runs: lint, types, import rules, tests
+#   make bench   figures: start-up, memory, requests per second
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: help run test check lint bench coverage clean
+help:
+	@sed -n 's/^#   //p' Makefile
+
+$(VENV)/.run: requirements.lock pyproject.toml scripts/venv
+	@scripts/venv "$(PYTHON)" $(VENV) requirements.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml scripts/venv
+	@scripts/venv "$(PYTHON)" $(VENV) requirements-dev.lock
+	@touch $@ $(VENV)/.run
+
+run: $(VENV)/.run
+	@exec $(BIN)/geumgo serve $(ARGS)
+
+test: $(VENV)/.dev
+	@scripts/need postgresql
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+check: lint test
+
+bench: $(VENV)/.dev
+	@scripts/need postgresql wrk
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+coverage: $(VENV)/.dev
+	@$(BIN)/python -m geumgo.coverage > docs/coverage.md
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -1,0 +1,137 @@
+"""What an operation is handed (`Context`), what a job is handed (`Work`), and the plain values both speak in."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, Protocol
+
+from geumgo.sealing import Sealing
+from geumgo.storage import Storage, Tx
+
+Params = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An account in a region. Every row belongs to one."""
+
+    account: str
+    region: str
+    partition: str = "aws"
+
+    def arn(self, service: str, resource: str) -> str:
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
+
+
+class Clock(Protocol):
+    def now_ms(self) -> int:
+        """Unix time in whole milliseconds."""
+        ...
+
+
+def as_datetime(at_ms: int) -> datetime:
+    """The moment `at_ms` (Unix milliseconds) as an aware datetime in UTC: the form that the codecs encode."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What is known of temporary credentials: the facts that AssumeRole, GetSessionToken ... sealed into the token."""
+
+    issuer_arn: str  # the role (or user) behind the session
+    issuer_id: str  # its unique id, AROA... or AIDA...
+    issuer_name: str
+    name: str
+    issued_at_ms: int
+    expires_at_ms: int
+    policies: tuple[str, ...] | None = None  # session policy documents; None: none was passed
+    source_identity: str | None = None
+    mfa: bool = False
+    federated_provider: str | None = None
+    transitive_tags: frozenset[str] = frozenset()
+
+
+CallerKind = Literal["Root", "IAMUser", "AssumedRole", "FederatedUser", "AWSService", "Anonymous"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. Made by the keyring from a verified signature, or by us for a service that acts on its own."""
+
+    kind: CallerKind
+    account: str
+    arn: str  # arn:aws:iam::123456789012:user/ann, arn:aws:sts::...:assumed-role/app/session, arn:aws:iam::...:root
+    unique_id: str  # aws:userid: AIDA..., AROA...:session, the account id for root
+    name: str = ""  # aws:username for a user, the service's host name for an AWS service
+    access_key_id: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)  # aws:PrincipalTag/...
+    session: Session | None = None
+    via: tuple[str, ...] = ()  # services through which the call came, outermost first: ("secretsmanager.amazonaws.com",)
+
+
+NOBODY = Caller(kind="Anonymous", account="", arn="", unique_id="")
+
+
+class Gateway(Protocol):
+    """How a room reaches another one: the pipeline's inner door."""
+
+    def call(self, ctx: "Context", service: str, operation: str, params: Params) -> Params: ...
+
+
+@dataclass(slots=True)
+class Context:
+    """What an operation is handed. It lives as long as its transaction."""
+
+    tx: Tx
+    place: Place
+    caller: Caller
+    clock: Clock
+    sealing: Sealing
+    request_id: str
+    gateway: Gateway
+    conditions: Mapping[str, tuple[str, ...]]  # what the request itself says to policies: aws:SourceIp, aws:SecureTransport ...
+    reads_only: bool
+    afterwards: list[Callable[[Tx], None]] = field(default_factory=list)
+    events: list[tuple[str, Params]] = field(default_factory=list)
+
+    def call(self, service: str, operation: str, /, **params: Any) -> Params:
+        """The answer of another AWS service, asked as the caller, through the same gate and into the same trail.
+
+        `service` is botocore's name ("kms"), `operation` AWS's ("Decrypt"). Raises that service's refusals.
+        """
+        return self.gateway.call(self, service, operation, params)
+
+    def behind(self, write: Callable[[Tx], None]) -> None:
+        """Do `write` in a transaction of its own after this one, before the answer leaves. For reads that leave a mark (dates of use)."""
+        self.afterwards.append(write)
+
+    def event(self, name: str, /, **details: Any) -> None:
+        """Put a service event (`eventType: AwsServiceEvent`) into the trail, if this transaction commits. `details` become additionalEventData."""
+        self.events.append((name, details))
+
+
+class Work(Protocol):
+    """What a job's handler is handed.
+
+    A handler reads and writes in transactions of its own and never holds one open across a call to the outside. Exactly one of the
+    transactions of a handler must be `finishing()`: it commits the last change together with the end of the job.
+    """
+
+    place: Place
+    clock: Clock
+    sealing: Sealing
+    storage: Storage
+    attempt: int  # 1 for the first
+
+    def writing(self) -> AbstractContextManager[Tx]:
+        """A writing transaction that raises `LeaseLost` (and commits nothing) if another worker has taken this job over."""
+        ...
+
+    def finishing(self) -> AbstractContextManager[Tx]:
+        """The last writing transaction: the job's row is gone when it commits."""
+        ...
+
+    def event(self, name: str, /, **details: Any) -> None:
+        """Put a service event into the trail. Durable before the next commit of this job."""
+        ...

@@ -1,0 +1,8 @@
+"""Promises kept after commit: one durable table, one worker.
+
+A job is a row written in the same transaction as the change that asks for it. It names things, it never holds a secret.
+"""
+
+from geumgo.jobs.queue import promise, withdraw
+
+__all__ = ["promise", "withdraw"]

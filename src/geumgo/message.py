@@ -1,0 +1,50 @@
+"""A request and an answer as bytes: what the edge hands to the core and gets back. Knows nothing of AWS."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, as it came over the wire.
+
+    `target` is the raw request target, path and query, undecoded. `headers` keep their order; names are lower case, values raw and
+    stripped of surrounding white space; a name may occur twice. `peer` is the address of the other end of the connection (or what a
+    trusted proxy says it is), never taken from a header otherwise. `received_at_ms` is Unix milliseconds.
+    """
+
+    method: str
+    target: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    peer: str
+    secure: bool
+    id: str
+    received_at_ms: int
+
+    def header(self, name: bytes) -> bytes | None:
+        """The value of the first header called `name` (lower case), or None."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+    def all_of(self, name: bytes) -> list[bytes]:
+        """Every value of the header called `name` (lower case), in order."""
+        return [value for key, value in self.headers if key == name]
+
+    @property
+    def path(self) -> bytes:
+        return self.target.partition(b"?")[0]
+
+    @property
+    def query(self) -> bytes:
+        return self.target.partition(b"?")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer. `headers` are without Date and Content-Length, which the edge adds."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes

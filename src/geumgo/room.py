@@ -1,0 +1,90 @@
+"""How a room shows itself: its operations, its jobs, what each needs of the gate, and where its tables are."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, TypeVar
+
+from geumgo.access.demand import Demands
+from geumgo.context import Context, Params, Work
+
+Handler = Callable[[Context, Any], Mapping[str, Any]]
+JobHandler = Callable[[Work, Params], None]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What must be allowed before an operation runs, and what the trail may keep of it.
+
+    `demands` gives the permissions that this request needs; it may read through `ctx.tx`, and must never reveal by an exception whether
+    something exists. An empty answer means that everybody who is signed in may call (sts:GetCallerIdentity). `recorded` and `answered`
+    are the only members of request and answer that reach the trail, by their wire names; secrets are never among them.
+    """
+
+    demands: Callable[[Context, Params], Demands]
+    recorded: tuple[str, ...] = ()
+    answered: tuple[str, ...] = ()
+    unsigned: bool = False  # AssumeRoleWithWebIdentity and its kind: the proof is in the request, not in its signature
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation that is served: AWS's name, the function that does it, whether it may write."""
+
+    name: str
+    handler: Handler
+    writes: bool
+    access: Access
+
+
+def operation(function: Function) -> Function:
+    """Mark a function as an operation that may write. Its name is AWS's, in snake case."""
+    function.__dict__["geumgo_writes"] = True
+    return function
+
+
+def reads(function: Function) -> Function:
+    """Mark a function as an operation that only reads: its transaction is rolled back whatever it did."""
+    function.__dict__["geumgo_writes"] = False
+    return function
+
+
+def job(kind: str) -> Callable[[Function], Function]:
+    """Mark a function as the handler of jobs of `kind` ("secretsmanager.purge_secret")."""
+
+    def mark(function: Function) -> Function:
+        function.__dict__["geumgo_job"] = kind
+        return function
+
+    return mark
+
+
+class Room:
+    """One AWS service as we serve it.
+
+    `service` is botocore's name. `chapters` are the modules that hold the operations and jobs. `access` has exactly one entry for each
+    operation, under AWS's name: an operation without one, or an entry without an operation, cannot be registered (ValueError).
+    `tables` is the package with the migrations `0001_*.sql`, or None.
+    """
+
+    def __init__(
+        self, service: str, *, chapters: Sequence[ModuleType], access: Mapping[str, Access], tables: str | None = None
+    ) -> None:
+        self.service = service
+        self.tables = tables
+        self.jobs: dict[str, JobHandler] = {}
+        self.operations: dict[str, Operation] = {}
+        names = {name.lower(): name for name in access}
+        for function in (f for chapter in chapters for f in vars(chapter).values() if callable(f)):
+            marks = getattr(function, "__dict__", {})
+            if "geumgo_job" in marks:
+                self.jobs[marks["geumgo_job"]] = function
+            if "geumgo_writes" in marks:
+                name = names.get(function.__name__.replace("_", ""))
+                if name is None:
+                    raise ValueError(f"{service}: {function.__name__} declares no access")
+                self.operations[name] = Operation(name, function, marks["geumgo_writes"], access[name])
+        missing = set(access) - set(self.operations)
+        if missing:
+            raise ValueError(f"{service}: access is declared for operations that do not exist: {', '.join(sorted(missing))}")

@@ -1,0 +1,32 @@
+"""Root key and its seals, authenticated encryption bound to a context, random."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from geumgo.sealing.plaintext import Plaintext
+
+__all__ = ["Plaintext", "Sealing", "Unsealable"]
+
+
+class Unsealable(Exception):
+    """The ciphertext, its key or its context is not the one that was sealed. Says nothing about which."""
+
+
+class Sealing(Protocol):
+    """What rooms see of the root key: they wrap, unwrap and vouch; they never hold it."""
+
+    def wrap(self, purpose: str, context: Mapping[str, str], plaintext: Plaintext) -> bytes:
+        """`plaintext` sealed under the root key's subkey for `purpose` ("kms", "iam", ...), bound to `context`."""
+        ...
+
+    def unwrap(self, purpose: str, context: Mapping[str, str], sealed: bytes) -> Plaintext:
+        """What was wrapped. Raises Unsealable if a bit, the purpose or the context differs."""
+        ...
+
+    def vouch(self, table: str, row: Mapping[str, str | int | bytes | None]) -> bytes:
+        """A MAC over a row that decides rights: its table, its column names and its values."""
+        ...
+
+    def check(self, table: str, row: Mapping[str, str | int | bytes | None], mac: bytes) -> None:
+        """Raises Unsealable unless `mac` vouches for exactly this row of this table."""
+        ...
