@@ -3,13 +3,10 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+from geumgo.sealing.failure import Unsealable
 from geumgo.sealing.plaintext import Plaintext
 
 __all__ = ["Plaintext", "Sealing", "Unsealable"]
-
-
-class Unsealable(Exception):
-    """The ciphertext, its key or its context is not the one that was sealed. Says nothing about which."""
 
 
 class Sealing(Protocol):

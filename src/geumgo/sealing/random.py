@@ -1,0 +1,51 @@
+"""Everything that must not be guessed. All of it comes from the operating system's generator."""
+
+import os
+import secrets
+from collections.abc import Sequence
+from typing import TypeVar
+
+from geumgo.sealing.plaintext import Plaintext
+
+Item = TypeVar("Item")
+
+_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_TABLE = bytes(_LETTERS[byte % 62] for byte in range(256))
+_BIASED = bytes(
+    range(248, 256)
+)  # 248 is the largest multiple of 62 that a byte can hold: what is above would favour some letters
+_DICE = secrets.SystemRandom()
+
+
+def key() -> Plaintext:
+    """A new key of 256 bits."""
+    return Plaintext(os.urandom(32))
+
+
+def uuid() -> str:
+    """A random UUID (version 4) as text, lower case."""
+    raw = bytearray(os.urandom(16))
+    raw[6] = raw[6] & 0x0F | 0x40
+    raw[8] = raw[8] & 0x3F | 0x80
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def letters(count: int) -> str:
+    """`count` characters of A-Z, a-z and 0-9, each as likely as any other."""
+    found = b""
+    while len(found) < count:
+        found += os.urandom(count + count // 16 + 4).translate(_TABLE, _BIASED)
+    return found[:count].decode()
+
+
+def choice(of: Sequence[Item]) -> Item:
+    """One of the items, each as likely as any other."""
+    return secrets.choice(of)
+
+
+def shuffle(items: Sequence[Item]) -> list[Item]:
+    """The same items in a new order, each order as likely as any other."""
+    shuffled = list(items)
+    _DICE.shuffle(shuffled)
+    return shuffled

@@ -1,0 +1,192 @@
+"""The root keys of a site: a ring of terms, and every key that is derived from them.
+
+A root key never encrypts anything itself. HKDF-Expand gives one subkey for each purpose, so a thing that was sealed
+for one purpose never opens for another. What is sealed names the term it was sealed in; the newest term seals, every
+term in the ring opens.
+"""
+
+import hashlib
+import hmac
+import re
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from geumgo.sealing import dkgcm
+from geumgo.sealing.failure import Unsealable
+from geumgo.sealing.plaintext import Plaintext
+
+Cell = str | int | bytes | None
+MAC_BYTES = 36
+"""A row's MAC: the term (4 bytes) and the HMAC (32 bytes)."""
+
+_PURPOSE: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
+_ROW_MAC = "row-mac"
+_TOKEN = "token"  # noqa: S105 - the name of a purpose
+_AUDIT_MAC = "audit-mac"
+_AUDIT_SIGN = "audit-sign"
+_BACKUP_SIGN = "backup-sign"
+_REPLICATION = "repl"
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """An Ed25519 key of one term: signs, and shows its public half (32 bytes)."""
+
+    term: int
+    public_key: bytes
+    sign: Callable[[bytes], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditKeys:
+    """What the trail is chained and signed with, in one term. `mac_key` has 32 bytes."""
+
+    term: int
+    mac_key: Plaintext
+    signer: Signer
+
+
+def verify_signature(public_key: bytes, signature: bytes, message: bytes) -> None:
+    """Raises Unsealable unless the holder of the Ed25519 `public_key` (32 bytes) signed exactly `message`."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        raise Unsealable from None
+
+
+@final
+class RootKeys:
+    """The ring, open in memory. Satisfies `Sealing`; shown as stars and never pickled."""
+
+    __slots__ = ("_derived", "_terms", "term")
+
+    def __init__(self, terms: Mapping[int, Plaintext]) -> None:
+        """`terms` maps each term (1, 2, ...) to its root key of 32 bytes. The highest is the one that seals."""
+        assert terms, "a ring has at least one term"
+        assert all(len(key) == dkgcm.KEY_BYTES for key in terms.values()), "a root key has 32 bytes"
+        self._terms = dict(terms)
+        self._derived: dict[tuple[int, str], bytes] = {}
+        self.term = max(terms)
+
+    @property
+    def terms(self) -> tuple[int, ...]:
+        """Every term in the ring, oldest first."""
+        return tuple(sorted(self._terms))
+
+    def wrap(self, purpose: str, context: Mapping[str, str], plaintext: Plaintext) -> bytes:
+        """`plaintext` sealed under the newest subkey for `purpose` ("kms", "iam", "param", "fn-env"), bound to `context`."""
+        return self._seal(_wrapping(purpose), context, plaintext)
+
+    def unwrap(self, purpose: str, context: Mapping[str, str], sealed: bytes) -> Plaintext:
+        """What was wrapped. Raises Unsealable if a bit, the purpose, the context or the ring differs."""
+        return self._open(_wrapping(purpose), context, sealed)
+
+    def vouch(self, table: str, row: Mapping[str, Cell]) -> bytes:
+        """A MAC (36 bytes) over a row that decides rights: its table, its column names and its values with their types."""
+        return self._vouch(self.term, table, row)
+
+    def check(self, table: str, row: Mapping[str, Cell], mac: bytes) -> None:
+        """Raises Unsealable unless `mac` vouches for exactly this row of this table."""
+        if len(mac) != MAC_BYTES:
+            raise Unsealable
+        if not hmac.compare_digest(self._vouch(int.from_bytes(mac[:4], "big"), table, row), mac):
+            raise Unsealable
+
+    def seal_token(self, claims: bytes, context: Mapping[str, str]) -> bytes:
+        """A session token: `claims` sealed under the token key, bound to `context`."""
+        return self._seal(_TOKEN, context, Plaintext(claims))
+
+    def open_token(self, token: bytes, context: Mapping[str, str]) -> Plaintext:
+        """The claims of a token. Raises Unsealable if it was not sealed here, for this context."""
+        return self._open(_TOKEN, context, token)
+
+    def audit_keys(self, term: int | None = None) -> AuditKeys:
+        """What the trail is chained and signed with in `term` (None: the newest).
+
+        Raises Unsealable if the ring lacks that term.
+        """
+        at = self.term if term is None else term
+        return AuditKeys(at, Plaintext(self._subkey(at, _AUDIT_MAC)), self._signer(at, _AUDIT_SIGN))
+
+    def backup_signer(self, term: int | None = None) -> Signer:
+        """What backups are signed with in `term` (None: the newest). Raises Unsealable if the ring lacks that term."""
+        return self._signer(self.term if term is None else term, _BACKUP_SIGN)
+
+    def replication_key(self) -> Plaintext:
+        """The newest key (32 bytes) from which the links to other sites are derived."""
+        return Plaintext(self._subkey(self.term, _REPLICATION))
+
+    def __repr__(self) -> str:
+        return f"RootKeys(term={self.term}, ***)"
+
+    def __reduce__(self) -> str:
+        raise TypeError("root keys are never pickled or copied")
+
+    def _seal(self, label: str, context: Mapping[str, str], plaintext: Plaintext) -> bytes:
+        return dkgcm.encrypt(self._subkey(self.term, label), _key_id(label), self.term, context, plaintext.reveal())
+
+    def _open(self, label: str, context: Mapping[str, str], sealed: bytes) -> Plaintext:
+        term = dkgcm.read_header(sealed).key_version
+        return Plaintext(dkgcm.decrypt(self._subkey(term, label), _key_id(label), term, context, sealed))
+
+    def _vouch(self, term: int, table: str, row: Mapping[str, Cell]) -> bytes:
+        return term.to_bytes(4, "big") + hmac.digest(self._subkey(term, _ROW_MAC), canonical_row(table, row), "sha256")
+
+    def _signer(self, term: int, label: str) -> Signer:
+        key = Ed25519PrivateKey.from_private_bytes(self._subkey(term, label))
+        return Signer(term, key.public_key().public_bytes_raw(), partial(_sign, key))
+
+    def _subkey(self, term: int, label: str) -> bytes:
+        """The key of `label` in `term`. Derived once: as many are kept as there are labels and terms."""
+        key = self._derived.get((term, label))
+        if key is None:
+            root = self._terms.get(term)
+            if root is None:
+                raise Unsealable
+            key = HKDFExpand(SHA256(), dkgcm.KEY_BYTES, f"geumgo/1/{label}".encode()).derive(root.reveal())
+            self._derived[term, label] = key
+        return key
+
+
+def canonical_row(table: str, row: Mapping[str, Cell]) -> bytes:
+    """A row as bytes that no other row has: table, then columns sorted by name, each value with type and length (u32)."""
+    parts = [_measured(b"t", table.encode())]
+    for column in sorted(row):
+        parts.append(_measured(b"c", column.encode()))
+        parts.append(_measured(*_typed(row[column])))
+    return b"".join(parts)
+
+
+def _typed(value: Cell) -> tuple[bytes, bytes]:
+    if value is None:
+        return b"n", b""
+    if isinstance(value, str):
+        return b"s", value.encode()
+    if isinstance(value, int):
+        return b"i", str(int(value)).encode()
+    return b"b", bytes(value)
+
+
+def _measured(kind: bytes, value: bytes) -> bytes:
+    return kind + struct.pack(">I", len(value)) + value
+
+
+def _wrapping(purpose: str) -> str:
+    assert _PURPOSE.fullmatch(purpose), f"not a purpose: {purpose}"
+    return f"{purpose}-wrap"
+
+
+def _key_id(label: str) -> bytes:
+    return hashlib.sha256(f"geumgo/1/{label}".encode()).digest()[:16]
+
+
+def _sign(key: Ed25519PrivateKey, message: bytes) -> bytes:
+    return key.sign(message)

@@ -1,0 +1,30 @@
+"""A value under its own data key. Its length is hidden: up to 1 KiB in steps of 64 bytes, beyond in steps of 256."""
+
+from collections.abc import Mapping
+
+from geumgo.sealing import dkgcm
+from geumgo.sealing.failure import Unsealable
+from geumgo.sealing.plaintext import Plaintext
+
+_KEY_ID = b"geumgo data key\0"  # a data key is used for one value; the blob need not say which key it is
+_KEY_VERSION = 1
+
+
+def seal_value(data_key: Plaintext, context: Mapping[str, str], value: Plaintext) -> bytes:
+    """`value`, padded, sealed under `data_key` (32 bytes) and bound to `context`."""
+    return dkgcm.encrypt(data_key.reveal(), _KEY_ID, _KEY_VERSION, context, _padded(value.reveal()))
+
+
+def open_value(data_key: Plaintext, context: Mapping[str, str], sealed: bytes) -> Plaintext:
+    """What was sealed, without its padding. Raises Unsealable if a bit, the key or the context differs."""
+    padded = dkgcm.decrypt(data_key.reveal(), _KEY_ID, _KEY_VERSION, context, sealed).rstrip(b"\0")
+    if padded[-1:] != b"\x80":
+        raise Unsealable
+    return Plaintext(padded[:-1])
+
+
+def _padded(value: bytes) -> bytes:
+    """`value`, a mark, and zeros up to the next step. Source: ISO/IEC 7816-4 padding."""
+    marked = len(value) + 1
+    step = 64 if marked <= 1024 else 256
+    return value + b"\x80" + b"\0" * (-marked % step)
