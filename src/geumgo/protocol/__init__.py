@@ -1,0 +1,23 @@
+"""AWS on the wire, from botocore's service models. Names no service.
+
+    call = route.find(services, request, signing_name)    which operation is meant, in which protocol
+    params = decode(call, request)                        typed values, by the model's names
+    validate(call.operation, params)                      refused in AWS's own words
+    answer = encode(call, result, request.id)             or encode_error(call, refusal, request.id)
+
+`params` and results are plain dicts: str, int, float, bool, bytes, aware datetimes in UTC, lists, dicts. What is absent is absent.
+"""
+
+from geumgo.protocol import models
+from geumgo.protocol.shapes import Call, ErrorModel, Family, Member, OperationModel, ServiceModel, Shape
+
+__all__ = [
+    "Call",
+    "ErrorModel",
+    "Family",
+    "Member",
+    "OperationModel",
+    "ServiceModel",
+    "Shape",
+    "models",
+]
