@@ -82,7 +82,7 @@ class RootKeys:
         return tuple(sorted(self._terms))
 
     def wrap(self, purpose: str, context: Mapping[str, str], plaintext: Plaintext) -> bytes:
-        """`plaintext` sealed under the newest subkey for `purpose` ("kms", "iam", "param", "fn-env"), bound to `context`."""
+        """`plaintext` sealed under the newest subkey for `purpose` ("kms", "iam", "param" ...), bound to `context`."""
         return self._seal(_wrapping(purpose), context, plaintext)
 
     def unwrap(self, purpose: str, context: Mapping[str, str], sealed: bytes) -> Plaintext:
@@ -90,7 +90,7 @@ class RootKeys:
         return self._open(_wrapping(purpose), context, sealed)
 
     def vouch(self, table: str, row: Mapping[str, Cell]) -> bytes:
-        """A MAC (36 bytes) over a row that decides rights: its table, its column names and its values with their types."""
+        """A MAC (36 bytes) over a row that decides rights: its table, its columns and its values with their types."""
         return self._vouch(self.term, table, row)
 
     def check(self, table: str, row: Mapping[str, Cell], mac: bytes) -> None:
@@ -157,7 +157,7 @@ class RootKeys:
 
 
 def canonical_row(table: str, row: Mapping[str, Cell]) -> bytes:
-    """A row as bytes that no other row has: table, then columns sorted by name, each value with type and length (u32)."""
+    """A row as bytes that no other row has: table, columns sorted by name, each value with type and length (u32)."""
     parts = [_measured(b"t", table.encode())]
     for column in sorted(row):
         parts.append(_measured(b"c", column.encode()))
