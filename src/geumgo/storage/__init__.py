@@ -5,9 +5,9 @@
     with storage.writing() as tx:   # commits on the way out; any exception rolls back
         changed = tx.run("UPDATE ...", ...)
 
-SQL is the common part of SQLite and PostgreSQL: `:name` parameters, TEXT, BIGINT and BYTEA columns, `ON CONFLICT`, `RETURNING`, partial
-indexes. Ids and times are made by the program. A column that is sorted or searched by prefix says `COLLATE "C"`. Booleans are BIGINT
-0 or 1. Times are Unix milliseconds in columns called `*_at_ms`.
+SQL is the common part of SQLite and PostgreSQL: `:name` parameters, TEXT, BIGINT and BYTEA columns, `ON CONFLICT`,
+`RETURNING`, partial indexes. Ids and times are made by the program. A column that is sorted or searched by prefix says
+`COLLATE "C"`. Booleans are BIGINT 0 or 1. Times are Unix milliseconds in columns called `*_at_ms`.
 """
 
 from contextlib import AbstractContextManager
@@ -17,11 +17,19 @@ Row = tuple[Any, ...]
 
 
 class StorageError(Exception):
-    """The engine failed: no space, I/O error, out of reach. Nothing was committed unless the exception is `Unknown`."""
+    """The engine failed: no space, I/O error, out of reach. Nothing was committed, unless this is `Unknown` or `Broken`."""
 
 
 class Conflict(StorageError):
     """Another transaction came first; nothing was committed. The whole transaction may be tried again."""
+
+
+class Taken(Conflict):
+    """A unique value is there already. In a race the next try sees it; without one, a programmer's error (use ON CONFLICT)."""
+
+
+class Violated(StorageError):
+    """A row would break the schema: a missing value, a foreign key, a check, a type. A programmer's error."""
 
 
 class Full(StorageError):
@@ -29,7 +37,7 @@ class Full(StorageError):
 
 
 class Unknown(StorageError):
-    """The connection broke during COMMIT: whether it was committed is known only to the database. Never acknowledge, never repeat blindly."""
+    """The connection broke during COMMIT: only the database knows the outcome. Never acknowledge, never repeat blindly."""
 
 
 class Broken(StorageError):
@@ -37,7 +45,11 @@ class Broken(StorageError):
 
 
 class Tx(Protocol):
-    """An open transaction. Its three verbs take one SQL text and parameters by name."""
+    """An open transaction. Its three verbs take one SQL text, and parameters by name.
+
+    Parameters are str, bytes, int of 64 bit, bool (kept as 0 or 1) and None. A text with NUL or half of a surrogate pair is a
+    ValueError, as is a larger integer. After any error the transaction is spent: its block must be left with that error.
+    """
 
     def one(self, sql: str, /, **params: Any) -> Row | None:
         """The only row of the answer, or None. More than one row is a programmer's error (AssertionError)."""
@@ -53,7 +65,7 @@ class Tx(Protocol):
 
 
 class Storage(Protocol):
-    """An engine. One is opened per process, after any fork."""
+    """An engine. One is opened per process (or thread), after any fork; it has one transaction at a time."""
 
     def reading(self) -> AbstractContextManager[Tx]:
         """A snapshot in which nothing changes. Rolled back on the way out, always."""
@@ -67,7 +79,11 @@ class Storage(Protocol):
         ...
 
     def mark(self) -> bytes:
-        """A value that differs after every commit by any process since the last call; equal values mean that nothing was committed."""
+        """A value that differs after every commit by any process since the last call.
+
+        Equal values mean that nothing was committed. Compared only with marks of the same open storage. Take the mark first,
+        read afterwards: what was read under a mark holds as long as the mark does.
+        """
         ...
 
     def close(self) -> None: ...

@@ -1,0 +1,331 @@
+"""SQLite: one file, embedded, the default.
+
+What an acknowledged write needs to survive a power cut is set here and then asked back, because SQLite answers a setting
+that it did not take with the old value and no error: write-ahead log, `synchronous=FULL`, a log file that is kept, and a
+directory that we sync ourselves (SQLite ignores a failed sync of the directory).
+
+One storage is one connection and has one transaction at a time. The core is synchronous, so one per process is enough; a
+second thread opens its own.
+"""
+
+import ctypes
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import apsw
+
+from geumgo.storage import Broken, Conflict, Full, Row, StorageError, Taken, Violated
+from geumgo.storage.text import changes_rows, checked, for_sqlite
+
+CHECKPOINT_PAGES = 1_000  # 4 MB of log: about what SQLite itself does
+CROWDED_PAGES = 8_000  # 32 MB of log: now wait for readers, so that the log starts again from its beginning
+LOG_LIMIT_BYTES = 64 * 1024 * 1024
+MAPPED_BYTES = 256 * 1024 * 1024
+KEPT_STATEMENTS = 512
+KEPT_TEXTS = 4_096
+
+# Each is set, asked back and compared. Source: PRAGMA statements, SQLite documentation.
+_SETTINGS = {
+    "journal_mode": "wal",
+    "synchronous": 2,  # FULL: the log is synced at every commit
+    "foreign_keys": 1,
+    "secure_delete": 1,  # what is deleted is overwritten with zeros
+    "trusted_schema": 0,
+    "cell_size_check": 1,
+    "journal_size_limit": LOG_LIMIT_BYTES,
+    "mmap_size": MAPPED_BYTES,  # halves the time of a point read
+    "wal_autocheckpoint": 0,  # we do it: SQLite hides the errors of its own
+}
+_GONE_WRONG = (apsw.IOError, apsw.CorruptError, apsw.NotADBError, apsw.CantOpenError, apsw.ReadOnlyError)
+_CAME_FIRST = (apsw.BusyError, apsw.LockedError, apsw.ProtocolError)
+
+
+class SqliteTx:
+    """An open transaction. After an error it is spent: nothing more is done in it and it cannot commit."""
+
+    __slots__ = ("_failed", "_storage")
+
+    def __init__(self, storage: "SqliteStorage") -> None:
+        self._storage = storage
+        self._failed = False
+
+    def one(self, sql: str, /, **params: Any) -> Row | None:
+        rows = self.all(sql, **params)
+        assert len(rows) < 2, f"more than one row answers: {sql}"
+        return rows[0] if rows else None
+
+    def all(self, sql: str, /, **params: Any) -> list[Row]:
+        return self._do(sql, params)[0]
+
+    def run(self, sql: str, /, **params: Any) -> int:
+        return self._do(sql, params)[1]
+
+    def _do(self, sql: str, params: dict[str, Any]) -> tuple[list[Row], int]:
+        assert not self._failed, "this transaction has failed: leave its block"
+        self._failed = True  # until the statement is through
+        done = self._storage.execute(sql, checked(params))
+        self._failed = False
+        return done
+
+    def refuse_to_commit_after_failure(self) -> None:
+        assert not self._failed, "an error in this transaction was swallowed: it cannot commit"
+
+
+class _Block:
+    """One transaction as a `with` block."""
+
+    __slots__ = ("_storage", "_tx", "_writes")
+
+    def __init__(self, storage: "SqliteStorage", *, writes: bool) -> None:
+        self._storage = storage
+        self._writes = writes
+
+    def __enter__(self) -> SqliteTx:
+        self._storage.begin(writes=self._writes)
+        self._tx = SqliteTx(self._storage)
+        return self._tx
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._writes and error is None:
+                self._tx.refuse_to_commit_after_failure()
+                self._storage.commit()
+        finally:
+            self._storage.end()
+
+
+class SqliteStorage:
+    """An open database file. See `open_sqlite`."""
+
+    def __init__(self, path: Path, connection: apsw.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._process = os.getpid()
+        self._open = False
+        self._broken: str | None = None
+        self._commits = 0
+        self._log_pages = 0
+        self._texts: dict[str, tuple[str, bool]] = {}
+        connection.set_wal_hook(self._note_log)
+
+    def reading(self) -> _Block:
+        return _Block(self, writes=False)
+
+    def writing(self) -> _Block:
+        return _Block(self, writes=True)
+
+    def mark(self) -> bytes:
+        """See `Storage.mark`.
+
+        `PRAGMA data_version` changes with the commits of other connections and not with our own, so ours are counted. (The
+        file control of the same name, apsw's `data_version()`, does not look at the file: it misses what other processes
+        have committed.)
+        """
+        self._refuse_if_unusable()
+        try:
+            version = self._connection.pragma("data_version")
+        except apsw.Error as error:
+            raise self._translated(error) from None
+        return b"%d.%d" % (version, self._commits)
+
+    def close(self) -> None:
+        assert not self._open, "closed inside a transaction"
+        try:
+            self._connection.close()
+        except apsw.Error as error:
+            raise self._translated(error) from None
+
+    # What a transaction is made of.
+
+    def begin(self, *, writes: bool) -> None:
+        self._refuse_if_unusable()
+        assert not self._open, "a transaction is open already: one storage has one at a time"
+        try:
+            self._connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+            self._open = True
+            if not writes:  # BEGIN alone takes no snapshot: the first read does
+                self._connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+        except apsw.Error as error:
+            failure = self._translated(error)
+            self.end()
+            raise failure from None
+
+    def execute(self, sql: str, params: dict[str, Any]) -> tuple[list[Row], int]:
+        known = self._texts.get(sql)
+        if known is None:
+            if len(self._texts) >= KEPT_TEXTS:
+                self._texts.clear()
+            known = self._texts[sql] = (for_sqlite(sql), changes_rows(sql))
+        text, counts = known
+        try:
+            rows = self._connection.execute(text, params).fetchall()
+        except (apsw.SQLError, apsw.BindingsError, apsw.MisuseError):
+            raise  # a programmer's error: its message speaks of the SQL text alone
+        except apsw.Error as error:
+            raise self._translated(error) from None
+        return rows, self._connection.changes() if counts else 0
+
+    def commit(self) -> None:
+        self._commits += 1  # before: a commit that fails half-way may have been seen by others
+        try:
+            self._connection.execute("COMMIT")
+            if self._log_pages >= CHECKPOINT_PAGES:
+                self._checkpoint()
+        except apsw.Error as error:
+            raise self._translated(error) from None
+
+    def end(self) -> None:
+        """No transaction is open any more. What was not committed is lost."""
+        self._open = False
+        if not self._connection.in_transaction:
+            return
+        try:
+            self._connection.execute("ROLLBACK")
+        except apsw.Error as error:
+            raise self._translated(error) from None
+
+    def _refuse_if_unusable(self) -> None:
+        assert os.getpid() == self._process, "a storage is opened after the fork, never carried over it"
+        if self._broken:
+            raise Broken(self._broken)
+
+    def _note_log(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
+        self._log_pages = pages
+        return apsw.SQLITE_OK
+
+    def _checkpoint(self) -> None:
+        """Copy the log into the database file. Readers in the way are waited for only when the log has grown large."""
+        crowded = self._log_pages >= CROWDED_PAGES
+        self._log_pages = 0
+        try:
+            self._connection.wal_checkpoint(
+                mode=apsw.SQLITE_CHECKPOINT_RESTART if crowded else apsw.SQLITE_CHECKPOINT_PASSIVE
+            )
+        except _CAME_FIRST:
+            return  # somebody reads or copies; the next commit tries again
+        except apsw.FullError:
+            return  # the commit stands in the log, which keeps its pages until there is space
+
+    def _translated(self, error: apsw.Error) -> StorageError:
+        """Our word for `error`. Carries SQLite's name for it and SQLite's text, which names columns, never values."""
+        code = getattr(error, "extendedresult", 0)
+        says = f"SQLite {apsw.mapping_extended_result_codes.get(code, type(error).__name__)}: {error}"
+        if isinstance(error, _CAME_FIRST):
+            return Conflict(says)
+        if isinstance(error, apsw.FullError):
+            return Full(says)
+        if isinstance(error, apsw.ConstraintError):
+            twice = code in {apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_PRIMARYKEY}
+            return Taken(says) if twice else Violated(says)
+        if isinstance(error, _GONE_WRONG):
+            self._broken = says
+            return Broken(says)
+        return StorageError(says)
+
+
+def open_sqlite(path: Path, *, busy_timeout_ms: int = 5_000) -> SqliteStorage:
+    """The database file at `path`, made (mode 0600) when it is not there, in a directory that exists.
+
+    `busy_timeout_ms` is how long a transaction waits for another one to end before it is a Conflict.
+
+    Raises:
+        StorageError: the SQLite library can lose writes, a setting was not taken, or the file cannot be used. Its text is a
+            plain sentence for the operator.
+    """
+    refuse_affected_library(apsw.sqlite_lib_version())
+    try:
+        with _directory_locked(path.parent) as directory:
+            _make_private(path)
+            storage = SqliteStorage(path, _connected(path, busy_timeout_ms))
+            os.fsync(directory)
+    except OSError as error:
+        raise StorageError(f"The database {path} cannot be opened: {error.strerror}.") from None
+    except apsw.Error as error:
+        raise StorageError(f"The database {path} cannot be opened: SQLite says {error}.") from None
+    return storage
+
+
+def refuse_affected_library(version: str) -> None:
+    """Raises StorageError if SQLite `version` ("3.40.1") can lose writes committed to a log that two connections share.
+
+    Source: "The WAL-reset bug", SQLite documentation: in 3.7.0 to 3.51.2, mended in 3.51.3, 3.50.7 and 3.44.6.
+    """
+    number = tuple(int(part) for part in version.split(".")[:3])
+    mended = (
+        number >= (3, 51, 3)
+        or (number[:2] == (3, 50) and number >= (3, 50, 7))
+        or (number[:2] == (3, 44) and number >= (3, 44, 6))
+    )
+    if not mended:
+        raise StorageError(
+            f"SQLite {version} is loaded, which can lose acknowledged writes (the WAL-reset bug, in 3.7.0 to 3.51.2). "
+            "Install the apsw package from its wheel, which brings SQLite 3.51.3 or later."
+        )
+
+
+@contextmanager
+def _directory_locked(directory: Path) -> Iterator[int]:
+    """The directory, open, while no other process or thread opens a database in it."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _make_private(path: Path) -> None:
+    """The file is there and only its owner can read it. SQLite gives its log the same mode.
+
+    A file that exists is not opened here: closing it would drop the locks that this process holds on it through SQLite.
+    Source: "How To Corrupt An SQLite Database File", 2.2.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        if path.is_symlink():
+            raise StorageError(f"The database {path} is a symbolic link. Name the file itself.") from None
+        path.chmod(0o600)
+
+
+def _connected(path: Path, busy_timeout_ms: int) -> apsw.Connection:
+    connection = apsw.Connection(
+        str(path), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW, statementcachesize=KEPT_STATEMENTS
+    )
+    try:
+        connection.set_busy_timeout(busy_timeout_ms)
+        for name, wanted in _SETTINGS.items():
+            connection.pragma(name, wanted)
+            taken = connection.pragma(name)
+            if taken != wanted:
+                raise StorageError(  # noqa: TRY301
+                    f"SQLite did not take the setting {name}={wanted} for {path} (it answers {taken}). "
+                    "Acknowledged writes would not be safe, so nothing is served. "
+                    "Look for a file system without shared memory or locks (NFS, some overlays)."
+                )
+        _keep_log(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _keep_log(connection: apsw.Connection, path: Path) -> None:
+    """The log is there and stays when the last connection closes: its directory need never be synced again."""
+    keep = ctypes.c_int(1)
+    connection.file_control("main", apsw.SQLITE_FCNTL_PERSIST_WAL, ctypes.addressof(keep))
+    kept = ctypes.c_int(-1)  # asks
+    connection.file_control("main", apsw.SQLITE_FCNTL_PERSIST_WAL, ctypes.addressof(kept))
+    connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()  # the first read makes the log
+    if kept.value != 1 or not path.with_name(f"{path.name}-wal").exists():
+        raise StorageError(
+            f"SQLite does not keep the write-ahead log of {path}. "
+            "Acknowledged writes would not be safe, so nothing is served."
+        )

@@ -1,0 +1,112 @@
+"""SQL texts and the values beside them, before an engine sees them: the same rules for both engines.
+
+Pure functions. An engine translates each SQL text once and keeps the outcome.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+# What a rewrite must step over: a string, a quoted name, a comment.
+_STRING = r"'(?:[^']|'')*'"
+_NAME = r'"(?:[^"]|"")*"'
+_COMMENT = r"--[^\n]*"
+
+_FOR_SQLITE = re.compile(
+    rf'{_STRING}|(?P<collation>\bCOLLATE\s+"C")|{_NAME}|{_COMMENT}|(?P<bigint>\bBIGINT\b)|(?P<bytea>\bBYTEA\b)'
+)
+_FOR_POSTGRES = re.compile(rf"{_STRING}|{_NAME}|{_COMMENT}|::|:(?P<parameter>[A-Za-z_][A-Za-z0-9_]*)")
+_NO_CODE = re.compile(rf"(?P<comment>{_COMMENT})|{_STRING}|{_NAME}")
+_CREATES_TABLE = re.compile(r"\s*CREATE\s+TABLE\b", re.IGNORECASE)
+_CHANGES_ROWS = re.compile(rf"(?:\s|{_COMMENT}\n)*(?:INSERT|UPDATE|DELETE|WITH)\b", re.IGNORECASE)
+
+HIGHEST = 2**63 - 1
+LOWEST = -(2**63)
+
+
+def checked(params: dict[str, Any]) -> dict[str, Any]:
+    """`params` as both engines can keep them: str, bytes, None and int of 64 bit; a bool becomes 0 or 1.
+
+    Raises:
+        ValueError: a text holds NUL or half of a surrogate pair (PostgreSQL keeps neither), or an integer needs more than
+            64 bit.
+        TypeError: a value of any other type.
+    """
+    for name, value in params.items():
+        kind = type(value)
+        if kind is str:
+            if "\0" in value:
+                raise ValueError(f"parameter {name} holds NUL")
+            if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+                raise ValueError(f"parameter {name} holds half of a surrogate pair")
+        elif kind is int:
+            if not LOWEST <= value <= HIGHEST:
+                raise ValueError(f"parameter {name} needs more than 64 bit")
+        elif value is not None and kind is not bytes:
+            return checked({**params, name: _plain(name, value)})
+    return params
+
+
+def _plain(name: str, value: object) -> object:
+    if isinstance(value, int):  # bool above all
+        return int(value)
+    if isinstance(value, str):  # an enumeration
+        return str.__str__(value)
+    raise TypeError(f"parameter {name} is {type(value).__name__}; rows hold str, bytes, int and None")
+
+
+def changes_rows(sql: str) -> bool:
+    """Whether `sql` inserts, changes or deletes rows, so that it makes sense to count them."""
+    return _CHANGES_ROWS.match(sql) is not None
+
+
+def for_sqlite(sql: str) -> str:
+    """`sql` in SQLite's dialect.
+
+    The collation "C" is BINARY there: both compare UTF-8 byte by byte. Tables become STRICT, so that a value of the wrong
+    type is refused as PostgreSQL refuses it; STRICT tables know INT and BLOB, not BIGINT and BYTEA.
+    """
+    text = _FOR_SQLITE.sub(_in_sqlite, sql)
+    return f"{text.rstrip().rstrip(';')} STRICT" if _CREATES_TABLE.match(text) else text
+
+
+def _in_sqlite(match: re.Match[str]) -> str:
+    if match["collation"]:
+        return "COLLATE BINARY"
+    if match["bigint"]:
+        return "INT"
+    return "BLOB" if match["bytea"] else match[0]
+
+
+def for_postgres(sql: str) -> tuple[str, tuple[str, ...]]:
+    """`sql` with `$1`, `$2` ... in place of `:name`, and the names in the order of these numbers."""
+    numbers: dict[str, int] = {}
+
+    def numbered(match: re.Match[str]) -> str:
+        name = match["parameter"]
+        return match[0] if name is None else f"${numbers.setdefault(name, len(numbers) + 1)}"
+
+    return _FOR_POSTGRES.sub(numbered, sql), tuple(numbers)
+
+
+def statements(script: str) -> Iterator[str]:
+    """The statements of a migration file, in order, without comments. A statement ends with `;` at the end of a line.
+
+    Raises:
+        ValueError: the file ends inside a statement, a string or a quoted name.
+    """
+    pending = ""
+    for line in script.splitlines():
+        pending = f"{pending}\n{line}" if pending else line
+        bare = _without_comments(pending).strip()
+        if not bare:
+            pending = ""
+        elif bare.endswith(";") and not re.search("['\"]", _NO_CODE.sub("", bare)):
+            yield bare.removesuffix(";").rstrip()
+            pending = ""
+    if pending:
+        raise ValueError(f"the last statement is not closed by ';' at the end of a line: {pending.strip()[:60]}")
+
+
+def _without_comments(sql: str) -> str:
+    return _NO_CODE.sub(lambda match: "" if match["comment"] else match[0], sql)
