@@ -25,6 +25,7 @@ class Access:
     demands: Callable[[Context, Params], Demands]
     recorded: tuple[str, ...] = ()
     answered: tuple[str, ...] = ()
+    leave: frozenset[str] = frozenset()
     unsigned: bool = False  # AssumeRoleWithWebIdentity and its kind: the proof is in the request, not in its signature
 
 

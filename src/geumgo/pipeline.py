@@ -1,0 +1,370 @@
+"""The life of a request on one page: who asks? known? allowed? run, keep, note, answer.
+
+`Pipeline.handle_batch` is the only door. It answers nothing before the trail has the record of it on disk.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from geumgo import errors, protocol
+from geumgo.access import signature
+from geumgo.access.gate import Gate, through
+from geumgo.access.ports import Keyring
+from geumgo.audit import record as trail_record
+from geumgo.audit.store import add_applied
+from geumgo.audit.trail import Trail, TrailBroken, TrailFull
+from geumgo.context import NOBODY, Caller, Clock, Context, Params, Place
+from geumgo.errors import ServiceError
+from geumgo.message import Answer, Request
+from geumgo.room import Operation, Room
+from geumgo.sealing import Sealing
+from geumgo.storage import Broken, Conflict, Storage, StorageError, Unknown
+
+log = structlog.get_logger("geumgo.pipeline")
+
+CONFLICT_ATTEMPTS = 12  # tries of one writing transaction that others overtake, before the caller is asked to slow down
+GLOBAL_SERVICES = frozenset({"iam", "sts"})  # signed for us-east-1 by clients of any region
+GLOBAL_REGION = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a pipeline is made of. One per process."""
+
+    rooms: Mapping[str, Room]
+    models: Mapping[str, protocol.ServiceModel]
+    storage: Storage
+    gate: Gate
+    keyring: Keyring
+    sealing: Sealing
+    trail: Trail
+    clock: Clock
+    regions: frozenset[str]
+    partition: str
+    max_body_bytes: int
+    count: Callable[[str, str, str], None]  # (service, operation, error code or "") of every answer, for the metrics
+
+
+@dataclass(slots=True)
+class Turn:
+    """One request on its way: what is known of it so far, for the trail, and the door to other rooms."""
+
+    request: Request
+    parts: Parts
+    service: str = ""
+    operation: str = ""
+    region: str = ""
+    caller: Caller = NOBODY
+    claimed_key: str = ""
+    recorded: Params = field(default_factory=dict)
+    answered: Params = field(default_factory=dict)
+    inner: list[Params] = field(default_factory=list)
+    read_only: bool = True
+
+
+class Pipeline:
+    """Requests in, answers out. Synchronous; one per process."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._signing_names = frozenset(model.signing_name for model in parts.models.values())
+
+    def handle_batch(self, requests: Sequence[Request]) -> list[Answer]:
+        """The answers to `requests`, in order, after one sync of the trail has made the records of all of them durable.
+
+        Raises TrailBroken or storage.Broken when this process must not acknowledge anything more.
+        """
+        answers = [self._handle(request) for request in requests]
+        try:
+            self._parts.trail.settle()
+        except TrailFull:
+            log.exception("trail full", next="free space on the disk that holds the audit directory")
+            unavailable = errors.ServiceUnavailable("The audit trail cannot be written. Try again later.")
+            return [protocol.encode_error(protocol.family(request), unavailable, request.id) for request in requests]
+        return answers
+
+    def _handle(self, request: Request) -> Answer:
+        turn = Turn(request, self._parts)
+        call: protocol.Call | None = None
+        try:
+            self._identify(turn)
+            call = self._route(turn)
+            params = self._read(turn, call)
+            answer = self._run(turn, params)
+            encoded = protocol.encode(call, answer, request.id)
+        except (TrailBroken, Broken):
+            raise
+        except Exception as fault:  # noqa: BLE001  the one place where a fault of ours becomes an answer
+            refusal = self._refusal(turn, fault)
+            self._note_refusal(turn, refusal)
+            self._parts.count(turn.service, turn.operation, refusal.code)
+            return protocol.encode_error(call or protocol.family(request), refusal, request.id)
+        self._parts.count(turn.service, turn.operation, "")
+        return encoded
+
+    # -- who asks -----------------------------------------------------------------------------------------------------
+
+    def _identify(self, turn: Turn) -> None:
+        """The signature holds, and `turn.caller` is who made it. A request without any signature comes from NOBODY."""
+        parts, request = self._parts, turn.request
+        claim = signature.read_claim(request)
+        if claim is None:
+            return
+        turn.claimed_key, turn.region = claim.access_key_id, claim.region
+        now_ms = parts.clock.now_ms()
+        with parts.storage.reading() as tx:
+            key = parts.keyring.find(tx, claim.access_key_id, claim.session_token, now_ms)
+        signature.verify(
+            request,
+            claim,
+            key.secret if key is not None else None,
+            regions=self._regions_for(claim.service),
+            services=self._signing_names,
+            now_ms=now_ms,
+        )
+        assert key is not None, "verify let an unknown key pass"
+        turn.caller = key.caller
+        turn.service = claim.service
+
+    def _regions_for(self, signing_name: str) -> frozenset[str]:
+        return self._parts.regions | {GLOBAL_REGION} if signing_name in GLOBAL_SERVICES else self._parts.regions
+
+    # -- what is asked ------------------------------------------------------------------------------------------------
+
+    def _route(self, turn: Turn) -> protocol.Call:
+        signing_name = turn.service or None
+        call = protocol.find(self._parts.models, turn.request, signing_name)
+        turn.service, turn.operation = call.service.name, call.operation.name
+        operation = self._operation(call.service.name, call.operation.name)
+        turn.read_only = not operation.writes
+        if turn.caller.kind == "Anonymous" and not operation.access.unsigned:
+            raise errors.MissingToken("Missing Authentication Token")
+        turn.region = turn.region or min(self._parts.regions)
+        return call
+
+    def _operation(self, service: str, name: str) -> Operation:
+        operation = self._parts.rooms[service].operations.get(name)
+        if operation is None:
+            raise errors.UnknownOperation(f"{name} is not served here.")
+        return operation
+
+    def _read(self, turn: Turn, call: protocol.Call) -> Params:
+        params = protocol.decode(call, turn.request, max_bytes=self._parts.max_body_bytes)
+        access = self._operation(turn.service, turn.operation).access
+        turn.recorded = {name: params[name] for name in access.recorded if name in params}
+        protocol.validate(call.operation, params, leave=access.leave)
+        return params
+
+    # -- run, keep, note ----------------------------------------------------------------------------------------------
+
+    def _run(self, turn: Turn, params: Params) -> Params:
+        operation = self._operation(turn.service, turn.operation)
+        if operation.writes:
+            return self._write(turn, operation, params)
+        parts = self._parts
+        with parts.storage.reading() as tx:
+            ctx = self._context(turn, tx, reads_only=True)
+            answer = self._perform(ctx, operation, params)
+        self._leave_marks(turn, ctx)
+        turn.answered = {name: answer[name] for name in operation.access.answered if name in answer}
+        self._note_inner(turn)
+        parts.trail.note("call", self._api_call(turn))
+        return answer
+
+    def _write(self, turn: Turn, operation: Operation, params: Params) -> Params:
+        """One transaction, tried again while others overtake it. Its intent is on disk before it commits, its outcome after."""
+        parts = self._parts
+        for _ in range(CONFLICT_ATTEMPTS):
+            intent = ""
+            turn.inner.clear()
+            try:
+                with parts.storage.writing() as tx:
+                    ctx = self._context(turn, tx, reads_only=False)
+                    answer = self._perform(ctx, operation, params)
+                    turn.answered = {name: answer[name] for name in operation.access.answered if name in answer}
+                    self._note_inner(turn)
+                    intent = parts.trail.note("intent", {**self._api_call(turn), "serviceEvents": self._events(turn, ctx)})
+                    add_applied(tx, intent, parts.clock.now_ms())
+                    parts.trail.settle()
+            except Conflict:
+                if intent:
+                    parts.trail.note("outcome", {"intent": intent, "committed": False})
+                continue
+            except Unknown:
+                parts.trail.note("outcome", {"intent": intent, "committed": "unknown"})
+                raise
+            except StorageError:
+                if intent:
+                    parts.trail.note("outcome", {"intent": intent, "committed": False})
+                raise
+            parts.trail.note("outcome", {"intent": intent, "committed": True})
+            self._leave_marks(turn, ctx)
+            return answer
+        raise errors.Throttled("Rate exceeded")
+
+    def _perform(self, ctx: Context, operation: Operation, params: Params) -> Params:
+        self._parts.gate.check(ctx, operation.access.demands(ctx, params))
+        return dict(operation.handler(ctx, params))
+
+    def _context(self, turn: Turn, tx: Any, *, reads_only: bool) -> Context:
+        parts = self._parts
+        return Context(
+            tx=tx,
+            place=Place(turn.caller.account, turn.region, parts.partition),
+            caller=turn.caller,
+            clock=parts.clock,
+            sealing=parts.sealing,
+            request_id=turn.request.id,
+            gateway=InnerDoor(self, turn, turn.service),
+            conditions=conditions_of(turn.request, turn.region, parts.clock.now_ms()),
+            reads_only=reads_only,
+        )
+
+    def ask(self, turn: Turn, ctx: Context, asking: str, service: str, name: str, params: Params) -> Params:
+        """`asking` (a service) asks `service` on behalf of the caller: same transaction, same gate, a record of its own."""
+        operation = self._operation(service, name)
+        assert not (operation.writes and ctx.reads_only), f"{asking} asked {service}:{name} to write inside a read"
+        caller = ctx.caller if service == asking else through(ctx.caller, host_of(asking))
+        inner = Context(
+            tx=ctx.tx,
+            place=ctx.place,
+            caller=caller,
+            clock=ctx.clock,
+            sealing=ctx.sealing,
+            request_id=ctx.request_id,
+            gateway=InnerDoor(self, turn, service),
+            conditions=within(ctx, asking, service),
+            reads_only=ctx.reads_only,
+            afterwards=ctx.afterwards,
+            events=ctx.events,
+        )
+        access = operation.access
+        step = Turn(turn.request, self._parts, service, name, turn.region, caller, turn.claimed_key)
+        step.read_only = not operation.writes
+        step.recorded = {key: params[key] for key in access.recorded if key in params}
+        try:
+            answer = self._perform(inner, operation, params)
+        except ServiceError as refusal:
+            turn.inner.append(self._api_call(step, refusal))
+            raise
+        step.answered = {key: answer[key] for key in access.answered if key in answer}
+        turn.inner.append(self._api_call(step))
+        return answer
+
+    def _leave_marks(self, turn: Turn, ctx: Context) -> None:
+        """Dates of use and the like. A read is not refused because its mark could not be left; the log says so."""
+        if not ctx.afterwards:
+            return
+        try:
+            with self._parts.storage.writing() as tx:
+                for write in ctx.afterwards:
+                    write(tx)
+        except Broken:
+            raise
+        except StorageError as fault:
+            log.warning("date of use not kept", service=turn.service, operation=turn.operation, fault=type(fault).__name__)
+
+    # -- the trail ----------------------------------------------------------------------------------------------------
+
+    def _note_inner(self, turn: Turn) -> None:
+        for inner in turn.inner:
+            self._parts.trail.note("call", inner)
+
+    def _events(self, turn: Turn, ctx: Context) -> list[Params]:
+        """The service events of a write. They travel inside its intent, so that they are real exactly if the write is."""
+        return [
+            trail_record.service_event(
+                service=host_of(turn.service),
+                name=name,
+                region=turn.region,
+                account=turn.caller.account,
+                at_ms=self._parts.clock.now_ms(),
+                request_id=turn.request.id,
+                details=details,
+            )
+            for name, details in ctx.events
+        ]
+
+    def _note_refusal(self, turn: Turn, refusal: ServiceError) -> None:
+        self._note_inner(turn)
+        turn.answered = {}
+        self._parts.trail.note("call", self._api_call(turn, refusal))
+
+    def _api_call(self, turn: Turn, refusal: ServiceError | None = None) -> Params:
+        request = turn.request
+        agent = request.header(b"user-agent")
+        return trail_record.api_call(
+            caller=turn.caller,
+            claimed_key=turn.claimed_key,
+            service=host_of(turn.service) if turn.service else "",
+            name=turn.operation,
+            region=turn.region,
+            source_ip=request.peer,
+            user_agent=agent.decode("utf-8", "replace") if agent is not None else "",
+            request_parameters=turn.recorded,
+            response_elements=turn.answered,
+            error_code=refusal.code if refusal is not None else "",
+            error_message=refusal.message if refusal is not None else "",
+            request_id=request.id,
+            at_ms=self._parts.clock.now_ms(),
+            read_only=turn.read_only,
+            secure=request.secure,
+        )
+
+    def _refusal(self, turn: Turn, fault: Exception) -> ServiceError:
+        """What the caller may see of `fault`. What he may not is in the log, under the request id."""
+        if isinstance(fault, ServiceError):
+            return fault
+        if isinstance(fault, TrailFull):
+            return errors.ServiceUnavailable("The audit trail cannot be written. Try again later.")
+        if isinstance(fault, StorageError):
+            log.error("storage", request_id=turn.request.id, operation=turn.operation, fault=type(fault).__name__, detail=str(fault))
+            return errors.ServiceUnavailable("The request could not be kept. Nothing was changed unless a retry says otherwise.")
+        log.exception("fault", request_id=turn.request.id, service=turn.service, operation=turn.operation)
+        return errors.InternalFailure("An error occurred on the server side.")
+
+
+@dataclass(frozen=True, slots=True)
+class InnerDoor:
+    """How a room reaches another one: `context.Gateway` for one request."""
+
+    pipeline: Pipeline
+    turn: Turn
+    service: str
+
+    def call(self, ctx: Context, service: str, operation: str, params: Params) -> Params:
+        return self.pipeline.ask(self.turn, ctx, self.service, service, operation, params)
+
+
+def within(ctx: Context, asking: str, service: str) -> Mapping[str, tuple[str, ...]]:
+    """The conditions of a call that `asking` makes to `service`: kms:ViaService names the service that asks, and where."""
+    if service != "kms" or asking == service:
+        return ctx.conditions
+    return {**ctx.conditions, "kms:ViaService": (f"{asking}.{ctx.place.region}.amazonaws.com",)}
+
+
+def host_of(service: str) -> str:
+    """How AWS names a service in policies and in the trail."""
+    return f"{service}.amazonaws.com"
+
+
+def conditions_of(request: Request, region: str, now_ms: int) -> dict[str, tuple[str, ...]]:
+    """The global condition keys that the request itself carries.
+
+    Source: "AWS global condition context keys", IAM User Guide. aws:SourceIp is the real peer.
+    """
+    keys: dict[str, tuple[str, ...]] = {
+        "aws:SourceIp": (request.peer,),
+        "aws:SecureTransport": ("true" if request.secure else "false",),
+        "aws:RequestedRegion": (region,),
+        "aws:EpochTime": (str(now_ms // 1000),),
+        "aws:CurrentTime": (str(now_ms // 1000),),
+    }
+    for key, header in (("aws:UserAgent", b"user-agent"), ("aws:Referer", b"referer")):
+        value = request.header(header)
+        if value is not None:
+            keys[key] = (value.decode("utf-8", "replace"),)
+    return keys

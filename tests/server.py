@@ -1,0 +1,143 @@
+"""A real server process on a loopback port, for tests that must see what a user sees."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import botocore.config
+import botocore.session
+
+READY = re.compile(r"^ready: (http://\S+)$", re.MULTILINE)
+START_SECONDS = 30
+GEUMGO = [sys.executable, "-m", "geumgo"]
+
+
+class Server:
+    """`geumgo serve` on its own data directory, in a process group of its own."""
+
+    def __init__(self, data: Path, *, arguments: tuple[str, ...] = (), environment: dict[str, str] | None = None) -> None:
+        self.data = data
+        self.arguments = arguments
+        self.environment = {**clean_environment(), **(environment or {})}
+        self.endpoint = ""
+        self.process: subprocess.Popen[bytes] | None = None
+        self.output: Path = Path(tempfile.mkstemp(prefix="geumgo-test-", suffix=".log")[1])
+
+    def start(self) -> float:
+        """Start and wait for the ready line. Answers the seconds that took."""
+        started = time.monotonic()
+        listen = self.endpoint.removeprefix("http://") or "127.0.0.1:0"
+        self.output.write_bytes(b"")
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [*GEUMGO, "serve", "--data", str(self.data), "--listen", listen, *self.arguments],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
+                start_new_session=True,
+            )
+        while time.monotonic() - started < START_SECONDS:
+            ready = READY.search(self.printed())
+            if ready:
+                self.endpoint = ready[1]
+                return time.monotonic() - started
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.005)
+        self.kill()
+        raise AssertionError(f"the server did not become ready; it printed:\n{self.printed()}")
+
+    def printed(self) -> str:
+        return self.output.read_text("utf-8", "replace")
+
+    def kill(self) -> None:
+        """SIGKILL for the whole process group: nobody gets to tidy up."""
+        assert self.process is not None
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        finally:
+            self.process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit status."""
+        assert self.process is not None
+        self.process.terminate()
+        try:
+            return self.process.wait(timeout=20)
+        finally:
+            self.kill()
+
+    def members(self) -> list[int]:
+        """The pids of every process of this server, the supervisor first."""
+        assert self.process is not None
+        return [self.process.pid, *descendants(self.process.pid)]
+
+    def credentials(self) -> tuple[str, str]:
+        """The administrator's access key, as first start wrote it."""
+        text = (self.data / "admin.credentials").read_text()
+        found = dict(re.findall(r"^(aws_\w+)\s*=\s*(\S+)$", text, re.MULTILINE))
+        return found["aws_access_key_id"], found["aws_secret_access_key"]
+
+    def client(self, service: str, *, key: tuple[str, str] | None = None, region: str = "us-east-1", **options: Any) -> Any:
+        """A real botocore client of this server. Retries are off, so that a test sees each answer."""
+        identity, secret = key or self.credentials()
+        config = botocore.config.Config(
+            **{"retries": {"total_max_attempts": 1}, "connect_timeout": 5, "read_timeout": 20, **options}  # type: ignore[arg-type]
+        )
+        return botocore.session.Session().create_client(
+            service,
+            region_name=region,
+            endpoint_url=self.endpoint,
+            aws_access_key_id=identity,
+            aws_secret_access_key=secret,
+            config=config,
+        )
+
+    def run(self, *command: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        """A `geumgo` command on this server's data directory."""
+        return subprocess.run(
+            [*GEUMGO, *command, "--data", str(self.data)],
+            capture_output=True,
+            text=True,
+            env=self.environment,
+            timeout=timeout,
+            check=False,
+        )
+
+    def __enter__(self) -> "Server":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        self.output.unlink(missing_ok=True)
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without anything that would configure an AWS client or this product."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AWS_", "GEUMGO_"))
+    }
+
+
+def descendants(pid: int) -> list[int]:
+    """The pids of all children of `pid`, and of their children."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            children = (task / "children").read_text().split()
+        except OSError:
+            continue
+        for child in map(int, children):
+            found += [child, *descendants(child)]
+    return found
