@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
+from geumgo.principals import NO_PRINCIPALS, Principals
 from geumgo.sealing import Sealing
 from geumgo.storage import Storage, Tx
 
@@ -92,6 +93,7 @@ class Context:
     gateway: Gateway
     conditions: Mapping[str, tuple[str, ...]]  # what the request itself says to policies: aws:SourceIp, aws:SecureTransport ...
     reads_only: bool
+    principals: Principals = NO_PRINCIPALS  # who exists here; app joins iam's
     afterwards: list[Callable[[Tx], None]] = field(default_factory=list)
     events: list[tuple[str, Params]] = field(default_factory=list)
 

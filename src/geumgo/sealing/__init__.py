@@ -27,3 +27,11 @@ class Sealing(Protocol):
     def check(self, table: str, row: Mapping[str, str | int | bytes | None], mac: bytes) -> None:
         """Raises Unsealable unless `mac` vouches for exactly this row of this table."""
         ...
+
+    def seal_token(self, claims: bytes, context: Mapping[str, str]) -> bytes:
+        """A session token: `claims` sealed under the token key, bound to `context`."""
+        ...
+
+    def open_token(self, token: bytes, context: Mapping[str, str]) -> Plaintext:
+        """The claims of a token. Raises Unsealable if it was not sealed here, for this context."""
+        ...

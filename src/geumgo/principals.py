@@ -1,0 +1,112 @@
+"""Who exists in this site: what rooms other than iam may learn of roles, users and identity providers.
+
+iam keeps them, `app` hands its answer to every `Context`. Rooms that keep policies ask `exists` before they store a principal; sts
+finds here what it needs to make and to honour a session.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from geumgo.domain.policy import Policy
+from geumgo.storage import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class RoleFacts:
+    """A role as sessions see it. `id` (AROA...) is its identity: a role that is made again under its name is another one."""
+
+    id: str
+    account: str
+    arn: str
+    name: str
+    trust: Policy
+    max_session_s: int
+    tags: Mapping[str, str]
+    not_before_ms: int  # sessions issued before this moment (Unix milliseconds) are over
+
+
+@dataclass(frozen=True, slots=True)
+class UserFacts:
+    """A user as sessions see it. `id` (AIDA...) is its identity."""
+
+    id: str
+    account: str
+    arn: str
+    name: str
+    tags: Mapping[str, str]
+    not_before_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderFacts:
+    """A registered OpenID Connect provider. `issuer` has no scheme; `jwks` is the pinned key set (JSON text), None if there is none."""
+
+    arn: str
+    account: str
+    issuer: str
+    audiences: frozenset[str]
+    jwks: str | None
+
+
+class Principals(Protocol):
+    """The questions. Each raises Unsealable if the row that answers it is not the one we wrote."""
+
+    def exists(self, tx: Tx, principal: str) -> bool:
+        """Whether a policy may name `principal`: an ARN, an account id, a unique id, a service's host name, `*`."""
+        ...
+
+    def role(self, tx: Tx, arn: str) -> RoleFacts | None:
+        """The role with exactly this ARN, path included."""
+        ...
+
+    def role_by_id(self, tx: Tx, role_id: str) -> RoleFacts | None: ...
+
+    def user_by_id(self, tx: Tx, user_id: str) -> UserFacts | None: ...
+
+    def key_is_active(self, tx: Tx, access_key_id: str) -> bool:
+        """Whether a long-term access key exists and is active."""
+        ...
+
+    def managed_policy(self, tx: Tx, account: str, arn: str) -> str | None:
+        """The default version's document of a managed policy of `account` or of AWS's own, or None."""
+        ...
+
+    def provider(self, tx: Tx, account: str, issuer: str) -> ProviderFacts | None:
+        """The provider that `account` has registered for `issuer` (a URL without its scheme)."""
+        ...
+
+    def mark_role_used(self, tx: Tx, role_id: str, region: str, now_ms: int) -> None:
+        """The role's date of use is `now_ms`; written at most once an hour."""
+        ...
+
+
+class NoPrincipals:
+    """Nobody exists: what a Context has that was not told otherwise. Every question is answered with no."""
+
+    def exists(self, tx: Tx, principal: str) -> bool:  # noqa: ARG002
+        return False
+
+    def role(self, tx: Tx, arn: str) -> RoleFacts | None:  # noqa: ARG002
+        return None
+
+    def role_by_id(self, tx: Tx, role_id: str) -> RoleFacts | None:  # noqa: ARG002
+        return None
+
+    def user_by_id(self, tx: Tx, user_id: str) -> UserFacts | None:  # noqa: ARG002
+        return None
+
+    def key_is_active(self, tx: Tx, access_key_id: str) -> bool:  # noqa: ARG002
+        return False
+
+    def managed_policy(self, tx: Tx, account: str, arn: str) -> str | None:  # noqa: ARG002
+        return None
+
+    def provider(self, tx: Tx, account: str, issuer: str) -> ProviderFacts | None:  # noqa: ARG002
+        return None
+
+    def mark_role_used(self, tx: Tx, role_id: str, region: str, now_ms: int) -> None:
+        """Nothing to mark."""
+
+
+NO_PRINCIPALS = NoPrincipals()
