@@ -96,6 +96,7 @@ class Context:
     principals: Principals = NO_PRINCIPALS  # who exists here; app joins iam's
     afterwards: list[Callable[[Tx], None]] = field(default_factory=list)
     events: list[tuple[str, Params]] = field(default_factory=list)
+    found: dict[Any, Any] = field(default_factory=dict)  # what this call has read already, so that demands and handler read it once
 
     def call(self, service: str, operation: str, /, **params: Any) -> Params:
         """The answer of another AWS service, asked as the caller, through the same gate and into the same trail.
