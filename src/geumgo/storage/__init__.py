@@ -17,7 +17,7 @@ Row = tuple[Any, ...]
 
 
 class StorageError(Exception):
-    """The engine failed: no space, I/O error, out of reach. Nothing was committed, unless this is `Unknown` or `Broken`."""
+    """The engine failed: no space, I/O error, out of reach. Unless it is `Unknown` or `Broken`, nothing was kept."""
 
 
 class Conflict(StorageError):
@@ -25,7 +25,7 @@ class Conflict(StorageError):
 
 
 class Taken(Conflict):
-    """A unique value is there already. In a race the next try sees it; without one, a programmer's error (use ON CONFLICT)."""
+    """A unique value is there already. A race, or a programmer's error: see ON CONFLICT."""
 
 
 class Violated(StorageError):
@@ -37,7 +37,7 @@ class Full(StorageError):
 
 
 class Unknown(StorageError):
-    """The connection broke during COMMIT: only the database knows the outcome. Never acknowledge, never repeat blindly."""
+    """The connection broke during COMMIT: only the database knows the outcome. Never acknowledge, never repeat."""
 
 
 class Broken(StorageError):
@@ -47,8 +47,9 @@ class Broken(StorageError):
 class Tx(Protocol):
     """An open transaction. Its three verbs take one SQL text, and parameters by name.
 
-    Parameters are str, bytes, int of 64 bit, bool (kept as 0 or 1) and None. A text with NUL or half of a surrogate pair is a
-    ValueError, as is a larger integer. After any error the transaction is spent: its block must be left with that error.
+    Parameters are str, bytes, int of 64 bit, bool (kept as 0 or 1) and None. A text with NUL or half of a surrogate
+    pair is a ValueError, as is a larger integer. After any error the transaction is spent: its block must be left with
+    that error.
     """
 
     def one(self, sql: str, /, **params: Any) -> Row | None:
@@ -81,8 +82,8 @@ class Storage(Protocol):
     def mark(self) -> bytes:
         """A value that differs after every commit by any process since the last call.
 
-        Equal values mean that nothing was committed. Compared only with marks of the same open storage. Take the mark first,
-        read afterwards: what was read under a mark holds as long as the mark does.
+        Equal values mean that nothing was committed. Compared only with marks of the same open storage. Take the mark
+        first, read afterwards: what was read under a mark holds as long as the mark does.
         """
         ...
 

@@ -1,11 +1,11 @@
 """SQLite: one file, embedded, the default.
 
-What an acknowledged write needs to survive a power cut is set here and then asked back, because SQLite answers a setting
-that it did not take with the old value and no error: write-ahead log, `synchronous=FULL`, a log file that is kept, and a
-directory that we sync ourselves (SQLite ignores a failed sync of the directory).
+What an acknowledged write needs to survive a power cut is set here and then asked back, because SQLite answers a
+setting that it did not take with the old value and no error: write-ahead log, `synchronous=FULL`, a log file that is
+kept, and a directory that we sync ourselves (SQLite ignores a failed sync of the directory).
 
-One storage is one connection and has one transaction at a time. The core is synchronous, so one per process is enough; a
-second thread opens its own.
+One storage is one connection and has one transaction at a time. The core is synchronous, so one per process is enough;
+a second thread opens its own.
 """
 
 import ctypes
@@ -14,13 +14,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import apsw
 
 from geumgo.storage import Broken, Conflict, Full, Row, StorageError, Taken, Violated
-from geumgo.storage.text import changes_rows, checked, for_sqlite
+from geumgo.storage.text import changes_rows, for_sqlite
+from geumgo.storage.transaction import Engine
 
 CHECKPOINT_PAGES = 1_000  # 4 MB of log: about what SQLite itself does
 CROWDED_PAGES = 8_000  # 32 MB of log: now wait for readers, so that the log starts again from its beginning
@@ -45,90 +45,26 @@ _GONE_WRONG = (apsw.IOError, apsw.CorruptError, apsw.NotADBError, apsw.CantOpenE
 _CAME_FIRST = (apsw.BusyError, apsw.LockedError, apsw.ProtocolError)
 
 
-class SqliteTx:
-    """An open transaction. After an error it is spent: nothing more is done in it and it cannot commit."""
-
-    __slots__ = ("_failed", "_storage")
-
-    def __init__(self, storage: "SqliteStorage") -> None:
-        self._storage = storage
-        self._failed = False
-
-    def one(self, sql: str, /, **params: Any) -> Row | None:
-        rows = self.all(sql, **params)
-        assert len(rows) < 2, f"more than one row answers: {sql}"
-        return rows[0] if rows else None
-
-    def all(self, sql: str, /, **params: Any) -> list[Row]:
-        return self._do(sql, params)[0]
-
-    def run(self, sql: str, /, **params: Any) -> int:
-        return self._do(sql, params)[1]
-
-    def _do(self, sql: str, params: dict[str, Any]) -> tuple[list[Row], int]:
-        assert not self._failed, "this transaction has failed: leave its block"
-        self._failed = True  # until the statement is through
-        done = self._storage.execute(sql, checked(params))
-        self._failed = False
-        return done
-
-    def refuse_to_commit_after_failure(self) -> None:
-        assert not self._failed, "an error in this transaction was swallowed: it cannot commit"
-
-
-class _Block:
-    """One transaction as a `with` block."""
-
-    __slots__ = ("_storage", "_tx", "_writes")
-
-    def __init__(self, storage: "SqliteStorage", *, writes: bool) -> None:
-        self._storage = storage
-        self._writes = writes
-
-    def __enter__(self) -> SqliteTx:
-        self._storage.begin(writes=self._writes)
-        self._tx = SqliteTx(self._storage)
-        return self._tx
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if self._writes and error is None:
-                self._tx.refuse_to_commit_after_failure()
-                self._storage.commit()
-        finally:
-            self._storage.end()
-
-
-class SqliteStorage:
+class SqliteStorage(Engine):
     """An open database file. See `open_sqlite`."""
 
     def __init__(self, path: Path, connection: apsw.Connection) -> None:
+        super().__init__()
         self.path = path
         self._connection = connection
-        self._process = os.getpid()
-        self._open = False
-        self._broken: str | None = None
         self._commits = 0
         self._log_pages = 0
         self._texts: dict[str, tuple[str, bool]] = {}
         connection.set_wal_hook(self._note_log)
 
-    def reading(self) -> _Block:
-        return _Block(self, writes=False)
-
-    def writing(self) -> _Block:
-        return _Block(self, writes=True)
-
     def mark(self) -> bytes:
         """See `Storage.mark`.
 
-        `PRAGMA data_version` changes with the commits of other connections and not with our own, so ours are counted. (The
-        file control of the same name, apsw's `data_version()`, does not look at the file: it misses what other processes
-        have committed.)
+        `PRAGMA data_version` changes with the commits of other connections and not with our own, so ours are counted.
+        (The file control of the same name, apsw's `data_version()`, does not look at the file: it misses what other
+        processes have committed.)
         """
-        self._refuse_if_unusable()
+        self.refuse_if_unusable()
         try:
             version = self._connection.pragma("data_version")
         except apsw.Error as error:
@@ -136,34 +72,23 @@ class SqliteStorage:
         return b"%d.%d" % (version, self._commits)
 
     def close(self) -> None:
-        assert not self._open, "closed inside a transaction"
+        assert not self._busy, "closed inside a transaction"
         try:
             self._connection.close()
         except apsw.Error as error:
             raise self._translated(error) from None
 
-    # What a transaction is made of.
-
     def begin(self, *, writes: bool) -> None:
-        self._refuse_if_unusable()
-        assert not self._open, "a transaction is open already: one storage has one at a time"
         try:
             self._connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
-            self._open = True
             if not writes:  # BEGIN alone takes no snapshot: the first read does
                 self._connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
         except apsw.Error as error:
-            failure = self._translated(error)
-            self.end()
-            raise failure from None
+            raise self._translated(error) from None
 
     def execute(self, sql: str, params: dict[str, Any]) -> tuple[list[Row], int]:
-        known = self._texts.get(sql)
-        if known is None:
-            if len(self._texts) >= KEPT_TEXTS:
-                self._texts.clear()
-            known = self._texts[sql] = (for_sqlite(sql), changes_rows(sql))
-        text, counts = known
+        text, counts = self._texts.get(sql) or self._learn(sql)
+        self.refuse_to_write(counts, sql)
         try:
             rows = self._connection.execute(text, params).fetchall()
         except (apsw.SQLError, apsw.BindingsError, apsw.MisuseError):
@@ -181,9 +106,7 @@ class SqliteStorage:
         except apsw.Error as error:
             raise self._translated(error) from None
 
-    def end(self) -> None:
-        """No transaction is open any more. What was not committed is lost."""
-        self._open = False
+    def rollback(self) -> None:
         if not self._connection.in_transaction:
             return
         try:
@@ -191,10 +114,11 @@ class SqliteStorage:
         except apsw.Error as error:
             raise self._translated(error) from None
 
-    def _refuse_if_unusable(self) -> None:
-        assert os.getpid() == self._process, "a storage is opened after the fork, never carried over it"
-        if self._broken:
-            raise Broken(self._broken)
+    def _learn(self, sql: str) -> tuple[str, bool]:
+        if len(self._texts) >= KEPT_TEXTS:
+            self._texts.clear()
+        known = self._texts[sql] = (for_sqlite(sql), changes_rows(sql))
+        return known
 
     def _note_log(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
         self._log_pages = pages
@@ -236,7 +160,8 @@ def open_sqlite(path: Path, *, busy_timeout_ms: int = 5_000) -> SqliteStorage:
     `busy_timeout_ms` is how long a transaction waits for another one to end before it is a Conflict.
 
     Raises:
-        StorageError: the SQLite library can lose writes, a setting was not taken, or the file cannot be used. Its text is a
+        StorageError: the SQLite library can lose writes, a setting was not taken, or the file cannot be used. Its text
+        is a
             plain sentence for the operator.
     """
     refuse_affected_library(apsw.sqlite_lib_version())

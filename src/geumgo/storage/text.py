@@ -18,7 +18,7 @@ _FOR_SQLITE = re.compile(
 _FOR_POSTGRES = re.compile(rf"{_STRING}|{_NAME}|{_COMMENT}|::|:(?P<parameter>[A-Za-z_][A-Za-z0-9_]*)")
 _NO_CODE = re.compile(rf"(?P<comment>{_COMMENT})|{_STRING}|{_NAME}")
 _CREATES_TABLE = re.compile(r"\s*CREATE\s+TABLE\b", re.IGNORECASE)
-_CHANGES_ROWS = re.compile(rf"(?:\s|{_COMMENT}\n)*(?:INSERT|UPDATE|DELETE|WITH)\b", re.IGNORECASE)
+_CHANGES_ROWS = re.compile(r"\b(?:INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 
 HIGHEST = 2**63 - 1
 LOWEST = -(2**63)
@@ -28,7 +28,8 @@ def checked(params: dict[str, Any]) -> dict[str, Any]:
     """`params` as both engines can keep them: str, bytes, None and int of 64 bit; a bool becomes 0 or 1.
 
     Raises:
-        ValueError: a text holds NUL or half of a surrogate pair (PostgreSQL keeps neither), or an integer needs more than
+        ValueError: a text holds NUL or half of a surrogate pair (PostgreSQL keeps neither), or an integer needs more
+        than
             64 bit.
         TypeError: a value of any other type.
     """
@@ -57,14 +58,14 @@ def _plain(name: str, value: object) -> object:
 
 def changes_rows(sql: str) -> bool:
     """Whether `sql` inserts, changes or deletes rows, so that it makes sense to count them."""
-    return _CHANGES_ROWS.match(sql) is not None
+    return _CHANGES_ROWS.search(_NO_CODE.sub(" ", sql)) is not None
 
 
 def for_sqlite(sql: str) -> str:
     """`sql` in SQLite's dialect.
 
-    The collation "C" is BINARY there: both compare UTF-8 byte by byte. Tables become STRICT, so that a value of the wrong
-    type is refused as PostgreSQL refuses it; STRICT tables know INT and BLOB, not BIGINT and BYTEA.
+    The collation "C" is BINARY there: both compare UTF-8 byte by byte. Tables become STRICT, so that a value of the
+    wrong type is refused as PostgreSQL refuses it; STRICT tables know INT and BLOB, not BIGINT and BYTEA.
     """
     text = _FOR_SQLITE.sub(_in_sqlite, sql)
     return f"{text.rstrip().rstrip(';')} STRICT" if _CREATES_TABLE.match(text) else text

@@ -1,0 +1,120 @@
+"""What the engines share: one transaction at a time, spent after its first error, committed when nothing failed."""
+
+import os
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Any
+
+from geumgo.storage import Broken, Row
+from geumgo.storage.text import checked
+
+
+class OpenTx:
+    """An open transaction. See `Tx`."""
+
+    __slots__ = ("_engine", "failed")
+
+    def __init__(self, engine: "Engine") -> None:
+        self._engine = engine
+        self.failed = False
+
+    def one(self, sql: str, /, **params: Any) -> Row | None:
+        rows = self._do(sql, params)[0]
+        assert len(rows) < 2, f"more than one row answers: {sql}"
+        return rows[0] if rows else None
+
+    def all(self, sql: str, /, **params: Any) -> list[Row]:
+        return self._do(sql, params)[0]
+
+    def run(self, sql: str, /, **params: Any) -> int:
+        return self._do(sql, params)[1]
+
+    def _do(self, sql: str, params: dict[str, Any]) -> tuple[list[Row], int]:
+        assert not self.failed, "this transaction has failed: leave its block"
+        self.failed = True  # until the statement is through
+        done = self._engine.execute(sql, checked(params))
+        self.failed = False
+        return done
+
+
+class Block:
+    """A transaction as a `with` block: commits (when it writes) if nothing was raised, and rolls back otherwise."""
+
+    __slots__ = ("_engine", "_tx", "_writes")
+
+    def __init__(self, engine: "Engine", *, writes: bool) -> None:
+        self._engine = engine
+        self._writes = writes
+        self._tx = OpenTx(engine)
+
+    def __enter__(self) -> OpenTx:
+        self._engine.enter(writes=self._writes)
+        return self._tx
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        failed, self._tx.failed = self._tx.failed, True  # it is over: nobody may go on using it
+        try:
+            if self._writes and error is None:
+                assert not failed, "an error in this transaction was swallowed: it cannot commit"
+                self._engine.commit()
+        finally:
+            self._engine.leave()
+
+
+class Engine(ABC):
+    """An open database. The core is synchronous: it needs one transaction at a time, and more is refused.
+
+    A thread of its own opens an engine of its own, and so does the child of a fork.
+    """
+
+    def __init__(self) -> None:
+        self._process = os.getpid()
+        self._busy = False
+        self._writes = False
+        self._broken = ""  # what was seen, once an I/O error was
+
+    def reading(self) -> Block:
+        return Block(self, writes=False)
+
+    def writing(self) -> Block:
+        return Block(self, writes=True)
+
+    def enter(self, *, writes: bool) -> None:
+        """A transaction is open, or an exception says why none is."""
+        self.refuse_if_unusable()
+        self._busy, self._writes = True, writes
+        try:
+            self.begin(writes=writes)
+        except BaseException:
+            self.leave()
+            raise
+
+    def leave(self) -> None:
+        """No transaction is open any more. What was not committed is lost."""
+        self._busy = False
+        self.rollback()
+
+    def refuse_if_unusable(self) -> None:
+        assert os.getpid() == self._process, "a storage is opened after the fork, never carried over it"
+        assert not self._busy, "a transaction is open already: a storage has one at a time"
+        if self._broken:
+            raise Broken(self._broken)
+
+    def refuse_to_write(self, changes: bool, sql: str) -> None:
+        assert self._writes or not changes, f"a reading transaction does not write: {sql}"
+
+    @abstractmethod
+    def begin(self, *, writes: bool) -> None: ...
+
+    @abstractmethod
+    def execute(self, sql: str, params: dict[str, Any]) -> tuple[list[Row], int]:
+        """The rows of the answer, and how many rows were inserted, changed or deleted (0 for other statements)."""
+
+    @abstractmethod
+    def commit(self) -> None: ...
+
+    @abstractmethod
+    def rollback(self) -> None:
+        """Nothing of the open transaction remains, if one is open. Raises nothing but what `begin` may raise."""

@@ -1,0 +1,47 @@
+"""What every test may ask for: a storage on each engine, a PostgreSQL server of our own, a clock that is turned."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from geumgo.storage import Storage
+from geumgo.storage.postgres import PostgresStorage, open_postgres
+from geumgo.storage.sqlite import SqliteStorage, open_sqlite
+from tests.clock import TurnedClock
+from tests.storage.postgres_server import PrivateServer, private_server
+
+
+@pytest.fixture
+def clock() -> TurnedClock:
+    return TurnedClock()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PrivateServer]:
+    """One PostgreSQL server for the whole session (for each worker of pytest-xdist)."""
+    with private_server() as server:
+        yield server
+
+
+@pytest.fixture
+def sqlite_storage(tmp_path: Path) -> Iterator[SqliteStorage]:
+    """An empty SQLite database."""
+    storage = open_sqlite(tmp_path / "geumgo.db")
+    yield storage
+    storage.close()
+
+
+@pytest.fixture
+def postgres_storage(postgres_server: PrivateServer) -> Iterator[PostgresStorage]:
+    """An empty PostgreSQL database."""
+    storage = open_postgres(postgres_server.new_database())
+    yield storage
+    storage.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def storage(request: pytest.FixtureRequest) -> Storage:
+    """An empty database, on each engine in turn."""
+    found: Storage = request.getfixturevalue(f"{request.param}_storage")
+    return found

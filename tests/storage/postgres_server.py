@@ -1,0 +1,120 @@
+"""A PostgreSQL server of our own: started for a test session, reachable by a Unix socket only, gone with the session."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import psycopg
+
+SETTINGS = {
+    "listen_addresses": "",
+    "shared_buffers": "32MB",
+    "max_connections": "50",
+    "min_wal_size": "32MB",
+    "max_wal_size": "256MB",
+    "autovacuum": "off",
+    "fsync": "on",  # the storage refuses a server without it
+    "log_min_messages": "fatal",
+}
+START_SECONDS = 30
+
+
+class PrivateServer:
+    """A running server. Its directory is readable by its user alone, so it trusts whoever reaches the socket."""
+
+    def __init__(self, directory: Path, user: str) -> None:
+        self._directory = directory
+        self._user = user
+        self._numbers = count(1)
+
+    def dsn(self, database: str = "postgres") -> str:
+        return f"host={self._directory} user={self._user} dbname={database}"
+
+    def new_database(self) -> str:
+        """The dsn of a database that is empty."""
+        name = f"test_{next(self._numbers)}"
+        self.command(f"CREATE DATABASE {name} TEMPLATE template0")
+        return self.dsn(name)
+
+    def command(self, sql: str) -> None:
+        """Do `sql` as the server's administrator."""
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            connection.execute(sql.encode())
+
+
+@contextmanager
+def private_server() -> Iterator[PrivateServer]:
+    user = _unprivileged_user()
+    directory = Path(tempfile.mkdtemp(prefix="geumgo-postgres-"))
+    try:
+        if os.geteuid() == 0:
+            shutil.chown(directory, user)
+        data = directory / "data"
+        initdb = [
+            _program("initdb"),
+            "--no-sync",
+            "--no-locale",
+            "-E",
+            "UTF8",
+            "-A",
+            "trust",
+            "-U",
+            user,
+            "-D",
+            str(data),
+        ]
+        subprocess.run([*_as(user), *initdb], check=True, capture_output=True, cwd=directory)
+        settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
+        command = [_program("postgres"), "-D", str(data), "-k", str(directory), *settings]
+        with (
+            (directory / "log").open("wb") as log,
+            subprocess.Popen([*_as(user), *command], stdout=log, stderr=log, cwd=directory) as process,
+        ):
+            try:
+                server = PrivateServer(directory, user)
+                _wait(server, process, directory / "log")
+                yield server
+            finally:
+                process.send_signal(3)  # SIGQUIT: stop at once; nothing here is worth a tidy end
+                process.wait()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _wait(server: PrivateServer, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    for _ in range(START_SECONDS * 20):
+        try:
+            server.command("SELECT 1")
+        except psycopg.OperationalError:
+            assert process.poll() is None, f"PostgreSQL did not start:\n{log.read_text()}"
+            threading.Event().wait(0.05)
+        else:
+            return
+    raise AssertionError(f"PostgreSQL did not start within {START_SECONDS} seconds:\n{log.read_text()}")
+
+
+def _as(user: str) -> list[str]:
+    """PostgreSQL refuses to run as root. It stops when the process that started it is gone, however that went."""
+    other = [f"--reuid={user}", f"--regid={pwd.getpwnam(user).pw_gid}", "--clear-groups"] if os.geteuid() == 0 else []
+    return ["setpriv", *other, "--pdeathsig=QUIT"]
+
+
+def _unprivileged_user() -> str:
+    if os.geteuid() != 0:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in known else "nobody"
+
+
+def _program(name: str) -> str:
+    places = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
+    found = str(places[-1]) if places else shutil.which(name)
+    assert found, f"PostgreSQL's {name} is not installed. Install it with: apt-get install postgresql"
+    return found
