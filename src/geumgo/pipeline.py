@@ -12,13 +12,14 @@ import structlog
 from geumgo import errors, protocol
 from geumgo.access import signature
 from geumgo.access.gate import Gate, through
-from geumgo.access.ports import Keyring
+from geumgo.access.ports import Key, Keyring
 from geumgo.audit import record as trail_record
 from geumgo.audit.store import add_applied
 from geumgo.audit.trail import Trail, TrailBroken, TrailFull
 from geumgo.context import NOBODY, Caller, Clock, Context, Params, Place
 from geumgo.errors import ServiceError
 from geumgo.message import Answer, Request
+from geumgo.principals import Principals
 from geumgo.room import Operation, Room
 from geumgo.sealing import Sealing
 from geumgo.storage import Broken, Conflict, Storage, StorageError, Unknown
@@ -39,6 +40,7 @@ class Parts:
     storage: Storage
     gate: Gate
     keyring: Keyring
+    principals: Principals
     sealing: Sealing
     trail: Trail
     clock: Clock
@@ -58,6 +60,7 @@ class Turn:
     operation: str = ""
     region: str = ""
     caller: Caller = NOBODY
+    key: Key | None = None
     claimed_key: str = ""
     recorded: Params = field(default_factory=dict)
     answered: Params = field(default_factory=dict)
@@ -126,7 +129,7 @@ class Pipeline:
             now_ms=now_ms,
         )
         assert key is not None, "verify let an unknown key pass"
-        turn.caller = key.caller
+        turn.key, turn.caller = key, key.caller
         turn.service = claim.service
 
     def _regions_for(self, signing_name: str) -> frozenset[str]:
@@ -221,6 +224,7 @@ class Pipeline:
             gateway=InnerDoor(self, turn, turn.service),
             conditions=conditions_of(turn.request, turn.region, parts.clock.now_ms()),
             reads_only=reads_only,
+            principals=parts.principals,
         )
 
     def ask(self, turn: Turn, ctx: Context, asking: str, service: str, name: str, params: Params) -> Params:
@@ -238,11 +242,12 @@ class Pipeline:
             gateway=InnerDoor(self, turn, service),
             conditions=within(ctx, asking, service),
             reads_only=ctx.reads_only,
+            principals=ctx.principals,
             afterwards=ctx.afterwards,
             events=ctx.events,
         )
         access = operation.access
-        step = Turn(turn.request, self._parts, service, name, turn.region, caller, turn.claimed_key)
+        step = Turn(turn.request, self._parts, service, name, turn.region, caller, claimed_key=turn.claimed_key)
         step.read_only = not operation.writes
         step.recorded = {key: params[key] for key in access.recorded if key in params}
         try:
@@ -256,10 +261,14 @@ class Pipeline:
 
     def _leave_marks(self, turn: Turn, ctx: Context) -> None:
         """Dates of use and the like. A read is not refused because its mark could not be left; the log says so."""
-        if not ctx.afterwards:
+        now_ms = self._parts.clock.now_ms()
+        key_is_due = turn.key is not None and turn.key.mark_is_due(now_ms)
+        if not ctx.afterwards and not key_is_due:
             return
         try:
             with self._parts.storage.writing() as tx:
+                if key_is_due:
+                    self._parts.keyring.mark_used(tx, turn.claimed_key, turn.service, turn.region, now_ms)
                 for write in ctx.afterwards:
                     write(tx)
         except Broken:
