@@ -26,6 +26,7 @@ def load(service: str) -> ServiceModel:
 
     Raises:
         UnknownService: there is none, or it speaks no protocol that we have a codec for.
+
     """
     try:
         raw = Loader(
@@ -44,7 +45,7 @@ def errors_of(service: str) -> set[str]:
 
 
 class _Compiler:
-    """Makes one service's plain data. Each shape is made once; it enters `made` before its members, so that shapes may recur."""
+    """Makes one service's plain data. A shape is made once, and known before its members, so that it may recur."""
 
     def __init__(self, service: str, raw: dict[str, Any]) -> None:
         self.name = service

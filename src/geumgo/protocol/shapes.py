@@ -1,7 +1,7 @@
 """The vocabulary of a service model: shapes, operations, services. Plain data, made by `models`, read by every codec.
 
-botocore's own model objects resolve a reference anew at every step and keep the documentation in memory. These are resolved once,
-share what is equal, and hold nothing that is not looked at.
+botocore's own model objects resolve a reference anew at every step and keep the documentation in memory. These are
+resolved once, share what is equal, and hold nothing that is not looked at.
 """
 
 from collections.abc import Mapping
@@ -30,8 +30,8 @@ Location = Literal["uri", "querystring", "header", "headers", "statusCode"]
 class Shape:
     """One type. `members` belongs to structures, `member` to lists, `key` and `value` to maps; recursion is possible.
 
-    `low` and `high` bound the length of text (characters), blobs (bytes), lists and maps (entries), and the value of numbers.
-    `pattern` must fit the whole text. `document` is any JSON value.
+    `low` and `high` bound the length of text (characters), blobs (bytes), lists and maps (entries), and the value of
+    numbers. `pattern` must fit the whole text. `document` is any JSON value.
     """
 
     name: str
@@ -81,7 +81,8 @@ class Shape:
 class Member:
     """A place where a shape is used: its name in the model and on the wire, and what the place adds to the shape.
 
-    `named` says that the model gives the wire name itself. That matters for elements of lists, whose name otherwise is the protocol's.
+    `named` says that the model gives the wire name itself. That matters for elements of lists, whose name otherwise is
+    the protocol's.
     """
 
     name: str
@@ -99,8 +100,9 @@ class Member:
 class ErrorModel:
     """A modelled error.
 
-    `code` is its name on the wire of the query protocol, `name` that of the others; most are equal. `text` is the member that carries
-    the message ("Message" or "message"), None when the error has none. `status` is None where the model does not say.
+    `code` is its name on the wire of the query protocol, `name` that of the others; most are equal. `text` is the
+    member that carries the message ("Message" or "message"), None when the error has none. `status` is None where the
+    model does not say.
     """
 
     name: str
@@ -134,8 +136,8 @@ class OperationModel:
 class ServiceModel:
     """One service as its model describes it.
 
-    `name` is botocore's ("secretsmanager"), `protocol` the first of `protocols`. `errors` leads from every wire name of an error, in
-    whatever protocol, to it.
+    `name` is botocore's ("secretsmanager"), `protocol` the first of `protocols`. `errors` leads from every wire name of
+    an error, in whatever protocol, to it.
     """
 
     name: str

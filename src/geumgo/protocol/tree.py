@@ -1,0 +1,216 @@
+"""Trees of plain values, as JSON and CBOR carry them, read and written along a shape.
+
+Both protocols agree on structures, lists, maps and most scalars. What differs is how bytes and moments look, and that
+is what `Reader` and `Writer` are told.
+"""
+
+import math
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from geumgo.errors import Unreadable
+from geumgo.protocol.shapes import Kind, Member, Shape
+
+Scalar = Callable[[Member, Any], Any]
+
+INT_RANGE = {"integer": 31, "long": 63}  # bits beside the sign
+
+
+class NotInModel(AssertionError):
+    """A programmer's error: an answer that its model does not describe. Names the place, never the value."""
+
+
+def in_range(kind: str, number: int) -> bool:
+    """Whether `number` fits the `kind` of integer."""
+    limit = 1 << INT_RANGE[kind]
+    return -limit <= number < limit
+
+
+class Reader:
+    """Turns a tree off the wire into typed values by the model's names.
+
+    Members that the model does not know are ignored, null members are absent. Raises `Unreadable` for anything that
+    does not have its type. Source of the texts: SerializationException of JSON services, as clients report it.
+    """
+
+    def __init__(self, *, blob: Scalar, timestamp: Scalar) -> None:
+        self._kinds: dict[Kind, Scalar] = {
+            "structure": lambda member, value: self.structure(member.shape, value),
+            "list": self._list,
+            "map": self._map,
+            "string": _string,
+            "integer": _integer,
+            "long": _integer,
+            "float": _float,
+            "double": _float,
+            "boolean": _boolean,
+            "timestamp": timestamp,
+            "blob": blob,
+            "document": _document,
+        }
+
+    def member(self, member: Member, value: Any) -> Any:
+        return self._kinds[member.shape.kind](member, value)
+
+    def structure(self, shape: Shape, value: Any) -> dict[str, Any]:
+        if type(value) is not dict:
+            raise wrong_type(value, "a structure")
+        kinds, by_wire = self._kinds, shape.by_wire
+        found = {}
+        for name, item in value.items():
+            member = by_wire.get(name)
+            if member is not None and item is not None:
+                found[member.name] = kinds[member.shape.kind](member, item)
+        if shape.union and len(found) != 1:
+            raise Unreadable("Exactly one member of a union must be set.")
+        return found
+
+    def _list(self, member: Member, value: Any) -> list[Any]:
+        if type(value) is not list:
+            raise wrong_type(value, "a list")
+        element = member.shape.element
+        read = self._kinds[element.shape.kind]
+        return [read(element, _present(item)) for item in value]
+
+    def _map(self, member: Member, value: Any) -> dict[str, Any]:
+        if type(value) is not dict:
+            raise wrong_type(value, "a map")
+        _, leads_to = member.shape.entry
+        read = self._kinds[leads_to.shape.kind]
+        return {key: read(leads_to, _present(item)) for key, item in value.items()}
+
+
+def wrong_type(value: Any, wanted: str) -> Unreadable:
+    """The refusal of a value off the wire that is not `wanted` ("a string"). Names its type, never the value."""
+    if isinstance(value, dict):
+        return Unreadable("Start of structure or map found where not expected.")
+    if isinstance(value, list):
+        return Unreadable("Start of list found where not expected.")
+    if isinstance(value, bool):
+        return Unreadable(f"{'TRUE' if value else 'FALSE'}_VALUE can not be converted to {wanted}")
+    names = {str: "STRING_VALUE", int: "NUMBER_VALUE", float: "NUMBER_VALUE", bytes: "BINARY_VALUE"}
+    return Unreadable(f"{names.get(type(value), 'NULL_VALUE')} can not be converted to {wanted}")
+
+
+def _present(value: Any) -> Any:
+    if value is None:
+        raise Unreadable("NULL_VALUE can not be an element of a list or a map")
+    return value
+
+
+def _string(_: Member, value: Any) -> str:
+    if type(value) is not str:
+        raise wrong_type(value, "a String")
+    return value
+
+
+def _integer(member: Member, value: Any) -> int:
+    long = member.shape.kind == "long"
+    if type(value) is not int:
+        raise wrong_type(value, "a Long" if long else "an Integer")
+    if not in_range(member.shape.kind, value):
+        raise Unreadable(f"NUMBER_VALUE is out of the range of {'a Long' if long else 'an Integer'}")
+    return value
+
+
+def _float(_: Member, value: Any) -> float:
+    if type(value) is not float and type(value) is not int:
+        raise wrong_type(value, "a Double")
+    if not math.isfinite(value):
+        raise Unreadable("NUMBER_VALUE must be finite")
+    return float(value)
+
+
+def _boolean(_: Member, value: Any) -> bool:
+    if type(value) is not bool:
+        raise wrong_type(value, "a Boolean")
+    return value
+
+
+def _document(_: Member, value: Any) -> Any:
+    return value
+
+
+class Writer:
+    """Turns an answer into a tree of plain values by the wire's names.
+
+    Raises `NotInModel` for a member that the model does not have, a value of another type, and for None.
+    """
+
+    def __init__(self, *, blob: Callable[[bytes], Any], timestamp: Callable[[Member, datetime], Any]) -> None:
+        self._blob = blob
+        self._timestamp = timestamp
+
+    def structure(self, shape: Shape, value: Any, at: str) -> dict[str, Any]:
+        check(isinstance(value, dict), at, "is not a dict")
+        check(not shape.union or len(value) == 1, at, "is a union and must have exactly one member")
+        members = shape.members
+        made = {}
+        for name, item in value.items():
+            member = members.get(name)
+            if member is None:
+                raise NotInModel(f"{at}: {shape.name} has no member {name}")
+            made[member.wire] = self.member(member, item, f"{at}.{name}")
+        return made
+
+    def member(self, member: Member, value: Any, at: str) -> Any:
+        shape = member.shape
+        match shape.kind:
+            case "structure":
+                return self.structure(shape, value, at)
+            case "list":
+                check(isinstance(value, list | tuple), at, "is not a list")
+                return [self.member(shape.element, item, at) for item in value]
+            case "map":
+                check(isinstance(value, dict), at, "is not a dict")
+                leads_from, leads_to = shape.entry
+                return {scalar(leads_from, key, at): self.member(leads_to, item, at) for key, item in value.items()}
+            case "blob":
+                return self._blob(scalar(member, value, at))
+            case "timestamp":
+                return self._timestamp(member, scalar(member, value, at))
+            case "document":
+                return value
+        return scalar(member, value, at)
+
+
+def check(holds: bool, at: str, what: str) -> None:
+    if not holds:
+        raise NotInModel(f"{at} {what}")
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "long": (int,),
+    "float": (float, int),
+    "double": (float, int),
+    "boolean": (bool,),
+    "timestamp": (datetime,),
+    "blob": (bytes,),
+}
+
+
+def _is_a(kind: Kind, value: Any) -> bool:
+    return isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
+
+
+def scalar(member: Member, value: Any, at: str) -> Any:
+    """`value`, found to be of the type that the model demands at `at`.
+
+    Raises:
+        NotInModel: it is of another type, None, no finite number, or a moment without a zone.
+
+    """
+    kind = member.shape.kind
+    if not _is_a(kind, value):
+        raise NotInModel(f"{at} is {type(value).__name__}, not {kind}")
+    if kind in INT_RANGE:
+        check(in_range(kind, value), at, f"is out of the range of {kind}")
+    elif kind in ("float", "double"):
+        check(math.isfinite(value), at, "is not finite")
+        return float(value)
+    elif kind == "timestamp":
+        check(value.tzinfo is not None, at, "has no time zone")
+    return value
