@@ -1,0 +1,121 @@
+"""Who exists: what other rooms may learn of users, roles, policies and providers. Satisfies `principals.Principals`."""
+
+import re
+from typing import Final
+
+from geumgo.access.ports import MARK_EVERY_MS
+from geumgo.domain.policy import PolicyKind
+from geumgo.principals import ProviderFacts, RoleFacts, UserFacts
+from geumgo.sealing import Sealing
+from geumgo.services.iam.domain import parse_iam_arn
+from geumgo.services.iam.keyring import ACTIVE
+from geumgo.services.iam.records import Principal
+from geumgo.services.iam.rights import compiled
+from geumgo.services.iam.store import account, keys, policies, principals, providers
+from geumgo.storage import Tx
+
+ROLE_SESSION_S: Final = 3600
+_ACCOUNT: Final = re.compile(r"[0-9]{12}")
+_UNIQUE_ID: Final = re.compile(r"(?:AIDA|AROA)[A-Z2-7]{17}")
+_SERVICE: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?")
+_SESSION: Final = re.compile(r"assumed-role/([\w+=,.@-]{1,64})/[\w+=,.@-]{2,64}", re.ASCII)
+_FEDERATED_USER: Final = re.compile(r"federated-user/[\w+=,.@-]{2,32}", re.ASCII)
+_WEB_PROVIDERS: Final = frozenset(
+    {"accounts.google.com", "www.amazon.com", "graph.facebook.com", "cognito-identity.amazonaws.com"}
+)
+
+
+class Directory:
+    """The answers, read in the asker's own transaction. One per process."""
+
+    def __init__(self, sealing: Sealing, partition: str = "aws") -> None:
+        self._sealing = sealing
+        self._partition = partition
+
+    def exists(self, tx: Tx, principal: str) -> bool:
+        """Whether a policy may name `principal`. Accounts, users, roles and providers must be here; services must be well formed."""
+        if principal == "*" or _SERVICE.fullmatch(principal) or principal in _WEB_PROVIDERS:
+            return True
+        if _ACCOUNT.fullmatch(principal):
+            return account.find(tx, self._sealing, principal) is not None
+        if _UNIQUE_ID.fullmatch(principal):
+            return principals.by_id(tx, self._sealing, principal) is not None
+        parts = principal.split(":", 5)
+        if len(parts) != 6 or parts[:2] != ["arn", self._partition] or parts[3] or not _ACCOUNT.fullmatch(parts[4]):
+            return False
+        if parts[2] == "iam":
+            return self._iam_principal_exists(tx, principal, parts[4], parts[5])
+        return parts[2] == "sts" and self._session_may_exist(tx, parts[4], parts[5])
+
+    def role(self, tx: Tx, arn: str) -> RoleFacts | None:
+        named = parse_iam_arn(arn, "role")
+        if named is None:
+            return None
+        role = principals.by_name(tx, self._sealing, named.account, "role", named.name)
+        return self._facts(role) if role is not None and role.arn(self._partition) == arn else None
+
+    def role_by_id(self, tx: Tx, role_id: str) -> RoleFacts | None:
+        role = principals.by_id(tx, self._sealing, role_id)
+        return self._facts(role) if role is not None and role.kind == "role" else None
+
+    def user_by_id(self, tx: Tx, user_id: str) -> UserFacts | None:
+        user = principals.by_id(tx, self._sealing, user_id)
+        if user is None or user.kind != "user":
+            return None
+        return UserFacts(user.id, user.account, user.arn(self._partition), user.name, user.tags, user.not_before_ms)
+
+    def key_is_active(self, tx: Tx, access_key_id: str) -> bool:
+        key = keys.by_id(tx, self._sealing, access_key_id)
+        return key is not None and key.status == ACTIVE
+
+    def managed_policy(self, tx: Tx, account: str, arn: str) -> str | None:
+        policy = policies.by_arn(tx, self._sealing, account, arn)
+        if policy is None or policy.arn(self._partition) != arn:
+            return None
+        return policies.document(tx, policy)
+
+    def provider(self, tx: Tx, account: str, issuer: str) -> ProviderFacts | None:
+        found = providers.find(tx, self._sealing, account, issuer)
+        if found is None:
+            return None
+        arn = found.arn(self._partition)
+        return ProviderFacts(arn, found.account, found.issuer, frozenset(found.audiences), found.jwks)
+
+    def mark_role_used(self, tx: Tx, role_id: str, region: str, now_ms: int) -> None:
+        keys.mark_used(tx, role_id, "", region, now_ms, at_most_every_ms=MARK_EVERY_MS)
+
+    def _iam_principal_exists(self, tx: Tx, arn: str, account_id: str, resource: str) -> bool:
+        if resource == "root":
+            return account.find(tx, self._sealing, account_id) is not None
+        kind, _, issuer = resource.partition("/")
+        if kind == "oidc-provider":
+            return providers.find(tx, self._sealing, account_id, issuer) is not None
+        if kind == "role":
+            return self.role(tx, arn) is not None
+        named = parse_iam_arn(arn, "user")
+        if named is None:
+            return False
+        user = principals.by_name(tx, self._sealing, account_id, "user", named.name)
+        return user is not None and user.arn(self._partition) == arn
+
+    def _session_may_exist(self, tx: Tx, account_id: str, resource: str) -> bool:
+        """A session's role must exist; whether somebody holds such a session now is not kept anywhere."""
+        session = _SESSION.fullmatch(resource)
+        if session is not None:
+            return principals.by_name(tx, self._sealing, account_id, "role", session[1]) is not None
+        return (
+            _FEDERATED_USER.fullmatch(resource) is not None and account.find(tx, self._sealing, account_id) is not None
+        )
+
+    def _facts(self, role: Principal) -> RoleFacts:
+        assert role.trust is not None, f"role {role.id} has no trust policy"
+        return RoleFacts(
+            id=role.id,
+            account=role.account,
+            arn=role.arn(self._partition),
+            name=role.name,
+            trust=compiled(role.trust, PolicyKind.TRUST, role.name),
+            max_session_s=role.max_session_s or ROLE_SESSION_S,
+            tags=role.tags,
+            not_before_ms=role.not_before_ms,
+        )
