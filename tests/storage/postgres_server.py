@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own: started for a test session, reachable by a Unix socket only, gone with the session."""
+"""A PostgreSQL server of our own: started for a test session, reached by a Unix socket only, gone with the session."""
 
 import os
 import pwd

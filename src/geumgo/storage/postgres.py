@@ -78,7 +78,7 @@ class PostgresStorage(Engine):
 
     def __init__(self, dsn: str, lock_timeout_ms: int) -> None:
         super().__init__()
-        self._dsn = make_conninfo(**{**_CONNECTION, **conninfo_to_dict(dsn)})  # type: ignore[arg-type]
+        self.dsn = make_conninfo(**{**_CONNECTION, **conninfo_to_dict(dsn)})  # type: ignore[arg-type]
         self._lock_timeout_ms = lock_timeout_ms
         self._texts: dict[str, tuple[bytes, tuple[str, ...], bool]] = {}
         self._committing = False
@@ -189,7 +189,7 @@ class PostgresStorage(Engine):
         """Raises StorageError, in a plain sentence, if the server is out of reach or cannot be relied on."""
         try:
             connection = psycopg.connect(
-                self._dsn, autocommit=True, prepare_threshold=1, cursor_factory=psycopg.RawCursor
+                self.dsn, autocommit=True, prepare_threshold=1, cursor_factory=psycopg.RawCursor
             )
             try:
                 self._prepare(connection)
@@ -272,7 +272,7 @@ def refuse_unsafe_server(
     ):
         if value == "off":
             raise StorageError(
-                f"PostgreSQL runs with {name} = off: after a power cut, acknowledged writes would be gone. Set it to on."
+                f"PostgreSQL runs with {name} = off: a power cut would undo acknowledged writes. Set it to on."
             )
 
 

@@ -68,7 +68,7 @@ def for_sqlite(sql: str) -> str:
     wrong type is refused as PostgreSQL refuses it; STRICT tables know INT and BLOB, not BIGINT and BYTEA.
     """
     text = _FOR_SQLITE.sub(_in_sqlite, sql)
-    return f"{text.rstrip().rstrip(';')} STRICT" if _CREATES_TABLE.match(text) else text
+    return f"{text.rstrip().rstrip(';')}\nSTRICT" if _CREATES_TABLE.match(text) else text
 
 
 def _in_sqlite(match: re.Match[str]) -> str:
