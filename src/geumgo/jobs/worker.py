@@ -1,0 +1,212 @@
+"""The worker: takes what is due, runs it, and records how it went."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from geumgo.context import Clock, Params, Place, Work
+from geumgo.jobs import lease
+from geumgo.jobs.lease import Lease, LeaseLost
+from geumgo.jobs.retry import TryLater
+from geumgo.sealing import Sealing
+from geumgo.storage import Broken, Conflict, Storage, StorageError, Tx
+
+POLL_MS = 250  # how long a promise made by another process may go unseen
+LONGEST_POLL_MS = 1_000  # while the storage is out of reach
+TRIES = 5  # of a transaction of our own that met a conflict
+
+T = TypeVar("T")
+Handler = Callable[[Work, Params], None]
+Note = Callable[["Failure"], None]
+Event = Callable[[Place, str, Params], None]
+
+
+class NoHandler(Exception):
+    """A job of a kind that this program does not know. A newer program on another machine may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A job that went wrong, for the log. Log the error with care: its text may quote what was worked on."""
+
+    kind: str
+    place: Place
+    attempt: int
+    error: Exception
+
+
+@dataclass(slots=True)
+class Held:
+    """The `Work` of one run of one job: what its handler sees."""
+
+    place: Place
+    clock: Clock
+    sealing: Sealing
+    storage: Storage
+    attempt: int
+    _lease: Lease
+    _event: Event
+    finished: bool = False
+
+    @contextmanager
+    def writing(self) -> Iterator[Tx]:
+        assert not self.finished, f"{self._lease.kind}: the job is finished already"
+        with self.storage.writing() as tx:
+            lease.hold(tx, self._lease, now_ms=self.clock.now_ms())
+            yield tx
+
+    @contextmanager
+    def finishing(self) -> Iterator[Tx]:
+        with self.writing() as tx:
+            yield tx
+            lease.finish(tx, self._lease)
+        self.finished = True
+
+    def event(self, name: str, /, **details: Any) -> None:
+        self._event(self.place, name, details)
+
+
+class Worker:
+    """One lane: runs one job at a time. Give each thread or process a worker, and a storage, of its own.
+
+    `handlers` are the rooms' jobs by kind. `event` puts a service event into the trail and returns when it is durable;
+    `note` is told of every failure. `owner` names the process, `lane` the worker in it: no two living ones are called
+    alike.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        handlers: Mapping[str, Handler],
+        clock: Clock,
+        sealing: Sealing,
+        *,
+        owner: str,
+        event: Event,
+        note: Note,
+        lane: int = 0,
+    ) -> None:
+        self._storage = storage
+        self._handlers = handlers
+        self._clock = clock
+        self._sealing = sealing
+        self._owner = owner
+        self._lane = lane
+        self._event = event
+        self._note = note
+        self._leftovers = True  # there may be jobs under our name that nobody runs
+        self.current: Lease | None = None  # read by the thread that beats
+
+    def run_due(self, limit: int = 1_000) -> int:
+        """Everything that is due, and what becomes due by it, has run. Answers how many runs, at most `limit`.
+
+        A programmer's error (AssertionError) of a handler is raised, after the failure was recorded.
+        """
+        for done in range(limit):
+            taken = self._take()
+            if taken is None:
+                return done
+            error = self._run(taken)
+            if isinstance(error, AssertionError):
+                raise error
+        return limit
+
+    def run(self, stop: threading.Event) -> None:
+        """Runs jobs until `stop` is set; the job that runs then is finished first.
+
+        Raises:
+            Broken: the storage saw an I/O error. The process must end.
+        """
+        while not stop.is_set():
+            try:
+                taken = self._take()
+                if taken is not None:
+                    self._run(taken)
+                    continue
+                idle_ms = self._idle_ms()
+            except Broken:
+                raise
+            except StorageError as error:  # out of reach or full: what we hold meanwhile is adopted when it is back
+                self._leftovers = True
+                self._note(Failure("worker", Place("", ""), 0, error))
+                idle_ms = LONGEST_POLL_MS
+            stop.wait(idle_ms / 1000)
+
+    def beat(self, storage: Storage) -> None:
+        """The job that runs now, if one does, stays ours a while longer. For another thread, with a storage of its own.
+
+        A lease that is lost is not for this thread to tell: the next transaction of the job finds out, and commits
+        nothing.
+        """
+        held = self.current
+        if held is not None:
+            with suppress(LeaseLost), storage.writing() as tx:
+                lease.hold(tx, held, now_ms=self._clock.now_ms())
+
+    def _take(self) -> Lease | None:
+        now_ms = self._clock.now_ms()
+        with self._storage.reading() as tx:
+            at_ms = lease.next_at_ms(tx, owner=self._owner)
+        if not self._leftovers and (at_ms is None or at_ms > now_ms):
+            return None
+        taken = self._patiently(lambda tx: self._take_in(tx, now_ms))
+        self._leftovers = False
+        return taken
+
+    def _take_in(self, tx: Tx, now_ms: int) -> Lease | None:
+        if self._leftovers:
+            lease.adopt(tx, owner=self._owner, lane=self._lane, now_ms=now_ms)
+        return lease.take(tx, owner=self._owner, lane=self._lane, now_ms=now_ms)
+
+    def _idle_ms(self) -> int:
+        with self._storage.reading() as tx:
+            at_ms = lease.next_at_ms(tx, owner=self._owner)
+        return POLL_MS if at_ms is None else max(1, min(POLL_MS, at_ms - self._clock.now_ms()))
+
+    def _run(self, taken: Lease) -> Exception | None:
+        """Runs the job and records how it went. Answers what went wrong, or None."""
+        self.current = taken
+        work = Held(taken.place, self._clock, self._sealing, self._storage, taken.attempt, taken, self._event)
+        try:
+            self._handler(taken.kind)(work, taken.payload)
+            assert work.finished, f"{taken.kind}: the handler returned without finishing()"
+        except Broken:
+            raise
+        except TryLater as later:
+            until_ms = self._clock.now_ms() + later.after_ms
+            self._record(lambda tx: lease.put_off(tx, taken, until_ms=until_ms))
+            return None
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises is recorded with its job
+            self._fail(taken, error, done=work.finished)
+            return error
+        finally:
+            self.current = None
+        return None
+
+    def _handler(self, kind: str) -> Handler:
+        if kind not in self._handlers:
+            raise NoHandler(f"no room of this program has jobs of the kind {kind}")
+        return self._handlers[kind]
+
+    def _fail(self, taken: Lease, error: Exception, *, done: bool) -> None:
+        self._note(Failure(taken.kind, taken.place, taken.attempt, error))
+        if not done and not isinstance(error, LeaseLost):
+            name = type(error).__name__
+            self._record(lambda tx: lease.fail(tx, taken, error=name, now_ms=self._clock.now_ms()))
+
+    def _record(self, change: Callable[[Tx], None]) -> None:
+        self._leftovers = True  # unless the change is kept, the job stays under our name
+        self._patiently(change)
+        self._leftovers = False
+
+    def _patiently(self, change: Callable[[Tx], T]) -> T:
+        for left in reversed(range(TRIES)):
+            try:
+                with self._storage.writing() as tx:
+                    return change(tx)
+            except Conflict:
+                if not left:
+                    raise
+        raise AssertionError("not reached")
