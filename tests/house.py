@@ -1,9 +1,9 @@
 """The whole product in one process, without sockets: real botocore clients, real signatures, a clock that is turned.
 
-    house = House.build(tmp_path, database=..., clock=TurnedClock(...))
-    admin = house.client("secretsmanager")
-    ann = house.user("ann", {"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"})
-    house.client("secretsmanager", ann).get_secret_value(SecretId="x")
+house = House.build(tmp_path, database=..., clock=TurnedClock(...))
+admin = house.client("secretsmanager")
+ann = house.user("ann", {"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"})
+house.client("secretsmanager", ann).get_secret_value(SecretId="x")
 """
 
 import io
@@ -21,10 +21,10 @@ import botocore.config
 import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
+from geumgo.settings import Settings
 
 from geumgo import app
 from geumgo.message import Answer, Request
-from geumgo.settings import Settings
 from tests.clock import TurnedClock
 
 ENDPOINT = "http://geumgo.test"
@@ -95,7 +95,10 @@ class House:
     def _carry(self, request: Any, **_: Any) -> AWSResponse:
         address = urlsplit(request.url)
         target = address.path.encode() + (b"?" + address.query.encode() if address.query else b"")
-        headers = [(name.encode(), value if isinstance(value, bytes) else str(value).encode()) for name, value in request.headers.items()]
+        headers = [
+            (name.encode(), value if isinstance(value, bytes) else str(value).encode())
+            for name, value in request.headers.items()
+        ]
         if request.headers.get("Host") is None:
             headers.append((b"host", address.netloc.encode()))
         body = request.body or b""

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import botocore.config
 import botocore.session
@@ -21,7 +21,9 @@ GEUMGO = [sys.executable, "-m", "geumgo"]
 class Server:
     """`geumgo serve` on its own data directory, in a process group of its own."""
 
-    def __init__(self, data: Path, *, arguments: tuple[str, ...] = (), environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, data: Path, *, arguments: tuple[str, ...] = (), environment: dict[str, str] | None = None
+    ) -> None:
         self.data = data
         self.arguments = arguments
         self.environment = {**clean_environment(), **(environment or {})}
@@ -86,7 +88,9 @@ class Server:
         found = dict(re.findall(r"^(aws_\w+)\s*=\s*(\S+)$", text, re.MULTILINE))
         return found["aws_access_key_id"], found["aws_secret_access_key"]
 
-    def client(self, service: str, *, key: tuple[str, str] | None = None, region: str = "us-east-1", **options: Any) -> Any:
+    def client(
+        self, service: str, *, key: tuple[str, str] | None = None, region: str = "us-east-1", **options: Any
+    ) -> Any:
         """A real botocore client of this server. Retries are off, so that a test sees each answer."""
         identity, secret = key or self.credentials()
         config = botocore.config.Config(
@@ -112,7 +116,7 @@ class Server:
             check=False,
         )
 
-    def __enter__(self) -> "Server":
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -123,11 +127,7 @@ class Server:
 
 def clean_environment() -> dict[str, str]:
     """This process's environment without anything that would configure an AWS client or this product."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("AWS_", "GEUMGO_"))
-    }
+    return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GEUMGO_"))}
 
 
 def descendants(pid: int) -> list[int]:

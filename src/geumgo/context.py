@@ -68,7 +68,9 @@ class Caller:
     access_key_id: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)  # aws:PrincipalTag/...
     session: Session | None = None
-    via: tuple[str, ...] = ()  # services through which the call came, outermost first: ("secretsmanager.amazonaws.com",)
+    via: tuple[
+        str, ...
+    ] = ()  # services through which the call came, outermost first: ("secretsmanager.amazonaws.com",)
 
 
 NOBODY = Caller(kind="Anonymous", account="", arn="", unique_id="")
@@ -91,12 +93,16 @@ class Context:
     sealing: Sealing
     request_id: str
     gateway: Gateway
-    conditions: Mapping[str, tuple[str, ...]]  # what the request itself says to policies: aws:SourceIp, aws:SecureTransport ...
+    conditions: Mapping[
+        str, tuple[str, ...]
+    ]  # what the request itself says to policies: aws:SourceIp, aws:SecureTransport ...
     reads_only: bool
     principals: Principals = NO_PRINCIPALS  # who exists here; app joins iam's
     afterwards: list[Callable[[Tx], None]] = field(default_factory=list)
     events: list[tuple[str, Params]] = field(default_factory=list)
-    found: dict[Any, Any] = field(default_factory=dict)  # what this call has read already, so that demands and handler read it once
+    found: dict[Any, Any] = field(
+        default_factory=dict
+    )  # what this call has read already, so that demands and handler read it once
 
     def call(self, service: str, operation: str, /, **params: Any) -> Params:
         """The answer of another AWS service, asked as the caller, through the same gate and into the same trail.
@@ -110,7 +116,10 @@ class Context:
         self.afterwards.append(write)
 
     def event(self, name: str, /, **details: Any) -> None:
-        """Put a service event (`eventType: AwsServiceEvent`) into the trail, if this transaction commits. `details` become additionalEventData."""
+        """Put a service event (`eventType: AwsServiceEvent`) into the trail, if this transaction commits.
+
+        `details` become its additionalEventData.
+        """
         self.events.append((name, details))
 
 

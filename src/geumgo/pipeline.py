@@ -46,7 +46,7 @@ class Parts:
     clock: Clock
     regions: frozenset[str]
     partition: str
-    max_body_bytes: int
+    limits: protocol.Limits
     count: Callable[[str, str, str], None]  # (service, operation, error code or "") of every answer, for the metrics
 
 
@@ -86,7 +86,9 @@ class Pipeline:
         except TrailFull:
             log.exception("trail full", next="free space on the disk that holds the audit directory")
             unavailable = errors.ServiceUnavailable("The audit trail cannot be written. Try again later.")
-            return [protocol.encode_error(protocol.family(request), unavailable, request.id) for request in requests]
+            return [
+                protocol.encode_error(protocol.route.family(request), unavailable, request.id) for request in requests
+            ]
         return answers
 
     def _handle(self, request: Request) -> Answer:
@@ -104,7 +106,7 @@ class Pipeline:
             refusal = self._refusal(turn, fault)
             self._note_refusal(turn, refusal)
             self._parts.count(turn.service, turn.operation, refusal.code)
-            return protocol.encode_error(call or protocol.family(request), refusal, request.id)
+            return protocol.encode_error(call or protocol.route.family(request), refusal, request.id)
         self._parts.count(turn.service, turn.operation, "")
         return encoded
 
@@ -139,7 +141,7 @@ class Pipeline:
 
     def _route(self, turn: Turn) -> protocol.Call:
         signing_name = turn.service or None
-        call = protocol.find(self._parts.models, turn.request, signing_name)
+        call = protocol.route.find(self._parts.models, turn.request, signing_name, self._parts.limits)
         turn.service, turn.operation = call.service.name, call.operation.name
         operation = self._operation(call.service.name, call.operation.name)
         turn.read_only = not operation.writes
@@ -155,7 +157,7 @@ class Pipeline:
         return operation
 
     def _read(self, turn: Turn, call: protocol.Call) -> Params:
-        params = protocol.decode(call, turn.request, max_bytes=self._parts.max_body_bytes)
+        params = protocol.decode(call, turn.request, self._parts.limits)
         access = self._operation(turn.service, turn.operation).access
         turn.recorded = {name: params[name] for name in access.recorded if name in params}
         protocol.validate(call.operation, params, leave=access.leave)
@@ -189,7 +191,9 @@ class Pipeline:
                     answer = self._perform(ctx, operation, params)
                     turn.answered = {name: answer[name] for name in operation.access.answered if name in answer}
                     self._note_inner(turn)
-                    intent = parts.trail.note("intent", {**self._api_call(turn), "serviceEvents": self._events(turn, ctx)})
+                    intent = parts.trail.note(
+                        "intent", {**self._api_call(turn), "serviceEvents": self._events(turn, ctx)}
+                    )
                     add_applied(tx, intent, parts.clock.now_ms())
                     parts.trail.settle()
             except Conflict:
@@ -274,7 +278,9 @@ class Pipeline:
         except Broken:
             raise
         except StorageError as fault:
-            log.warning("date of use not kept", service=turn.service, operation=turn.operation, fault=type(fault).__name__)
+            log.warning(
+                "date of use not kept", service=turn.service, operation=turn.operation, fault=type(fault).__name__
+            )
 
     # -- the trail ----------------------------------------------------------------------------------------------------
 
@@ -330,9 +336,17 @@ class Pipeline:
         if isinstance(fault, TrailFull):
             return errors.ServiceUnavailable("The audit trail cannot be written. Try again later.")
         if isinstance(fault, StorageError):
-            log.error("storage", request_id=turn.request.id, operation=turn.operation, fault=type(fault).__name__, detail=str(fault))
-            return errors.ServiceUnavailable("The request could not be kept. Nothing was changed unless a retry says otherwise.")
-        log.exception("fault", request_id=turn.request.id, service=turn.service, operation=turn.operation)
+            log.error(
+                "storage",
+                request_id=turn.request.id,
+                operation=turn.operation,
+                fault=type(fault).__name__,
+                detail=str(fault),
+            )
+            return errors.ServiceUnavailable(
+                "The request could not be kept. Nothing was changed unless a retry says otherwise."
+            )
+        log.error("fault", request_id=turn.request.id, service=turn.service, operation=turn.operation, exc_info=fault)
         return errors.InternalFailure("An error occurred on the server side.")
 
 

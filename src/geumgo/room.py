@@ -88,4 +88,6 @@ class Room:
                 self.operations[name] = Operation(name, function, marks["geumgo_writes"], access[name])
         missing = set(access) - set(self.operations)
         if missing:
-            raise ValueError(f"{service}: access is declared for operations that do not exist: {', '.join(sorted(missing))}")
+            raise ValueError(
+                f"{service}: access is declared for operations that do not exist: {', '.join(sorted(missing))}"
+            )

@@ -131,16 +131,26 @@ def furnished(directory: Path, environment: dict[str, str]) -> Iterator[tuple[Se
     with Server(directory, arguments=("--workers", str(os.cpu_count())), environment=environment) as server:
         client, iam = server.client("secretsmanager"), server.client("iam")
         for number in range(SECRETS):
-            client.create_secret(Name=f"app-{number % PRINCIPALS}/secret-{number}", SecretString=json.dumps({"password": f"p{number}" * 4}))
+            client.create_secret(
+                Name=f"app-{number % PRINCIPALS}/secret-{number}",
+                SecretString=json.dumps({"password": f"p{number}" * 4}),
+            )
         account = server.client("sts").get_caller_identity()["Account"]
         keys = []
         for number in range(PRINCIPALS):
             iam.create_user(UserName=f"app-{number}")
-            iam.put_user_policy(UserName=f"app-{number}", PolicyName="reads", PolicyDocument=json.dumps(policy(account, number)))
+            iam.put_user_policy(
+                UserName=f"app-{number}", PolicyName="reads", PolicyDocument=json.dumps(policy(account, number))
+            )
             key = iam.create_access_key(UserName=f"app-{number}")["AccessKey"]
             keys.append(Credentials(key["AccessKeyId"], key["SecretAccessKey"]))
         reads = [
-            signed(server.endpoint, keys[number % PRINCIPALS], "GetSecretValue", {"SecretId": f"app-{number % PRINCIPALS}/secret-{number}"})
+            signed(
+                server.endpoint,
+                keys[number % PRINCIPALS],
+                "GetSecretValue",
+                {"SecretId": f"app-{number % PRINCIPALS}/secret-{number}"},
+            )
             for number in range(SECRETS)
         ]
         yield server, reads
@@ -188,20 +198,32 @@ def report(name: str, runs: list[tuple[float, float, float, float, int]]) -> flo
 
 
 def main() -> None:
-    print(f"# {os.cpu_count()} cores, Python {sys.version.split()[0]}, {RUNS} runs of {SECONDS} s, {CONNECTIONS} connections; wrk on the same cores")
+    print(
+        f"# {os.cpu_count()} cores, Python {sys.version.split()[0]}, {RUNS} runs of {SECONDS} s, {CONNECTIONS} connections; wrk on the same cores"
+    )
     starts = [first_answer() for _ in range(5)]
-    print(f"{'serve --dev to first GetSecretValue':<38}{statistics.median(starts):>10.2f} s  (median of 5; {min(starts):.2f}-{max(starts):.2f})", flush=True)
+    print(
+        f"{'serve --dev to first GetSecretValue':<38}{statistics.median(starts):>10.2f} s  (median of 5; {min(starts):.2f}-{max(starts):.2f})",
+        flush=True,
+    )
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         with Server(directory / "idle", arguments=("--workers", "2")) as idle:
             idle.client("secretsmanager").create_secret(Name="one", SecretString="x")
             for pid in descendants(idle.members()[0]):
                 title = Path(f"/proc/{pid}/comm").read_text().strip()
-                print(f"{f'idle process {title}':<38}{resident_mb(pid):>10.1f} MB resident, {proportional_mb(pid):.1f} MB proportional", flush=True)
+                print(
+                    f"{f'idle process {title}':<38}{resident_mb(pid):>10.1f} MB resident, {proportional_mb(pid):.1f} MB proportional",
+                    flush=True,
+                )
         with furnished(directory / "data", {}) as (server, reads):
             health = f"GET /healthz HTTP/1.1\r\nHost: {urlsplit(server.endpoint).netloc}\r\n\r\n".encode()
-            floor = report("floor: the front answering /healthz", [drive(server, [health], directory) for _ in range(RUNS)])
-            cost = report(f"GetSecretValue, {SECRETS} secrets, SQLite", [drive(server, reads, directory) for _ in range(RUNS)])
+            floor = report(
+                "floor: the front answering /healthz", [drive(server, [health], directory) for _ in range(RUNS)]
+            )
+            cost = report(
+                f"GetSecretValue, {SECRETS} secrets, SQLite", [drive(server, reads, directory) for _ in range(RUNS)]
+            )
             print(f"{'ratio of CPU to the floor':<38}{cost / floor:>10.1f}")
 
 

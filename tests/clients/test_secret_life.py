@@ -21,7 +21,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     arguments: tuple[str, ...] = ("--workers", "2")
     environment = {}
     if request.param == "postgres":
-        environment["GEUMGO_DATABASE"] = request.getfixturevalue("postgres_dsn")
+        environment["GEUMGO_DATABASE"] = request.getfixturevalue("postgres_server").new_database()
     with Server(tmp_path_factory.mktemp("life") / "data", arguments=arguments, environment=environment) as running:
         yield running
 
@@ -49,7 +49,9 @@ def aws(server: Server) -> Callable[..., Any]:
 def test_boto3_takes_a_secret_through_its_whole_life(server: Server) -> None:
     client = server.client("secretsmanager")
     name = f"life/{uuid.uuid4()}"
-    first = client.create_secret(Name=name, SecretString="첫째", Description="처음", Tags=[{"Key": "팀", "Value": "금고"}])
+    first = client.create_secret(
+        Name=name, SecretString="첫째", Description="처음", Tags=[{"Key": "팀", "Value": "금고"}]
+    )
     assert first["ARN"].startswith(f"arn:aws:secretsmanager:us-east-1:{first['ARN'].split(':')[4]}:secret:{name}-")
     assert client.get_secret_value(SecretId=name)["SecretString"] == "첫째"
     second = client.put_secret_value(SecretId=name, SecretString="둘째")
@@ -58,7 +60,10 @@ def test_boto3_takes_a_secret_through_its_whole_life(server: Server) -> None:
     third = client.update_secret(SecretId=name, SecretBinary=bytes(range(256)), Description="나중")
     assert client.get_secret_value(SecretId=name)["SecretBinary"] == bytes(range(256))
     client.update_secret_version_stage(
-        SecretId=name, VersionStage="AWSCURRENT", RemoveFromVersionId=third["VersionId"], MoveToVersionId=second["VersionId"]
+        SecretId=name,
+        VersionStage="AWSCURRENT",
+        RemoveFromVersionId=third["VersionId"],
+        MoveToVersionId=second["VersionId"],
     )
     assert client.get_secret_value(SecretId=name)["SecretString"] == "둘째"
     described = client.describe_secret(SecretId=name)
@@ -137,7 +142,9 @@ def test_the_aws_command_line_takes_a_secret_through_its_whole_life(aws: Callabl
     name = f"cli/{uuid.uuid4()}"
     sm = "secretsmanager"
     assert aws("sts", "get-caller-identity")["Arn"].endswith(":user/admin")
-    created = aws(sm, "create-secret", "--name", name, "--secret-string", '{"암호":"열려라"}', "--tags", "Key=팀,Value=금고")
+    created = aws(
+        sm, "create-secret", "--name", name, "--secret-string", '{"암호":"열려라"}', "--tags", "Key=팀,Value=금고"
+    )
     value = aws(sm, "get-secret-value", "--secret-id", name)
     assert json.loads(value["SecretString"]) == {"암호": "열려라"}
     assert value["VersionStages"] == ["AWSCURRENT"]
@@ -158,7 +165,14 @@ def test_the_aws_command_line_takes_a_secret_through_its_whole_life(aws: Callabl
     batch = aws(sm, "batch-get-secret-value", "--secret-id-list", name)
     assert batch["SecretValues"][0]["Name"] == name
     assert len(aws(sm, "get-random-password", "--exclude-punctuation")["RandomPassword"]) == 32
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "secretsmanager:DeleteSecret", "Resource": "*"}]})
+    policy = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Deny", "Principal": "*", "Action": "secretsmanager:DeleteSecret", "Resource": "*"}
+            ],
+        }
+    )
     aws(sm, "put-resource-policy", "--secret-id", name, "--resource-policy", policy)
     assert json.loads(aws(sm, "get-resource-policy", "--secret-id", name)["ResourcePolicy"]) == json.loads(policy)
     aws(sm, "delete-resource-policy", "--secret-id", name)

@@ -5,7 +5,6 @@ import json
 import random
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -38,13 +37,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-def signed(server: Server, target: str, body: bytes, *, content_type: str = "application/x-amz-json-1.1") -> dict[str, str]:
+def signed(
+    server: Server, target: str, body: bytes, *, content_type: str = "application/x-amz-json-1.1"
+) -> dict[str, str]:
     request = AWSRequest("POST", server.endpoint + "/", {"Content-Type": content_type, "X-Amz-Target": target}, body)
     SigV4Auth(Credentials(*server.credentials()), "secretsmanager", "us-east-1").add_auth(request)
     return dict(request.headers.items())
 
 
-def send(server: Server, headers: dict[str, str], body: bytes, *, method: str = "POST", path: str = "/") -> tuple[int, bytes]:
+def send(
+    server: Server, headers: dict[str, str], body: bytes, *, method: str = "POST", path: str = "/"
+) -> tuple[int, bytes]:
     address = urlsplit(server.endpoint)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
     try:
@@ -116,8 +119,16 @@ def test_two_hundred_malformed_requests_meet_modelled_refusals(server: Server) -
         assert status == 400, (target, status, text)
         assert json.loads(text)["__type"] in MODELLED, (target, text)
         tried += 1
-    for content_type in ["text/plain", "application/xml", "application/x-www-form-urlencoded", "application/json; charset=utf-7", "multipart/form-data"]:
-        status, text = send(server, signed(server, "secretsmanager.ListSecrets", b"{}", content_type=content_type), b"{}")
+    for content_type in [
+        "text/plain",
+        "application/xml",
+        "application/x-www-form-urlencoded",
+        "application/json; charset=utf-7",
+        "multipart/form-data",
+    ]:
+        status, text = send(
+            server, signed(server, "secretsmanager.ListSecrets", b"{}", content_type=content_type), b"{}"
+        )
         assert status < 500, (content_type, text)
         tried += 1
     address = urlsplit(server.endpoint)
@@ -154,6 +165,8 @@ def exchange(server: Server, raw: bytes) -> bytes:
 
 
 def test_requests_that_nobody_signed_are_refused_and_recorded(server: Server) -> None:
-    status, text = send(server, {"X-Amz-Target": "secretsmanager.ListSecrets", "Content-Type": "application/x-amz-json-1.1"}, b"{}")
+    status, text = send(
+        server, {"X-Amz-Target": "secretsmanager.ListSecrets", "Content-Type": "application/x-amz-json-1.1"}, b"{}"
+    )
     assert status == 400
     assert json.loads(text)["__type"] == "MissingAuthenticationTokenException"

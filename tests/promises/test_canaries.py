@@ -74,7 +74,9 @@ def test_a_thousand_values_leave_no_trace_on_the_disk(server: Server) -> None:
             with pytest.raises(client.exceptions.ClientError):
                 client.create_secret(Name="not a name", SecretString=value)
             with pytest.raises(client.exceptions.ClientError):
-                client.put_secret_value(SecretId="nobody/knows", SecretString=value, ClientRequestToken=f"{MARK:x<32}"[:32].lower())
+                client.put_secret_value(
+                    SecretId="nobody/knows", SecretString=value, ClientRequestToken=f"{MARK:x<32}"[:32].lower()
+                )
     while_running = disk(server)
     assert server.stop() == 0
     after = disk(server)

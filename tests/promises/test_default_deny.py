@@ -9,8 +9,14 @@ from botocore.exceptions import ClientError
 from tests.house import House
 
 NEEDS_NO_PERMISSION = {
-    ("sts", "GetCallerIdentity"),  # "No permissions are required to perform this operation": one may always ask who one is
-    ("sts", "GetSessionToken"),  # likewise; what it gives is the caller's own rights or less, and only to a caller with a long-term key
+    (
+        "sts",
+        "GetCallerIdentity",
+    ),  # "No permissions are required to perform this operation": one may always ask who one is
+    (
+        "sts",
+        "GetSessionToken",
+    ),  # likewise; what it gives is the caller's own rights or less, and only to a caller with a long-term key
 }
 DENIALS = {"AccessDeniedException", "AccessDenied"}
 CANDIDATES = [
@@ -84,7 +90,12 @@ def test_every_operation_of_every_room_is_denied_without_a_policy(house: House) 
 
 def test_the_same_operations_are_not_all_refused_to_an_administrator(house: House) -> None:
     """The honest twin: refusing everything would pass the test above."""
-    for service, name in [("secretsmanager", "ListSecrets"), ("kms", "ListKeys"), ("iam", "ListUsers"), ("sts", "GetCallerIdentity")]:
+    for service, name in [
+        ("secretsmanager", "ListSecrets"),
+        ("kms", "ListKeys"),
+        ("iam", "ListUsers"),
+        ("sts", "GetCallerIdentity"),
+    ]:
         house.client(service)._make_api_call(name, {})
 
 
@@ -93,7 +104,11 @@ def test_no_setting_turns_the_gate_off() -> None:
 
     from geumgo.settings import Settings
 
-    suspicious = [f.name for f in fields(Settings) if re.search(r"enforce|permissive|insecure|disable|skip|allow_all|no_auth", f.name)]
+    suspicious = [
+        f.name
+        for f in fields(Settings)
+        if re.search(r"enforce|permissive|insecure|disable|skip|allow_all|no_auth", f.name)
+    ]
     assert not suspicious
 
 
@@ -101,7 +116,9 @@ def test_no_setting_turns_the_gate_off() -> None:
 def test_an_explicit_deny_is_stronger_than_an_administrator(house: House, denied: str) -> None:
     house.client("secretsmanager").create_secret(Name="kept", SecretString="x")
     ann = house.user(
-        "ann", {"Effect": "Allow", "Action": "*", "Resource": "*"}, {"Effect": "Deny", "Action": denied, "Resource": "*"}
+        "ann",
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": denied, "Resource": "*"},
     )
     with pytest.raises(ClientError) as refused:
         house.client("secretsmanager", ann).get_secret_value(SecretId="kept")

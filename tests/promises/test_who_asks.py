@@ -15,7 +15,9 @@ BODY = json.dumps({"Name": "made", "SecretString": "x", "ClientRequestToken": "t
 SIX_MINUTES_MS = 6 * 60_000
 
 
-def signed(house: House, *, region: str = "us-east-1", service: str = "secretsmanager", secret: str | None = None) -> Headers:
+def signed(
+    house: House, *, region: str = "us-east-1", service: str = "secretsmanager", secret: str | None = None
+) -> Headers:
     """The headers of an honest CreateSecret, signed by botocore."""
     headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "secretsmanager.CreateSecret"}
     request = AWSRequest("POST", ENDPOINT + "/", headers, BODY)
@@ -50,10 +52,15 @@ TWISTS: dict[str, tuple[Callable[[House, Headers], Headers], str]] = {
     ),
     "twin target": (lambda _, h: [*h, (b"x-amz-target", b"secretsmanager.DeleteSecret")], "InvalidSignatureException"),
     "twin host": (lambda _, h: [*h, (b"host", b"elsewhere")], "InvalidSignatureException"),
-    "twin authorization": (lambda _, h: [*h, *[p for p in h if p[0] == b"authorization"]], "IncompleteSignatureException"),
+    "twin authorization": (
+        lambda _, h: [*h, *[p for p in h if p[0] == b"authorization"]],
+        "IncompleteSignatureException",
+    ),
     "token slipped in": (lambda _, h: [*h, (b"x-amz-security-token", b"x")], "InvalidSignatureException"),
     "unknown key": (
-        lambda house, h: changed(h, b"authorization", lambda v: v.replace(house.admin.identity.encode(), b"AKIAIOSFODNN7EXAMPLE")),
+        lambda house, h: changed(
+            h, b"authorization", lambda v: v.replace(house.admin.identity.encode(), b"AKIAIOSFODNN7EXAMPLE")
+        ),
         "UnrecognizedClientException",
     ),
 }
@@ -66,7 +73,12 @@ def test_a_twisted_request_is_refused_not_executed_and_recorded(house: House, tw
     answer = house.send("POST", b"/", bend(house, signed(house)), BODY)
     found = json.loads(answer.body)
     assert answer.status == 400
-    assert found["__type"] in (code, "UnrecognizedClientException", "InvalidSignatureException", "IncompleteSignatureException"), found
+    assert found["__type"] in (
+        code,
+        "UnrecognizedClientException",
+        "InvalidSignatureException",
+        "IncompleteSignatureException",
+    ), found
     if code in ("MissingAuthenticationTokenException", "UnrecognizedClientException"):
         assert found["__type"] == code
     record = house.trail()[before:]
@@ -99,7 +111,23 @@ def test_a_request_replayed_after_six_minutes_is_refused(house: House, later_ms:
 
 def test_a_refusal_of_an_unknown_key_looks_like_any_other(house: House) -> None:
     """P15: the answer to an unknown key does not tell whether its signature would have been right."""
-    first = house.send("POST", b"/", changed(signed(house), b"authorization", lambda v: v.replace(house.admin.identity.encode(), b"AKIAAAAAAAAAAAAAAAAA")), BODY)
-    second = house.send("POST", b"/", changed(signed(house, secret="x" * 40), b"authorization", lambda v: v.replace(house.admin.identity.encode(), b"AKIABBBBBBBBBBBBBBBB")), BODY)
+    first = house.send(
+        "POST",
+        b"/",
+        changed(
+            signed(house), b"authorization", lambda v: v.replace(house.admin.identity.encode(), b"AKIAAAAAAAAAAAAAAAAA")
+        ),
+        BODY,
+    )
+    second = house.send(
+        "POST",
+        b"/",
+        changed(
+            signed(house, secret="x" * 40),
+            b"authorization",
+            lambda v: v.replace(house.admin.identity.encode(), b"AKIABBBBBBBBBBBBBBBB"),
+        ),
+        BODY,
+    )
     assert first.body == second.body
     assert first.status == second.status

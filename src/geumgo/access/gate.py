@@ -25,6 +25,7 @@ class Gate:
             AccessDenied: for the first one that is not, in AWS's sentence with the kind of policy that decided.
 
         Source: access-denied messages, IAM User Guide ("troubleshoot_access-denied").
+
         """
         for demand in demands:
             decision = self.decide(ctx, demand)
