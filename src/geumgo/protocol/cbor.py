@@ -15,7 +15,7 @@ from geumgo.errors import TooLarge, Unreadable
 from geumgo.protocol import timestamps
 from geumgo.protocol.limits import Limits
 from geumgo.protocol.shapes import Member, Shape
-from geumgo.protocol.tree import Reader, Writer, wrong_type
+from geumgo.protocol.tree import Reader, Writer, check, wrong_type
 
 _EPOCH_TAG = 1
 _INDEFINITE = 31
@@ -180,9 +180,14 @@ def decode(shape: Shape | None, body: bytes, limits: Limits) -> dict[str, Any]:
     return {} if shape is None else READER.structure(shape, value)
 
 
-def encode(shape: Shape | None, answer: Any, at: str) -> bytes:
-    """The body of an answer; empty where the operation gives nothing."""
+def encode(shape: Shape | None, answer: Any) -> bytes:
+    """The body of an answer; empty where the operation gives nothing.
+
+    Raises:
+        NotInModel: `answer` is not what `shape` describes.
+
+    """
     if shape is None:
-        assert not answer, f"{at} answers nothing"
+        check(not answer, "answers nothing")
         return b""
-    return cbor2.dumps(WRITER.structure(shape, answer, at))
+    return cbor2.dumps(WRITER.structure(shape, answer))

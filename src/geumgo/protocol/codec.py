@@ -40,16 +40,22 @@ def encode(call: Call, answer: Any, request_id: str) -> Answer:
         NotInModel: it holds what the model does not describe: a programmer's error, named without the value.
 
     """
-    service, operation = call.service, call.operation
+    try:
+        return _encode(call, answer, request_id)
+    except NotInModel as wrong:
+        raise wrong.inside(f"{call.service.name} {call.operation.name}") from None
+
+
+def _encode(call: Call, answer: Any, request_id: str) -> Answer:
+    operation = call.operation
     match call.protocol:
         case "json":
-            body = json.encode(operation.output, answer, operation.name)
-            return Answer(200, _headers(request_id, _json_type(call)), body)
+            return Answer(200, _headers(request_id, _json_type(call)), json.encode(operation.output, answer))
         case "query":
-            body = xml.encode(service, operation, answer, request_id)
+            body = xml.encode(call.service, operation, answer, request_id)
             return Answer(200, _headers(request_id, b"text/xml"), body)
         case "cbor":
-            body = cbor.encode(operation.output, answer, operation.name)
+            body = cbor.encode(operation.output, answer)
             return Answer(200, _headers(request_id, b"application/cbor", *_RPC), body)
     encoded = rest_json.encode(operation, answer)
     return Answer(encoded.status, _headers(request_id, b"application/json", *encoded.headers), encoded.body)
@@ -86,8 +92,7 @@ def _headers(request_id: str, content_type: bytes, *more: tuple[bytes, bytes]) -
 
 
 def _json_type(call: Call | Family) -> bytes:
-    version = "1.1" if isinstance(call, str) else call.service.json_version
-    return f"application/x-amz-json-{version}".encode("ascii")
+    return b"application/x-amz-json-1.1" if isinstance(call, str) else call.service.json_type
 
 
 def _status(model: ErrorModel | None, error: ServiceError) -> int:
@@ -113,7 +118,7 @@ def _error_tree(model: ErrorModel | None, error: ServiceError, write: Any) -> di
         text = model.text or "message"
     tree = {"__type": _name(model, error), text: error.message}
     for member, value in _further(model, error):
-        tree[member.wire] = write(member, value, f"{error.code}.{member.name}")
+        tree[member.wire] = write(member, value)
     return tree
 
 
@@ -165,11 +170,10 @@ def _rest_error(model: ErrorModel | None, error: ServiceError, request_id: str) 
     headers = [(b"x-amzn-ErrorType", _name(model, error).encode("ascii"))]
     inside = {}
     for member, value in _further(model, error):
-        at = f"{error.code}.{member.name}"
         if member.location == "header":
-            headers.append((member.wire.encode("ascii"), rest_json.to_header(member, value, at)))
+            headers.append((member.wire.encode("ascii"), rest_json.to_header(member, value)))
         else:
-            inside[member.wire] = json.WRITER.member(member, value, at)
+            inside[member.wire] = json.WRITER.member(member, value)
     text = model.text if model is not None else None
     body = msgspec.json.encode({text or "message": error.message} | inside)
     return Answer(status, _headers(request_id, b"application/json", *headers), body)

@@ -4,6 +4,7 @@ import binascii
 import json
 import re
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from geumgo.errors import TooLarge, Unreadable
 from geumgo.protocol import timestamps
 from geumgo.protocol.limits import Limits
 from geumgo.protocol.shapes import Member, Shape
-from geumgo.protocol.tree import Reader, Writer, wrong_type
+from geumgo.protocol.tree import Reader, Writer, check, wrong_type
 
 # Possessive, so that a body full of quotes costs one pass. A string that never ends swallows the rest.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
@@ -32,14 +33,7 @@ def read(body: bytes, limits: Limits) -> Any:
         raise TooLarge(f"The request must not be larger than {limits.size} bytes.")
     _bound(body, limits)
     try:
-        text = body.decode("utf-8")
-        value = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_int=lambda digits: _integer(digits, limits),
-            parse_float=lambda digits: _fraction(digits, limits),
-            parse_constant=_constant,
-        )
+        value = _decoder(limits).decode(body.decode("utf-8"))
         if _SURROGATE.search(body):
             _refuse_surrogates(value)
     except ValueError:  # JSONDecodeError and UnicodeError are ValueErrors; their texts quote the body
@@ -71,6 +65,16 @@ def _bound(body: bytes, limits: Limits) -> None:
         depth += 1 if bracket in b"[{" else -1
         if depth > limits.depth:
             raise Unreadable(f"The request body is nested deeper than {limits.depth} levels.")
+
+
+@cache
+def _decoder(limits: Limits) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=_object,
+        parse_int=lambda digits: _integer(digits, limits),
+        parse_float=lambda digits: _fraction(digits, limits),
+        parse_constant=_constant,
+    )
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -160,9 +164,14 @@ def decode(shape: Shape | None, body: bytes, limits: Limits) -> dict[str, Any]:
     return {} if shape is None else READER.structure(shape, value)
 
 
-def encode(shape: Shape | None, answer: Any, at: str) -> bytes:
-    """The body of an answer; empty where the operation gives nothing. `at` names the place in a `NotInModel`."""
+def encode(shape: Shape | None, answer: Any) -> bytes:
+    """The body of an answer; empty where the operation gives nothing.
+
+    Raises:
+        NotInModel: `answer` is not what `shape` describes.
+
+    """
     if shape is None:
-        assert not answer, f"{at} answers nothing"
+        check(not answer, "answers nothing")
         return b""
-    return msgspec.json.encode(WRITER.structure(shape, answer, at))
+    return msgspec.json.encode(WRITER.structure(shape, answer))

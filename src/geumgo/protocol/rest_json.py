@@ -12,7 +12,7 @@ from geumgo.message import Request
 from geumgo.protocol import json, query, text
 from geumgo.protocol.limits import Limits
 from geumgo.protocol.shapes import Member, OperationModel, ServiceModel, Shape
-from geumgo.protocol.tree import NotInModel, check
+from geumgo.protocol.tree import NotInModel, check, scalar
 
 _LABEL = re.compile(r"\{([^}+]+)(\+?)\}")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*")
@@ -184,42 +184,44 @@ def encode(operation: OperationModel, answer: Any) -> Encoded:
     """
     shape, status = operation.output, operation.status
     if shape is None:
-        check(not answer, operation.name, "answers nothing")
+        check(not answer, "answers nothing")
         return Encoded(status, [], b"")
-    check(isinstance(answer, dict), operation.name, "is not a dict")
+    check(isinstance(answer, dict), "is not a dict")
     headers, inside = [], {}
     for name, value in answer.items():
         member = shape.members.get(name)
-        at = f"{operation.name}.{name}"
         if member is None:
-            raise NotInModel(f"{operation.name}: {shape.name} has no member {name}")
+            raise NotInModel(f"{shape.name} has no member {name}")
         if member.location == "statusCode":
-            status = int(text.write(member, value, at, "iso8601"))
+            status = int(text.write(member, value, "iso8601"))
         elif member.location == "header":
-            headers.append((member.wire.encode(), to_header(member, value, at)))
+            headers.append((member.wire.encode("ascii"), to_header(member, value)))
         else:
             inside[name] = value
-    return Encoded(status, headers, _body(shape, inside, operation.name))
+    return Encoded(status, headers, _body(shape, inside))
 
 
-def _body(shape: Shape, inside: dict[str, Any], at: str) -> bytes:
+def _body(shape: Shape, inside: dict[str, Any]) -> bytes:
     if shape.payload is None:
         if not inside and all(member.location for member in shape.members.values()):
             return b""
-        return msgspec.json.encode(json.WRITER.structure(shape, inside, at))
-    check(not set(inside) - {shape.payload}, at, "has members beside its payload")
-    member = shape.members[shape.payload]
-    value = inside.get(shape.payload)
-    if value is None:
-        check(shape.payload not in inside, at, "has None for a payload")
+        return msgspec.json.encode(json.WRITER.structure(shape, inside))
+    check(not set(inside) - {shape.payload}, "has members beside its payload")
+    if shape.payload not in inside:
         return b""
+    member, value = shape.members[shape.payload], inside[shape.payload]
     if member.shape.kind == "blob":
-        check(isinstance(value, bytes), at, "has a payload that is not bytes")
-        return bytes(value)
-    return msgspec.json.encode(json.WRITER.member(member, value, at))
+        return bytes(scalar(member, value))
+    return msgspec.json.encode(json.WRITER.member(member, value))
 
 
-def to_header(member: Member, value: Any, at: str) -> bytes:
-    written = text.write(member, value, at, "rfc822")
-    check(_HEADER_VALUE.fullmatch(written) is not None, at, "cannot stand in a header")
+def to_header(member: Member, value: Any) -> bytes:
+    """`value` as it stands in a header.
+
+    Raises:
+        NotInModel: it is not of its type, or would end the header.
+
+    """
+    written = text.write(member, value, "rfc822")
+    check(_HEADER_VALUE.fullmatch(written) is not None, f"{member.name} cannot stand in a header")
     return written.encode("ascii")

@@ -132,6 +132,9 @@ class OperationModel:
         return f"<operation {self.name}>"
 
 
+_JSON_TYPES = {"1.0": b"application/x-amz-json-1.0", "1.1": b"application/x-amz-json-1.1"}
+
+
 @dataclass(slots=True, eq=False)
 class ServiceModel:
     """One service as its model describes it.
@@ -152,6 +155,11 @@ class ServiceModel:
     query_compatible: bool
     operations: Mapping[str, OperationModel]
     errors: Mapping[str, ErrorModel]
+
+    @property
+    def json_type(self) -> bytes:
+        """The media type of its JSON."""
+        return _JSON_TYPES[self.json_version]
 
     def __repr__(self) -> str:
         return f"<service {self.name}>"

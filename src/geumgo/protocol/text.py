@@ -57,19 +57,19 @@ def _moment(text: str, timestamp_format: str) -> datetime:
     return timestamps.from_iso(text)
 
 
-def write(member: Member, value: Any, at: str, timestamp_format: str) -> str:
+def write(member: Member, value: Any, timestamp_format: str) -> str:
     """`value` as text.
 
     Raises:
         NotInModel: it is not of the member's type.
 
     """
-    value = scalar(member, value, at)
+    value = scalar(member, value)
     match member.shape.kind:
         case "boolean":
             return "true" if value else "false"
         case "blob":
-            return json.WRITER.member(member, value, at)  # type: ignore[no-any-return]
+            return json.WRITER.member(member, value)  # type: ignore[no-any-return]
         case "timestamp":
             chosen = member.timestamp_format or timestamp_format
             if chosen == "rfc822":

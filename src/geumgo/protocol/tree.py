@@ -20,6 +20,10 @@ INT_RANGE = {"integer": 31, "long": 63}  # bits beside the sign
 class NotInModel(AssertionError):
     """A programmer's error: an answer that its model does not describe. Names the place, never the value."""
 
+    def inside(self, name: str) -> "NotInModel":
+        """The same, seen from the structure or operation that has it under `name`."""
+        return NotInModel(f"{name}: {self}")
+
 
 def in_range(kind: str, number: int) -> bool:
     """Whether `number` fits the `kind` of integer."""
@@ -139,45 +143,49 @@ class Writer:
     """
 
     def __init__(self, *, blob: Callable[[bytes], Any], timestamp: Callable[[Member, datetime], Any]) -> None:
-        self._blob = blob
-        self._timestamp = timestamp
+        self._kinds: dict[Kind, Scalar] = {
+            "structure": lambda member, value: self.structure(member.shape, value),
+            "list": self._list,
+            "map": self._map,
+            "timestamp": lambda member, value: timestamp(member, scalar(member, value)),
+            "blob": lambda member, value: blob(scalar(member, value)),
+            "document": _document,
+        }
 
-    def structure(self, shape: Shape, value: Any, at: str) -> dict[str, Any]:
-        check(isinstance(value, dict), at, "is not a dict")
-        check(not shape.union or len(value) == 1, at, "is a union and must have exactly one member")
-        members = shape.members
+    def member(self, member: Member, value: Any) -> Any:
+        return self._kinds.get(member.shape.kind, scalar)(member, value)
+
+    def structure(self, shape: Shape, value: Any) -> dict[str, Any]:
+        check(isinstance(value, dict), "is not a dict")
+        check(not shape.union or len(value) == 1, "is a union and must have exactly one member")
+        kinds, members = self._kinds, shape.members
         made = {}
         for name, item in value.items():
             member = members.get(name)
             if member is None:
-                raise NotInModel(f"{at}: {shape.name} has no member {name}")
-            made[member.wire] = self.member(member, item, f"{at}.{name}")
+                raise NotInModel(f"{shape.name} has no member {name}")
+            try:
+                made[member.wire] = kinds.get(member.shape.kind, scalar)(member, item)
+            except NotInModel as wrong:
+                raise wrong.inside(name) from None
         return made
 
-    def member(self, member: Member, value: Any, at: str) -> Any:
-        shape = member.shape
-        match shape.kind:
-            case "structure":
-                return self.structure(shape, value, at)
-            case "list":
-                check(isinstance(value, list | tuple), at, "is not a list")
-                return [self.member(shape.element, item, at) for item in value]
-            case "map":
-                check(isinstance(value, dict), at, "is not a dict")
-                leads_from, leads_to = shape.entry
-                return {scalar(leads_from, key, at): self.member(leads_to, item, at) for key, item in value.items()}
-            case "blob":
-                return self._blob(scalar(member, value, at))
-            case "timestamp":
-                return self._timestamp(member, scalar(member, value, at))
-            case "document":
-                return value
-        return scalar(member, value, at)
+    def _list(self, member: Member, value: Any) -> list[Any]:
+        check(isinstance(value, list | tuple), "is not a list")
+        element = member.shape.element
+        write = self._kinds.get(element.shape.kind, scalar)
+        return [write(element, item) for item in value]
+
+    def _map(self, member: Member, value: Any) -> dict[str, Any]:
+        check(isinstance(value, dict), "is not a dict")
+        leads_from, leads_to = member.shape.entry
+        write = self._kinds.get(leads_to.shape.kind, scalar)
+        return {scalar(leads_from, key): write(leads_to, item) for key, item in value.items()}
 
 
-def check(holds: bool, at: str, what: str) -> None:
+def check(holds: bool, what: str) -> None:
     if not holds:
-        raise NotInModel(f"{at} {what}")
+        raise NotInModel(what)
 
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -192,25 +200,27 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def _is_a(kind: Kind, value: Any) -> bool:
-    return isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
-
-
-def scalar(member: Member, value: Any, at: str) -> Any:
-    """`value`, found to be of the type that the model demands at `at`.
+def scalar(member: Member, value: Any) -> Any:
+    """`value`, found to be of the type that the model demands.
 
     Raises:
         NotInModel: it is of another type, None, no finite number, or a moment without a zone.
 
     """
     kind = member.shape.kind
+    if type(value) is str and kind == "string":
+        return value
     if not _is_a(kind, value):
-        raise NotInModel(f"{at} is {type(value).__name__}, not {kind}")
+        raise NotInModel(f"is {type(value).__name__}, not {kind}")
     if kind in INT_RANGE:
-        check(in_range(kind, value), at, f"is out of the range of {kind}")
+        check(in_range(kind, value), f"is out of the range of {kind}")
     elif kind in ("float", "double"):
-        check(math.isfinite(value), at, "is not finite")
+        check(math.isfinite(value), "is not finite")
         return float(value)
     elif kind == "timestamp":
-        check(value.tzinfo is not None, at, "has no time zone")
+        check(value.tzinfo is not None, "has no time zone")
     return value
+
+
+def _is_a(kind: Kind, value: Any) -> bool:
+    return isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))

@@ -26,13 +26,12 @@ def encode(service: ServiceModel, operation: OperationModel, answer: Any, reques
     """
     out = [f'<{operation.name}Response xmlns="{escape(service.xml_namespace)}">']
     if operation.output is None:
-        check(not answer, operation.name, "answers nothing")
-    elif operation.result_wrapper is None:
-        _structure(out, operation.output, answer, operation.name)
+        check(not answer, "answers nothing")
     else:
-        out.append(f"<{operation.result_wrapper}>")
-        _structure(out, operation.output, answer, operation.name)
-        out.append(f"</{operation.result_wrapper}>")
+        wrapper = operation.result_wrapper
+        out.append(f"<{wrapper}>" if wrapper else "")
+        _structure(out, operation.output, answer)
+        out.append(f"</{wrapper}>" if wrapper else "")
     out.append(f"<ResponseMetadata><RequestId>{escape(request_id)}</RequestId></ResponseMetadata>")
     out.append(f"</{operation.name}Response>")
     return "".join(out).encode()
@@ -46,56 +45,59 @@ def encode_error(
     out.append(f"<Error><Type>{'Receiver' if fault else 'Sender'}</Type><Code>{escape(code)}</Code>")
     out.append(f"<Message>{escape(message)}</Message>")
     for member, value in members:
-        _member(out, member, value, code)
+        _member(out, member, value)
     out.append(f"</Error><RequestId>{escape(request_id)}</RequestId></ErrorResponse>")
     return "".join(out).encode()
 
 
-def _structure(out: list[str], shape: Shape, value: Any, at: str) -> None:
-    check(isinstance(value, dict), at, "is not a dict")
-    check(not shape.union or len(value) == 1, at, "is a union and must have exactly one member")
+def _structure(out: list[str], shape: Shape, value: Any) -> None:
+    check(isinstance(value, dict), "is not a dict")
+    check(not shape.union or len(value) == 1, "is a union and must have exactly one member")
     for name, item in value.items():
         member = shape.members.get(name)
         if member is None:
-            raise NotInModel(f"{at}: {shape.name} has no member {name}")
-        _member(out, member, item, f"{at}.{name}")
+            raise NotInModel(f"{shape.name} has no member {name}")
+        try:
+            _member(out, member, item)
+        except NotInModel as wrong:
+            raise wrong.inside(name) from None
 
 
-def _member(out: list[str], member: Member, value: Any, at: str, tag: str = "") -> None:
+def _member(out: list[str], member: Member, value: Any, tag: str = "") -> None:
     shape, tag = member.shape, tag or member.wire
     match shape.kind:
         case "structure":
             out.append(f"<{tag}>")
-            _structure(out, shape, value, at)
+            _structure(out, shape, value)
             out.append(f"</{tag}>")
         case "list":
-            _list(out, member, value, at, tag)
+            _list(out, member, value, tag)
         case "map":
-            _map(out, member, value, at, tag)
+            _map(out, member, value, tag)
         case _:
-            out.append(f"<{tag}>{escape(text.write(member, value, at, 'iso8601'))}</{tag}>")
+            out.append(f"<{tag}>{escape(text.write(member, value, 'iso8601'))}</{tag}>")
 
 
-def _list(out: list[str], member: Member, value: Any, at: str, tag: str) -> None:
-    check(isinstance(value, list | tuple), at, "is not a list")
+def _list(out: list[str], member: Member, value: Any, tag: str) -> None:
+    check(isinstance(value, list | tuple), "is not a list")
     element = member.shape.element
     if member.flattened:
         for item in value:
-            _member(out, element, item, at, element.wire if element.named else tag)
+            _member(out, element, item, element.wire if element.named else tag)
         return
     out.append(f"<{tag}>")
     for item in value:
-        _member(out, element, item, at)
+        _member(out, element, item)
     out.append(f"</{tag}>")
 
 
-def _map(out: list[str], member: Member, value: Any, at: str, tag: str) -> None:
-    check(isinstance(value, dict), at, "is not a dict")
+def _map(out: list[str], member: Member, value: Any, tag: str) -> None:
+    check(isinstance(value, dict), "is not a dict")
     leads_from, leads_to = member.shape.entry
     entry = tag if member.flattened else "entry"
     out.append("" if member.flattened else f"<{tag}>")
     for key, item in value.items():
-        out.append(f"<{entry}><{leads_from.wire}>{escape(scalar(leads_from, key, at))}</{leads_from.wire}>")
-        _member(out, leads_to, item, at)
+        out.append(f"<{entry}><{leads_from.wire}>{escape(scalar(leads_from, key))}</{leads_from.wire}>")
+        _member(out, leads_to, item)
         out.append(f"</{entry}>")
     out.append("" if member.flattened else f"</{tag}>")
