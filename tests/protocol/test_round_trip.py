@@ -9,7 +9,7 @@ from geumgo.protocol import Family, OperationModel, decode, encode, encode_error
 from geumgo.protocol.shapes import Call
 from tests.protocol.services import SERVED, Maker, botocore_model, parsed, serialized
 
-EXAMPLES = 4
+SHARES = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.0)  # of optional members that are there, by example
 
 WIRES = [(service, family) for service in SERVED for family in models.load(service).protocols]
 
@@ -36,9 +36,9 @@ def test_the_operations_that_are_not_served_are_the_ones_with_event_streams():
 def test_what_botocore_sends_is_read_back_value_by_value(service: str, family: Family):
     model = models.load(service)
     for operation in served(service):
-        for example in range(EXAMPLES):
+        for example, share in enumerate(SHARES):
             maker = Maker(f"in {service} {operation.name} {example}", family, whole=family == "query")
-            params = maker.structure(operation.input, share=(0.0, 0.4, 0.8, 1.0)[example]) if operation.input else {}
+            params = maker.structure(operation.input, share=share) if operation.input else {}
             sent = serialized(family, botocore_model(service).operation_model(operation.name), params)
             call = route.find({service: model}, sent, model.signing_name)
             assert call == (model, operation, family)
@@ -58,9 +58,9 @@ def test_botocore_reads_every_answer_value_by_value(service: str, family: Family
     model = models.load(service)
     for operation in served(service):
         shape = botocore_model(service).operation_model(operation.name).output_shape
-        for example in range(EXAMPLES):
+        for example, share in enumerate(SHARES):
             maker = Maker(f"out {service} {operation.name} {example}", family)
-            answer = maker.structure(operation.output, share=(0.0, 0.4, 0.8, 1.0)[example]) if operation.output else {}
+            answer = maker.structure(operation.output, share=share) if operation.output else {}
             encoded = encode(Call(model, operation, family), answer, "the-request-id")
             read = parsed(family, encoded, shape)
             metadata = read.pop("ResponseMetadata", {})

@@ -27,6 +27,7 @@ _ESCAPE = re.compile(
     r"|(?P<not>[pP])\{(?P<category>[A-Za-z]+)\}|(?P<other>.))",
     re.DOTALL,
 )
+_CLOSED = re.compile(r"\^?(?:\\.|[^\]\\])*+\]", re.DOTALL)
 _CONTROLS = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 _JAVA_DOT = "[^\\n\\r\\x85\\u2028\\u2029]"
 
@@ -66,6 +67,8 @@ def _translate(pattern: str) -> str:
 def _brackets(pattern: str, at: int) -> tuple[str, int]:
     """The class of characters that starts at `at`, and where the pattern goes on behind it."""
     at += 1
+    if not _CLOSED.match(pattern, at):
+        raise re.error("a bracket is not closed", pattern, at)
     out = ["["]
     if pattern[at] == "^":
         out.append("^")
