@@ -35,9 +35,10 @@ def sqlite_storage(tmp_path: Path) -> Iterator[SqliteStorage]:
 @pytest.fixture
 def postgres_storage(postgres_server: PrivateServer) -> Iterator[PostgresStorage]:
     """An empty PostgreSQL database."""
-    storage = open_postgres(postgres_server.new_database())
-    yield storage
-    storage.close()
+    with postgres_server.database() as dsn:
+        storage = open_postgres(dsn)
+        yield storage
+        storage.close()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
