@@ -1,0 +1,17 @@
+"""Keys that never leave: AWS Key Management Service as a room.
+
+A KMS key has material in versions, each wrapped under the root key and bound to its account, region, id and version.
+What it encrypts names the key and the version, so Decrypt needs no KeyId. Key policies and grants decide who may;
+every room that encrypts asks here.
+"""
+
+from geumgo.room import Room
+from geumgo.services.kms import aliases, encryption, grants, keys, policies, tags, use
+from geumgo.services.kms.access import ACCESS
+
+ROOM = Room(
+    "kms",
+    chapters=(keys, aliases, policies, tags, encryption, grants, use),
+    access=ACCESS,
+    tables="geumgo.services.kms.tables",
+)
