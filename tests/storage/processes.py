@@ -41,6 +41,29 @@ for line in sys.stdin:
 """
 
 
+_WRITES = """
+import sys
+from geumgo.storage import Conflict
+from tests.storage.processes import storage_at
+try:
+    with storage_at(sys.argv[1], wait_ms=1).writing():
+        print("free")
+except Conflict:
+    print("locked")
+"""
+
+
+def is_locked_elsewhere(storage: Storage) -> bool:
+    """Whether another process finds that it cannot write now."""
+    command = [sys.executable, "-c", _WRITES, open_again(storage)]
+    done = subprocess.run(command, env=_environment(), stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout == "locked\n"
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
 class OtherProcess:
     """A process that commits each SQL text that it is told, in a transaction of its own."""
 
@@ -59,12 +82,7 @@ class OtherProcess:
 def other_process(storage: Storage) -> Iterator[OtherProcess]:
     command = [sys.executable, "-c", _COMMANDS, open_again(storage)]
     with subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        command, env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout
         assert process.stdin

@@ -38,7 +38,6 @@ _SETTINGS = {
     "trusted_schema": 0,
     "cell_size_check": 1,
     "journal_size_limit": LOG_LIMIT_BYTES,
-    "mmap_size": MAPPED_BYTES,  # halves the time of a point read
     "wal_autocheckpoint": 0,  # we do it: SQLite hides the errors of its own
 }
 _GONE_WRONG = (apsw.IOError, apsw.CorruptError, apsw.NotADBError, apsw.CantOpenError, apsw.ReadOnlyError)
@@ -235,6 +234,7 @@ def _connected(path: Path, busy_timeout_ms: int) -> apsw.Connection:
                     "Acknowledged writes would not be safe, so nothing is served. "
                     "Look for a file system without shared memory or locks (NFS, some overlays)."
                 )
+        connection.pragma("mmap_size", MAPPED_BYTES)  # for speed alone, so it need not be taken
         _keep_log(connection, path)
     except BaseException:
         connection.close()
