@@ -49,11 +49,30 @@ class ProviderFacts:
     jwks: str | None
 
 
+class UnknownPrincipal(Exception):
+    """A policy names somebody who does not exist. `message` is IAM's sentence about it, safe to show."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
 class Principals(Protocol):
     """The questions. Each raises Unsealable if the row that answers it is not the one we wrote."""
 
     def exists(self, tx: Tx, principal: str) -> bool:
         """Whether a policy may name `principal`: an ARN, an account id, a unique id, a service's host name, `*`."""
+        ...
+
+    def pin(self, tx: Tx, document: str) -> str:
+        """A valid policy document as it is to be kept: its users and roles by unique id, so that nobody inherits a name.
+
+        Raises UnknownPrincipal for the first one that does not exist.
+        """
+        ...
+
+    def unpin(self, tx: Tx, document: str) -> str:
+        """A kept document as people read it: ARNs again, but for those who are gone, whose ids stay."""
         ...
 
     def role(self, tx: Tx, arn: str) -> RoleFacts | None:
@@ -86,6 +105,12 @@ class NoPrincipals:
 
     def exists(self, tx: Tx, principal: str) -> bool:  # noqa: ARG002
         return False
+
+    def pin(self, tx: Tx, document: str) -> str:  # noqa: ARG002
+        raise UnknownPrincipal("Invalid principal in policy")
+
+    def unpin(self, tx: Tx, document: str) -> str:  # noqa: ARG002
+        return document
 
     def role(self, tx: Tx, arn: str) -> RoleFacts | None:  # noqa: ARG002
         return None

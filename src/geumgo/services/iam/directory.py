@@ -9,6 +9,7 @@ from geumgo.principals import ProviderFacts, RoleFacts, UserFacts
 from geumgo.sealing import Sealing
 from geumgo.services.iam.domain import parse_iam_arn
 from geumgo.services.iam.keyring import ACTIVE
+from geumgo.services.iam.pinned import named, refuse, with_principals
 from geumgo.services.iam.records import Principal
 from geumgo.services.iam.rights import compiled
 from geumgo.services.iam.store import account, keys, policies, principals, providers
@@ -46,6 +47,30 @@ class Directory:
         if parts[2] == "iam":
             return self._iam_principal_exists(tx, principal, parts[4], parts[5])
         return parts[2] == "sts" and self._session_may_exist(tx, parts[4], parts[5])
+
+    def pin(self, tx: Tx, document: str) -> str:
+        def pinned(kind: str, value: str) -> str:
+            if kind == "CanonicalUser" or value == "*":
+                return value
+            if not self.exists(tx, value):
+                raise refuse(kind, value)
+            who = named(value) if kind == "AWS" else None
+            if who is None:
+                return value
+            found = principals.by_name(tx, self._sealing, who[0], "role" if who[1] == "role" else "user", who[2])
+            assert found is not None, "it was there a line ago"
+            return found.id
+
+        return with_principals(document, pinned)
+
+    def unpin(self, tx: Tx, document: str) -> str:
+        def shown(kind: str, value: str) -> str:
+            found = (
+                principals.by_id(tx, self._sealing, value) if kind == "AWS" and _UNIQUE_ID.fullmatch(value) else None
+            )
+            return found.arn(self._partition) if found is not None else value
+
+        return with_principals(document, shown)
 
     def role(self, tx: Tx, arn: str) -> RoleFacts | None:
         named = parse_iam_arn(arn, "role")

@@ -57,12 +57,12 @@ class Rights:
     def identity_of(self, tx: Tx, owner: Principal) -> Sequence[Policy]:
         """The identity policies of a principal: its own, and its groups' if it is a user."""
         held = self.held(tx, owner)
-        found = self._own(tx, owner, held)
+        found = self._own(tx, held)
         for group_id in held.groups:
             group = principals.by_id(tx, self._sealing, group_id)
             if group is None or group.kind != "group" or group.account != owner.account:
                 raise Unsealable
-            found += self._own(tx, group, self.held(tx, group))
+            found += self._own(tx, self.held(tx, group))
         return found
 
     def boundary_of(self, tx: Tx, owner: Principal) -> Policy | None:
@@ -80,7 +80,7 @@ class Rights:
             self._held[owner.id, owner.holdings] = known
         return known
 
-    def _own(self, tx: Tx, owner: Principal, held: Holdings) -> list[Policy]:
+    def _own(self, tx: Tx, held: Holdings) -> list[Policy]:
         inline = [compiled(document, PolicyKind.IDENTITY, name) for name, document in held.inline]
         return inline + [self._managed(tx, policy_id, PolicyKind.IDENTITY) for policy_id in held.attached]
 

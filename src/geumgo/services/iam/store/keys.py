@@ -1,9 +1,8 @@
 """Access keys and dates of use."""
 
-from functools import lru_cache
-
 from geumgo.sealing import Plaintext, Sealing
 from geumgo.services.iam.records import AccessKey
+from geumgo.services.iam.store.memory import remembered
 from geumgo.storage import Row, Tx
 
 _COLUMNS = ("id", "account_id", "user_id", "status", "created_at_ms", "sealed")
@@ -96,7 +95,7 @@ def _columns(key: AccessKey) -> dict[str, str | int | bytes]:
     )
 
 
-@lru_cache(maxsize=8192)  # a pure function of a key ring and a row: a row that is the same has the same answer
+@remembered
 def _checked(sealing: Sealing, row: Row) -> AccessKey:
     key = AccessKey(row[0], row[1], row[2], row[3], row[4], bytes(row[5]), row[7], row[8], row[9])
     sealing.check("iam_access_key", _columns(key), bytes(row[6]))

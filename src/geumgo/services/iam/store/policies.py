@@ -2,13 +2,13 @@
 
 import json
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 from geumgo.sealing import Sealing, Unsealable
 from geumgo.services.iam import builtin
 from geumgo.services.iam.domain import AWS_ACCOUNT, digest, name_key, parse_iam_arn
 from geumgo.services.iam.records import ManagedPolicy, PolicyVersion
+from geumgo.services.iam.store.memory import remembered
 from geumgo.services.iam.store.principals import dump_tags
 from geumgo.storage import Row, Tx
 
@@ -198,7 +198,7 @@ def _columns(policy: ManagedPolicy) -> dict[str, str | int | None]:
     }
 
 
-@lru_cache(maxsize=8192)  # a pure function of a key ring and a row: a row that is the same has the same answer
+@remembered
 def _checked(sealing: Sealing, row: Row) -> ManagedPolicy:
     columns: dict[str, Any] = dict(zip(_NAMES, row[:-1], strict=True))
     sealing.check("iam_policy", columns, bytes(row[-1]))

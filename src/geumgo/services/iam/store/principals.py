@@ -3,12 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 from geumgo.sealing import Sealing
 from geumgo.services.iam.domain import name_key
 from geumgo.services.iam.records import Kind, Principal
+from geumgo.services.iam.store.memory import remembered
 from geumgo.storage import Row, Tx
 
 _COLUMNS = (
@@ -154,7 +154,7 @@ def _columns(principal: Principal) -> dict[str, str | int | None]:
     }
 
 
-@lru_cache(maxsize=8192)  # a pure function of a key ring and a row: a row that is the same has the same answer
+@remembered
 def _checked(sealing: Sealing, row: Row) -> Principal:
     columns: dict[str, Any] = dict(zip(_NAMES, row[:-1], strict=True))
     sealing.check("iam_principal", columns, bytes(row[-1]))

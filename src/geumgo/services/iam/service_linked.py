@@ -1,0 +1,29 @@
+"""The service-linked roles that services of ours would have. Pure."""
+
+import json
+from typing import Final, NamedTuple
+
+
+class ServiceLinked(NamedTuple):
+    """How AWS names the role of a service, and the managed policy that it holds (ARN), None where none is served here."""
+
+    role_name: str
+    policy: str | None = None
+
+
+KNOWN: Final = {
+    "config.amazonaws.com": ServiceLinked("AWSServiceRoleForConfig"),
+    "rds.amazonaws.com": ServiceLinked("AWSServiceRoleForRDS"),
+    "redshift.amazonaws.com": ServiceLinked("AWSServiceRoleForRedshift"),
+    "ecs.amazonaws.com": ServiceLinked("AWSServiceRoleForECS"),
+    "ssm.amazonaws.com": ServiceLinked("AWSServiceRoleForAmazonSSM"),
+    "events.amazonaws.com": ServiceLinked("AWSServiceRoleForCloudWatchEvents"),
+    "cloudtrail.amazonaws.com": ServiceLinked("AWSServiceRoleForCloudTrail"),
+}
+"""Source: "AWS services that work with IAM" and each service's guide on service-linked roles."""
+
+
+def trust(service: str) -> str:
+    """Only the service itself may assume the role."""
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
