@@ -103,7 +103,7 @@ class Maker:
             if depth > 8 and member.shape.kind in ("structure", "list", "map"):
                 continue
             value = self.value(member, depth + 1)
-            if (self.whole and value == {}) or (member.location == "querystring" and value == []):
+            if (self.whole and value == {}) or ((member.flattened or member.location == "querystring") and value == []):
                 continue  # there is no way to say so
             made[name] = value
         return made

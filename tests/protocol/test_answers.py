@@ -113,7 +113,7 @@ def test_text_never_breaks_the_xml():
         read = ElementTree.fromstring(body).findtext("{*}GetCallerIdentityResult/{*}Arn")
         assert read == text.replace("\x00\x1b\ufffe\ud800", "\ufffd\ufffd\ufffd\ufffd")
         body = encode_error("query", errors.ValidationFailed(text), text.encode("ascii", "ignore").decode()).body
-        assert ElementTree.fromstring(body).find("Error") is not None
+        assert ElementTree.fromstring(body).find("{*}Error") is not None
 
 
 def test_a_payload_is_the_body_and_its_companions_are_headers():
@@ -204,7 +204,13 @@ def test_a_request_that_found_no_operation_is_refused_in_its_protocol():
         "message": "what?",
     }
     assert cbor2.loads(encode_error("cbor", refusal, ID).body)["__type"] == "UnknownOperationException"
-    assert b"<Code>InvalidAction</Code>" in encode_error("query", refusal, ID).body
+    assert json.loads(encode_error("json", errors.UnknownOperation(), ID).body) == {
+        "__type": "UnknownOperationException"
+    }
+    assert encode_error("query", refusal, ID).body.decode() == (
+        '<ErrorResponse xmlns="http://webservices.amazon.com/AWSFault/2005-15-09"><Error><Type>Sender</Type>'
+        f"<Code>InvalidAction</Code><Message>what?</Message></Error><RequestId>{ID}</RequestId></ErrorResponse>"
+    )
     rest = encode_error("rest-json", refusal, ID)
     assert header(rest, b"x-amzn-ErrorType") == b"UnknownOperationException"
     for family in ("json", "query", "rest-json", "cbor"):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from geumgo.errors import ValidationFailed
-from geumgo.protocol import models, validate
+from geumgo.protocol import Member, Shape, models, validate
 
 UUID = "11111111-2222-3333-4444-555555555555"
 
@@ -197,6 +197,21 @@ def test_lengths_are_those_of_characters_in_text_and_of_bytes_in_blobs():
     assert violations("secretsmanager", "CreateSecret", Name="a", Description="\N{KEY}" * 2048) == ""
     assert "2048" in violations("secretsmanager", "CreateSecret", Name="a", Description="\N{KEY}" * 2049)
     assert violations("secretsmanager", "CreateSecret", Name="a", SecretBinary=b"\xff" * 65536) == ""
+
+
+def test_a_structure_in_a_map_is_found_by_its_key():
+    key, text = Shape("Key", "string", high=2048), Shape("Text", "string", low=1)
+    inner = Shape("Inner", "structure", members={"Text": Member("Text", "Text", text)}, required=("Text",))
+    entries = Shape("Map", "map", key=Member("key", "key", key), value=Member("value", "value", inner))
+    taken = Shape("Input", "structure", members={"Entries": Member("Entries", "Entries", entries)})
+    operation = dataclasses.replace(models.load("sts").operations["GetCallerIdentity"], input=taken)
+    with pytest.raises(ValidationFailed) as refused:
+        validate(operation, {"Entries": {"a": {}, "b" * 2048: {"Text": ""}}})
+    missing, empty = refused.value.message.removeprefix("2 validation errors detected: ").split("; ")
+    assert missing == "Value null at 'entries.a.member.text' failed to satisfy constraint: Member must not be null"
+    assert empty.startswith(f"Value '' at 'entries.{'b' * 1024}.member.text' failed")
+    validate(operation, {"Entries": {"a": {"Text": "x"}}}, leave=())
+    validate(operation, {"Entries": {"a": {}}}, leave=("Entries.Text",))
 
 
 def test_moments_have_no_bounds():

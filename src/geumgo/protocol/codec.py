@@ -84,6 +84,8 @@ def encode_error(call: Call | Family, error: ServiceError, request_id: str) -> A
     return _rest_error(model, error, request_id)
 
 
+# The namespace of what no service answered. Source: recorded on AWS (STS, an unknown action).
+_FAULT = "http://webservices.amazon.com/AWSFault/2005-15-09"
 _RPC = ((b"smithy-protocol", b"rpc-v2-cbor"),)
 
 
@@ -109,14 +111,17 @@ def _name(model: ErrorModel | None, error: ServiceError) -> str:
 def _error_tree(model: ErrorModel | None, error: ServiceError, write: Any) -> dict[str, Any]:
     """The body of a refusal.
 
-    Modelled errors name their message as the model does, front-end ones in lower case, but for the denial of access.
+    Modelled errors name their message as the model does, front-end ones in lower case, but for the denial of access. A
+    front-end error without a message has no such member.
 
     Source: recorded on AWS. Unverified: that the denial has a capital letter on every JSON service.
     """
     text = "Message" if error.code == "AccessDeniedException" else "message"
     if model is not None:
         text = model.text or "message"
-    tree = {"__type": _name(model, error), text: error.message}
+    tree = {"__type": _name(model, error)}
+    if error.message or model is not None:
+        tree[text] = error.message
     for member, value in _further(model, error):
         tree[member.wire] = write(member, value)
     return tree
@@ -154,7 +159,7 @@ def _query_error(call: Call | Family, model: ErrorModel | None, error: ServiceEr
     else:
         code, status = model.code, _status(model, error)
     body = xml.encode_error(
-        "" if isinstance(call, str) else call.service.xml_namespace,
+        _FAULT if isinstance(call, str) else call.service.xml_namespace,
         fault=status >= 500,
         code=code,
         message=error.message,

@@ -25,8 +25,8 @@ def read(body: bytes, limits: Limits) -> Any:
 
     Raises:
         TooLarge: more bytes than `limits.size`.
-        Unreadable: not exactly one JSON value in UTF-8, a key twice in one object, a lone surrogate, NaN or an
-            infinity, or any of the other limits.
+        Unreadable: not exactly one JSON value in UTF-8 (without a message, as recorded on AWS), a key twice in one
+            object, a lone surrogate, NaN or an infinity, or any of the other limits.
 
     """
     if len(body) > limits.size:
@@ -37,17 +37,23 @@ def read(body: bytes, limits: Limits) -> Any:
         if _SURROGATE.search(body):
             _refuse_surrogates(value)
     except ValueError:  # JSONDecodeError and UnicodeError are ValueErrors; their texts quote the body
-        raise Unreadable("The request body is not valid JSON.") from None
+        raise Unreadable from None
     return value
 
 
 def read_object(body: bytes, limits: Limits) -> dict[str, Any]:
-    """The JSON object that `body` holds. An empty body is an empty object. Raises as `read` does."""
-    if not body:
-        return {}
+    """The JSON object that `body` holds.
+
+    Raises:
+        TooLarge, Unreadable: as `read` does, and for any other value. Source: recorded on AWS, where only a list has a
+            message.
+
+    """
     value = read(body, limits)
+    if type(value) is list:
+        raise wrong_type(value, "Expected null")
     if type(value) is not dict:
-        raise wrong_type(value, "a structure")
+        raise Unreadable
     return value
 
 
@@ -159,7 +165,7 @@ WRITER = Writer(blob=_write_blob, timestamp=_write_timestamp)
 
 
 def decode(shape: Shape | None, body: bytes, limits: Limits) -> dict[str, Any]:
-    """The typed values of a request body. A body is bounded and must be JSON even where the operation takes nothing."""
+    """The typed values of a request body, which must be a JSON object even where the operation takes nothing."""
     value = read_object(body, limits)
     return {} if shape is None else READER.structure(shape, value)
 

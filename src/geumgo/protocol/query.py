@@ -91,8 +91,9 @@ class _Form:
     def structure(self, shape: Shape, node: Node) -> dict[str, Any]:
         found = {}
         for name, member in shape.members.items():
-            flat = member.flattened and member.shape.kind == "list" and member.shape.element.named
-            below = node.below.get(member.shape.element.wire if flat else member.wire)
+            below = node.below.get(member.wire)
+            if member.flattened and member.shape.kind == "list" and member.shape.element.named:
+                below = node.below.get(member.shape.element.wire, below)  # under its own name it can only be empty
             if below is not None:
                 found[name] = self.member(member, below)
         if shape.union and len(found) != 1:

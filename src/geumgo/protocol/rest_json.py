@@ -118,7 +118,7 @@ def decode(service: ServiceModel, operation: OperationModel, request: Request, l
         elif request.body:
             found[member.name] = json.READER.member(member, json.read_object(request.body, limits))
     elif any(member.location is None for member in shape.members.values()):
-        body = json.READER.structure(shape, json.read_object(request.body, limits))
+        body = json.READER.structure(shape, json.read_object(request.body, limits) if request.body else {})
         # A member that has its place elsewhere cannot be slipped in by the body.
         found |= {name: value for name, value in body.items() if shape.members[name].location is None}
     return found

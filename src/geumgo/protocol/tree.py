@@ -35,7 +35,10 @@ class Reader:
     """Turns a tree off the wire into typed values by the model's names.
 
     Members that the model does not know are ignored, null members are absent. Raises `Unreadable` for anything that
-    does not have its type. Source of the texts: SerializationException of JSON services, as clients report it.
+    does not have its type. A fraction given for an integer is cut off.
+
+    Source of this and of the texts: recorded on AWS (a JSON 1.1 service), and SerializationException as clients report
+    it. Unverified: null in a list or a map, which is refused here; the texts on maps, booleans and moments.
     """
 
     def __init__(self, *, blob: Scalar, timestamp: Scalar) -> None:
@@ -59,7 +62,7 @@ class Reader:
 
     def structure(self, shape: Shape, value: Any) -> dict[str, Any]:
         if type(value) is not dict:
-            raise wrong_type(value, "a structure")
+            raise wrong_type(value, "Expected null")
         kinds, by_wire = self._kinds, shape.by_wire
         found = {}
         for name, item in value.items():
@@ -72,25 +75,30 @@ class Reader:
 
     def _list(self, member: Member, value: Any) -> list[Any]:
         if type(value) is not list:
-            raise wrong_type(value, "a list")
+            raise wrong_type(value, "Expected list or null")
         element = member.shape.element
         read = self._kinds[element.shape.kind]
         return [read(element, _present(item)) for item in value]
 
     def _map(self, member: Member, value: Any) -> dict[str, Any]:
         if type(value) is not dict:
-            raise wrong_type(value, "a map")
+            raise wrong_type(value, "Expected map or null")
         _, leads_to = member.shape.entry
         read = self._kinds[leads_to.shape.kind]
         return {key: read(leads_to, _present(item)) for key, item in value.items()}
 
 
 def wrong_type(value: Any, wanted: str) -> Unreadable:
-    """The refusal of a value off the wire that is not `wanted` ("a string"). Names its type, never the value."""
+    """The refusal of a value off the wire that is not `wanted`. Names its type, never the value.
+
+    `wanted` is a scalar with its article ("a String"), or the sentence that stands for a structure, list or map.
+    """
     if isinstance(value, dict):
         return Unreadable("Start of structure or map found where not expected.")
     if isinstance(value, list):
-        return Unreadable("Start of list found where not expected.")
+        return Unreadable("Start of list found where not expected")
+    if wanted.startswith("Expected"):
+        return Unreadable(wanted)
     if isinstance(value, bool):
         return Unreadable(f"{'TRUE' if value else 'FALSE'}_VALUE can not be converted to {wanted}")
     names = {str: "STRING_VALUE", int: "NUMBER_VALUE", float: "NUMBER_VALUE", bytes: "BINARY_VALUE"}
@@ -110,11 +118,15 @@ def _string(_: Member, value: Any) -> str:
 
 
 def _integer(member: Member, value: Any) -> int:
-    long = member.shape.kind == "long"
+    shape = member.shape
+    wanted = "a Long" if shape.kind == "long" else "an Integer"
+    if type(value) is float and math.isfinite(value):
+        value = int(value)
     if type(value) is not int:
-        raise wrong_type(value, "a Long" if long else "an Integer")
-    if not in_range(member.shape.kind, value):
-        raise Unreadable(f"NUMBER_VALUE is out of the range of {'a Long' if long else 'an Integer'}")
+        raise wrong_type(value, wanted)
+    bound = shape.high if value > 0 else shape.low
+    if bound is None and not in_range(shape.kind, value):  # the model's own bound refuses the rest in better words
+        raise Unreadable(f"NUMBER_VALUE is out of the range of {wanted}")
     return value
 
 
@@ -128,7 +140,7 @@ def _float(_: Member, value: Any) -> float:
 
 def _boolean(_: Member, value: Any) -> bool:
     if type(value) is not bool:
-        raise wrong_type(value, "a Boolean")
+        raise wrong_type(value, "an Boolean")
     return value
 
 

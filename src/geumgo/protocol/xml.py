@@ -41,7 +41,7 @@ def encode_error(
     namespace: str, *, fault: bool, code: str, message: str, members: list[tuple[Member, Any]], request_id: str
 ) -> bytes:
     """The document of a refusal. `members` are those that the error's model has beside its message."""
-    out = [f'<ErrorResponse xmlns="{escape(namespace)}">' if namespace else "<ErrorResponse>"]
+    out = [f'<ErrorResponse xmlns="{escape(namespace)}">']
     out.append(f"<Error><Type>{'Receiver' if fault else 'Sender'}</Type><Code>{escape(code)}</Code>")
     out.append(f"<Message>{escape(message)}</Message>")
     for member, value in members:
