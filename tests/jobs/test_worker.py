@@ -8,7 +8,8 @@ from geumgo.context import Params, Work
 from geumgo.jobs import LeaseLost, TryLater, promise
 from geumgo.jobs.lease import LEASE_MS
 from geumgo.jobs.retry import MOST_ATTEMPTS, wait_ms
-from geumgo.storage import StorageError
+from geumgo.jobs.worker import CONFLICT_WAIT_MS
+from geumgo.storage import Conflict, StorageError, Taken
 from tests.jobs.conftest import HERE, Bench
 from tests.storage.processes import open_again, storage_at
 
@@ -133,6 +134,35 @@ def test_a_job_that_is_put_off_uses_up_no_attempt(bench: Bench) -> None:
         assert bench.rows("attempts, run_at_ms, last_error") == [(0, bench.clock.now_ms() + 5_000, None)]
         bench.clock.turn(ms=5_000)
     assert bench.failures == []
+
+
+def test_a_job_that_lost_a_race_runs_again_soon_and_uses_up_no_attempt(bench: Bench) -> None:
+    runs = []
+
+    @bench.handles("work")
+    def race(work: Work, payload: Params) -> None:
+        runs.append(work.attempt)
+        if len(runs) == 1:
+            raise Conflict("another transaction came first")
+        finish(work, payload)
+
+    bench.promise()
+    worker = bench.worker()
+    assert worker.run_due() == 1
+    assert bench.rows("attempts, last_error") == [(0, None)]
+    bench.clock.turn(ms=CONFLICT_WAIT_MS)
+    assert worker.run_due() == 1
+    assert runs == [1, 1]
+
+
+def test_a_unique_value_that_is_taken_counts_as_a_failure(bench: Bench) -> None:
+    @bench.handles("work")
+    def take(work: Work, payload: Params) -> None:
+        raise Taken("a unique value is there already")
+
+    bench.promise()
+    bench.worker().run_due()
+    assert bench.rows("attempts, last_error") == [(1, "Taken")]
 
 
 def test_a_failed_job_gives_way_to_a_twin_that_was_promised_meanwhile(bench: Bench) -> None:

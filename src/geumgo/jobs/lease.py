@@ -115,9 +115,16 @@ def hold(tx: Tx, lease: Lease, *, now_ms: int) -> None:
 
 
 def finish(tx: Tx, lease: Lease) -> None:
-    """The job is done: its row is gone, and so are the parked ones that it makes up for. Call `hold` before."""
-    gone = tx.run("DELETE FROM job WHERE id = :id AND fence = :fence", id=lease.id, fence=lease.fence)
-    assert gone == 1, "finished without being held"
+    """The job is done: its row is gone, and so are the parked ones that it makes up for.
+
+    Raises:
+        LeaseLost: another worker has it.
+    """
+    gone = tx.run(
+        "DELETE FROM job WHERE id = :id AND fence = :fence AND state = 'running'", id=lease.id, fence=lease.fence
+    )
+    if not gone:
+        raise LeaseLost(f"{lease.kind}: the job was taken over")
     tx.run("DELETE FROM job WHERE dedup = :dedup AND state = 'parked'", dedup=lease.dedup)
 
 

@@ -11,9 +11,10 @@ from geumgo.jobs import lease
 from geumgo.jobs.lease import Lease, LeaseLost
 from geumgo.jobs.retry import TryLater
 from geumgo.sealing import Sealing
-from geumgo.storage import Broken, Conflict, Storage, StorageError, Tx
+from geumgo.storage import Broken, Conflict, Storage, StorageError, Taken, Tx
 
 POLL_MS = 250  # how long a promise made by another process may go unseen
+CONFLICT_WAIT_MS = 50  # before a job that lost a race runs again: its handler did nothing wrong
 LONGEST_POLL_MS = 1_000  # while the storage is out of reach
 TRIES = 5  # of a transaction of our own that met a conflict
 
@@ -59,9 +60,10 @@ class Held:
 
     @contextmanager
     def finishing(self) -> Iterator[Tx]:
-        with self.writing() as tx:
-            yield tx
+        assert not self.finished, f"{self._lease.kind}: the job is finished already"
+        with self.storage.writing() as tx:
             lease.finish(tx, self._lease)
+            yield tx
         self.finished = True
 
     def event(self, name: str, /, **details: Any) -> None:
@@ -128,6 +130,8 @@ class Worker:
                 idle_ms = self._idle_ms()
             except Broken:
                 raise
+            except Conflict:
+                idle_ms = CONFLICT_WAIT_MS
             except StorageError as error:  # out of reach or full: what we hold meanwhile is adopted when it is back
                 self._leftovers = True
                 self._note(Failure("worker", Place("", ""), 0, error))
@@ -142,7 +146,7 @@ class Worker:
         """
         held = self.current
         if held is not None:
-            with suppress(LeaseLost), storage.writing() as tx:
+            with suppress(LeaseLost), storage.writing(serializable=False) as tx:
                 lease.hold(tx, held, now_ms=self._clock.now_ms())
 
     def _take(self) -> Lease | None:
@@ -175,10 +179,12 @@ class Worker:
         except Broken:
             raise
         except TryLater as later:
-            until_ms = self._clock.now_ms() + later.after_ms
-            self._record(lambda tx: lease.put_off(tx, taken, until_ms=until_ms))
+            self._put_off(taken, later.after_ms)
             return None
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is recorded with its job
+            if isinstance(error, Conflict) and not isinstance(error, Taken):
+                self._put_off(taken, CONFLICT_WAIT_MS)
+                return None
             self._fail(taken, error, done=work.finished)
             return error
         finally:
@@ -189,6 +195,10 @@ class Worker:
         if kind not in self._handlers:
             raise NoHandler(f"no room of this program has jobs of the kind {kind}")
         return self._handlers[kind]
+
+    def _put_off(self, taken: Lease, after_ms: int) -> None:
+        until_ms = self._clock.now_ms() + after_ms
+        self._record(lambda tx: lease.put_off(tx, taken, until_ms=until_ms))
 
     def _fail(self, taken: Lease, error: Exception, *, done: bool) -> None:
         self._note(Failure(taken.kind, taken.place, taken.attempt, error))
@@ -204,7 +214,7 @@ class Worker:
     def _patiently(self, change: Callable[[Tx], T]) -> T:
         for left in reversed(range(TRIES)):
             try:
-                with self._storage.writing() as tx:
+                with self._storage.writing(serializable=False) as tx:
                     return change(tx)
             except Conflict:
                 if not left:

@@ -72,8 +72,11 @@ class Storage(Protocol):
         """A snapshot in which nothing changes. Rolled back on the way out, always."""
         ...
 
-    def writing(self) -> AbstractContextManager[Tx]:
+    def writing(self, *, serializable: bool = True) -> AbstractContextManager[Tx]:
         """A serializable transaction, durable on disk when the block has been left without an exception.
+
+        `serializable=False`: a snapshot is enough, because each decision rests on a row that this transaction changes
+        or on a unique index. It is still a Conflict if another one changed that row, but not if it merely read near it.
 
         Raises: Conflict, Full, Unknown, Broken on the way out or inside.
         """

@@ -40,7 +40,8 @@ SET statement_timeout = 0; SET lock_timeout = {lock_timeout_ms}; SET idle_in_tra
 SET enable_seqscan = off; SET client_min_messages = warning
 """
 _BEGIN_READING = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1"  # the first statement takes the snapshot
-_BEGIN_WRITING = b"BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE"
+_BEGIN_SERIALIZABLE = b"BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE"
+_BEGIN_SNAPSHOT = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE"
 _MARK = "SELECT pg_current_snapshot()::text, pg_postmaster_start_time()::text"
 _FACTS = """
 SELECT current_setting('server_encoding'), current_setting('fsync'), current_setting('synchronous_commit'),
@@ -78,7 +79,7 @@ class PostgresStorage(Engine):
 
     def __init__(self, dsn: str, lock_timeout_ms: int) -> None:
         super().__init__()
-        self.dsn = make_conninfo(**{**_CONNECTION, **conninfo_to_dict(dsn)})  # type: ignore[arg-type]
+        self.dsn = _completed(dsn)
         self._lock_timeout_ms = lock_timeout_ms
         self._texts: dict[str, tuple[bytes, tuple[str, ...], bool]] = {}
         self._committing = False
@@ -113,8 +114,8 @@ class PostgresStorage(Engine):
         assert not self._busy, "closed inside a transaction"
         self._connection.close()
 
-    def begin(self, *, writes: bool) -> None:
-        text = _BEGIN_WRITING if writes else _BEGIN_READING
+    def begin(self, *, writes: bool, serializable: bool) -> None:
+        text = (_BEGIN_SERIALIZABLE if serializable else _BEGIN_SNAPSHOT) if writes else _BEGIN_READING
         try:
             self._send(self._connected(), text)
         except psycopg.Error as error:
@@ -253,6 +254,15 @@ def open_postgres(dsn: str, *, lock_timeout_ms: int = 5_000) -> PostgresStorage:
             sentence for the operator.
     """
     return PostgresStorage(dsn, lock_timeout_ms)
+
+
+def _completed(dsn: str) -> str:
+    try:
+        return make_conninfo(**{**_CONNECTION, **conninfo_to_dict(dsn)})  # type: ignore[arg-type]
+    except psycopg.ProgrammingError:  # its text quotes the string, and with it the password
+        raise StorageError(
+            "The PostgreSQL connection string cannot be read. See LIBPQ-CONNSTRING for its form."
+        ) from None
 
 
 def refuse_unsafe_server(

@@ -77,7 +77,7 @@ class SqliteStorage(Engine):
         except apsw.Error as error:
             raise self._translated(error) from None
 
-    def begin(self, *, writes: bool) -> None:
+    def begin(self, *, writes: bool, serializable: bool) -> None:  # noqa: ARG002 - one writer at a time is serializable
         try:
             self._connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
             if not writes:  # BEGIN alone takes no snapshot: the first read does

@@ -40,15 +40,16 @@ class OpenTx:
 class Block:
     """A transaction as a `with` block: commits (when it writes) if nothing was raised, and rolls back otherwise."""
 
-    __slots__ = ("_engine", "_tx", "_writes")
+    __slots__ = ("_engine", "_serializable", "_tx", "_writes")
 
-    def __init__(self, engine: "Engine", *, writes: bool) -> None:
+    def __init__(self, engine: "Engine", *, writes: bool, serializable: bool) -> None:
         self._engine = engine
         self._writes = writes
+        self._serializable = serializable
         self._tx = OpenTx(engine)
 
     def __enter__(self) -> OpenTx:
-        self._engine.enter(writes=self._writes)
+        self._engine.enter(writes=self._writes, serializable=self._serializable)
         return self._tx
 
     def __exit__(
@@ -76,17 +77,17 @@ class Engine(ABC):
         self._broken = ""  # what was seen, once an I/O error was
 
     def reading(self) -> Block:
-        return Block(self, writes=False)
+        return Block(self, writes=False, serializable=False)
 
-    def writing(self) -> Block:
-        return Block(self, writes=True)
+    def writing(self, *, serializable: bool = True) -> Block:
+        return Block(self, writes=True, serializable=serializable)
 
-    def enter(self, *, writes: bool) -> None:
+    def enter(self, *, writes: bool, serializable: bool) -> None:
         """A transaction is open, or an exception says why none is."""
         self.refuse_if_unusable()
         self._busy, self._writes = True, writes
         try:
-            self.begin(writes=writes)
+            self.begin(writes=writes, serializable=serializable)
         except BaseException:
             self.leave()
             raise
@@ -106,7 +107,7 @@ class Engine(ABC):
         assert self._writes or not changes, f"a reading transaction does not write: {sql}"
 
     @abstractmethod
-    def begin(self, *, writes: bool) -> None: ...
+    def begin(self, *, writes: bool, serializable: bool) -> None: ...
 
     @abstractmethod
     def execute(self, sql: str, params: dict[str, Any]) -> tuple[list[Row], int]:

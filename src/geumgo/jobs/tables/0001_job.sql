@@ -22,4 +22,3 @@ CREATE TABLE job (
 CREATE UNIQUE INDEX job_one_runs_per_lock ON job (lock) WHERE state = 'running';
 CREATE UNIQUE INDEX job_one_waits_per_dedup ON job (dedup) WHERE state = 'waiting';
 CREATE INDEX job_by_time ON job (run_at_ms, id) WHERE state = 'waiting';
-CREATE INDEX job_by_lease ON job (lease_until_ms) WHERE state = 'running';
