@@ -27,7 +27,17 @@ def test_a_resource_has_a_type_and_an_id(text, kind, name):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "prod/db", "arn", "arn:aws:iam::111122223333", "arn::iam::1:user/a", "arn:aws:::1:x", "arn:aws:iam:::", "ARN:aws:iam::1:user/a"]
+    "text",
+    [
+        "",
+        "prod/db",
+        "arn",
+        "arn:aws:iam::111122223333",
+        "arn::iam::1:user/a",
+        "arn:aws:::1:x",
+        "arn:aws:iam:::",
+        "ARN:aws:iam::1:user/a",
+    ],
 )
 def test_what_is_no_arn_is_refused(text):
     assert split_arn(text) is None

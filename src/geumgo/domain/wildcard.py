@@ -1,8 +1,8 @@
 """Patterns with `*` (any run of characters, also none) and `?` (exactly one), matched against a whole text in bounded time.
 
-No regular expressions: a pattern comes from a stranger. Most patterns are a prefix, a suffix and a few literals in order, which `str`
-finds in linear time. The rest run as a bit-parallel automaton: one step per character, each step one operation on an integer with one bit
-per pattern character. Nothing backtracks.
+No regular expressions: a pattern comes from a stranger. Most patterns are a prefix, a suffix and a few literals in
+order, which `str` finds in linear time. The rest run as a bit-parallel automaton: one step per character, each step one
+operation on an integer with one bit per pattern character. Nothing backtracks.
 """
 
 from collections.abc import Callable, Sequence
@@ -104,12 +104,33 @@ def _beginning(head: _Stretch) -> Matcher:
 def _in_order(head: _Stretch, middle: Sequence[str], tail: _Stretch) -> Matcher:
     """The leftmost place for each middle text leaves the most room for the next, so the first try is the only one needed."""
     least = head.length + sum(map(len, middle)) + tail.length
+    begins, ends = head.text, tail.text
+    if begins is not None and ends is not None:
+        return _literals_in_order(begins, middle, ends, least)
 
     def fits(text: str) -> bool:
         end = len(text) - tail.length
         if len(text) < least or not head.fits(text, 0) or not tail.fits(text, end):
             return False
         at = head.length
+        for literal in middle:
+            found = text.find(literal, at, end)
+            if found < 0:
+                return False
+            at = found + len(literal)
+        return True
+
+    return fits
+
+
+def _literals_in_order(begins: str, middle: Sequence[str], ends: str, least: int) -> Matcher:
+    """`_in_order` for a pattern without `?`, which nearly all are."""
+    after, before = len(begins), len(ends)
+
+    def fits(text: str) -> bool:
+        if not text.startswith(begins) or not text.endswith(ends) or len(text) < least:
+            return False
+        at, end = after, len(text) - before
         for literal in middle:
             found = text.find(literal, at, end)
             if found < 0:

@@ -166,7 +166,9 @@ def test_if_exists_tests_a_key_that_is_there():
     assert not met("StringEqualsIfExists", "a", "b")
 
 
-@pytest.mark.parametrize(("wanted", "absent", "present"), [("true", True, False), ("false", False, True), (["true", "false"], True, True)])
+@pytest.mark.parametrize(
+    ("wanted", "absent", "present"), [("true", True, False), ("false", False, True), (["true", "false"], True, True)]
+)
 def test_null_asks_whether_a_key_is_missing(wanted, absent, present):
     assert met("Null", wanted) is absent
     assert met("Null", wanted, "x") is present
@@ -282,7 +284,9 @@ def test_a_value_of_the_wrong_kind_is_refused(operator, value):
         compile_condition(operator, "aws:k", [value], variables=True)
 
 
-@pytest.mark.parametrize("value", ["01T", "-292275054", "2016-12-13t2:00:00.593194+23", "2016-12-13T21:20:37.593194+00:00"])
+@pytest.mark.parametrize(
+    "value", ["01T", "-292275054", "2016-12-13t2:00:00.593194+23", "2016-12-13T21:20:37.593194+00:00"]
+)
 def test_dates_that_iam_reads_are_read(value):
     compile_condition("DateLessThanEquals", "a", [value], variables=True)
 

@@ -1,6 +1,7 @@
 """Two accounts, their people, and short ways to write policies and questions."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from geumgo.domain.policy import Asked, Context, Policy, PolicyKind, PolicyPrincipal, compile_policy
@@ -94,8 +95,6 @@ def asks(
     action: str = GET,
     on: str = SECRET,
     of: str = OURS,
-    keys: dict[str, tuple[str, ...]] | None = None,
+    keys: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Asked:
     return Asked(who, action, on, of, Context(keys or {}))
-
-

@@ -1,6 +1,7 @@
 """The Condition element: operators, `IfExists`, `ForAllValues`, `ForAnyValue`, `Null`, and what a missing key means.
 
-Source: "IAM JSON policy elements: Condition operators" and "Set operators for multivalued context keys", IAM user guide.
+Source: "IAM JSON policy elements: Condition operators" and "Set operators for multivalued context keys", IAM user
+guide.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from typing import Protocol
 
 from geumgo.domain.policy import values
 from geumgo.domain.policy.model import Context
-from geumgo.domain.policy.values import Fits
+from geumgo.domain.policy.values import Family, Fits
 
 
 class UnknownOperator(ValueError):
@@ -37,11 +38,11 @@ class Condition(Protocol):
 class Comparison:
     """The values of `key` (lower case) compared with those of the policy. `negated` turns each single comparison round.
 
-    A missing key: with `IfExists` and with ForAllValues the condition is met, with ForAnyValue it is not; otherwise a negated operator
-    is met and a positive one is not.
+    A missing key: with `IfExists` and with ForAllValues the condition is met, with ForAnyValue it is not; otherwise a
+    negated operator is met and a positive one is not.
 
-    Unverified: AWS demands a set operator for several values and does not say what happens without one. Here the doubt never widens
-    access: in an Allow every value must pass, in a Deny one is enough.
+    Unverified: AWS demands a set operator for several values and does not say what happens without one. Here the doubt
+    never widens access: in an Allow every value must pass, in a Deny one is enough.
     """
 
     key: str
@@ -90,10 +91,7 @@ def compile_condition(name: str, key: str, texts: Sequence[str], *, variables: b
             raise values.UnreadableValue
         return Presence(lowered, frozenset(text == "true" for text in wanted))
     family, negated = _OPERATORS[bare]
-    if if_exists or quantifier is Quantifier.ALL:
-        when_absent = True
-    else:
-        when_absent = negated and quantifier is Quantifier.NONE
+    when_absent = if_exists or quantifier is Quantifier.ALL or (negated and quantifier is Quantifier.NONE)
     return Comparison(lowered, family(texts, variables=variables), negated, quantifier, when_absent)
 
 
@@ -113,11 +111,7 @@ def operator_named(name: str) -> tuple[Quantifier, str, bool]:
     return quantifier, bare, bare != rest
 
 
-class _Family(Protocol):
-    def __call__(self, texts: Sequence[str], /, *, variables: bool) -> Fits: ...
-
-
-def _ordered(prefix: str, family: Callable[[values.Compare], _Family]) -> dict[str, tuple[_Family, bool]]:
+def _ordered(prefix: str, family: Callable[[values.Compare], Family]) -> dict[str, tuple[Family, bool]]:
     return {
         f"{prefix}Equals": (family(values.EQUAL), False),
         f"{prefix}NotEquals": (family(values.EQUAL), True),
@@ -128,7 +122,7 @@ def _ordered(prefix: str, family: Callable[[values.Compare], _Family]) -> dict[s
     }
 
 
-_OPERATORS: dict[str, tuple[_Family, bool]] = {
+_OPERATORS: dict[str, tuple[Family, bool]] = {
     "StringEquals": (values.text_fits, False),
     "StringNotEquals": (values.text_fits, True),
     "StringEqualsIgnoreCase": (values.folded_text_fits, False),

@@ -1,7 +1,8 @@
 """The order in which policies have their say: one question, everything that stands around it, one decision.
 
-Source: "Policy evaluation logic" and "Cross-account policy evaluation logic", IAM user guide; "Key policies" and "Grants", KMS developer
-guide (both demand the resource's own consent); "Troubleshoot access denied error messages", IAM user guide (the words).
+Source: "Policy evaluation logic" and "Cross-account policy evaluation logic", IAM user guide; "Key policies" and
+"Grants", KMS developer guide (both demand the resource's own consent); "Troubleshoot access denied error messages", IAM
+user guide (the words).
 """
 
 from collections.abc import Sequence
@@ -51,11 +52,12 @@ class Decision(NamedTuple):
 class Standing(NamedTuple):
     """Every policy that has a say in one question.
 
-    `identity` are the caller's own and its groups' policies (or its role's). `boundary` None: no boundary is set. `session` None: no
-    session policy was passed. `resource` is the policy attached to the resource. With `resource_rule` "either" an allow from one side
-    is enough inside an account; with "required" (KMS keys, role trust) the resource's policy must allow, itself or by delegating to the
-    account. `service_control` and `resource_control` hold one sequence per level (root, unit, account): each level must allow.
-    `grant` is the id of a KMS grant that permits this very request.
+    `identity` are the caller's own and its groups' policies (or its role's). `boundary` None: no boundary is set.
+    `session` None: no session policy was passed. `resource` is the policy attached to the resource. With
+    `resource_rule` "either" an allow from one side is enough inside an account; with "required" (KMS keys, role trust)
+    the resource's policy must allow, itself or by delegating to the account. `service_control` and `resource_control`
+    hold one sequence per level (root, unit, account): each level must allow. `grant` is the id of a KMS grant that
+    permits this very request.
     """
 
     identity: Sequence[Policy] = ()
@@ -74,8 +76,8 @@ _OUTSIDERS = frozenset({"AWSService", "Anonymous", "WebIdentity", "SAML"})  # no
 def decide(asked: Asked, standing: Standing) -> Decision:
     """Whether the policies of `standing` allow what is `asked`, and which statement or missing statement made it so.
 
-    An explicit deny anywhere wins. Then the organization's policies must allow, then a grant is enough, then the resource's policy and
-    the caller's own policies decide together.
+    An explicit deny anywhere wins. Then the organization's policies must allow, then a grant is enough, then the
+    resource's policy and the caller's own policies decide together.
 
     Unverified: which denial AWS names if several would do. Here it is the first in the order of evaluation.
     """
@@ -105,8 +107,10 @@ def decide(asked: Asked, standing: Standing) -> Decision:
 
 
 def _own_decision(asked: Asked, standing: Standing, granting: Statement | None) -> Decision:
-    """What the caller's own policies make of it. `granting` is the statement of the resource's policy that names the caller's role:
-    it takes the place of an identity-based allow, but not of the boundary's or the session's.
+    """What the caller's own policies make of it.
+
+    `granting` is the statement of the resource's policy that names the caller's role: it takes the place of an identity-based allow,
+    but not of the boundary's or the session's.
     """
     if asked.principal.kind == "Root":
         decision = Decision(True, Reason.ALLOWED_AS_ROOT)

@@ -1,13 +1,13 @@
 """What a compiled policy is, and whether one of its statements speaks about a request."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from geumgo.domain.policy.conditions import Condition
 from geumgo.domain.policy.model import Asked, Context, PolicyKind, PolicyPrincipal
 from geumgo.domain.policy.principals import Naming, Principals
 from geumgo.domain.policy.variables import Template, filled, fixed_tokens, is_fixed, template_of
-from geumgo.domain.wildcard import Matcher, glob, matcher
+from geumgo.domain.wildcard import Matcher, Token, glob, matcher
 
 _MOST_REMEMBERED_ACTIONS = 512  # per policy; our models have fewer, and a simulation may bring names of its own
 
@@ -36,27 +36,24 @@ class Resources:
     negated: bool
 
     def include(self, resource: str, context: Context) -> bool:
-        return self._list(resource, context) is not self.negated
-
-    def _list(self, resource: str, context: Context) -> bool:
         if self.everything or resource in self.named:
-            return True
+            return not self.negated
         for fits in self.patterns:
             if fits(resource):
-                return True
+                return not self.negated
         for template in self.templates:
             tokens = filled(template, context)
             if tokens is not None and matcher(tokens)(resource):
-                return True
-        return False
+                return not self.negated
+        return self.negated
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
     """One statement. `sid` is empty if it has none; `number` counts from 1 in the order of the document.
 
-    `action_names` and `resource_names` are the texts of the document. `principals` is None in a policy that is attached to a
-    principal, `resources` None in one that may not name any.
+    `action_names` and `resource_names` are the texts of the document. `principals` is None in a policy that is attached
+    to a principal, `resources` None in one that may not name any.
     """
 
     sid: str
@@ -76,9 +73,10 @@ class Statement:
 
     def covers(self, asked: Asked) -> bool:
         """Whether resource and conditions fit. The policy's index has looked at the action; `naming` looks at the principal."""
-        if self.resources is not None and not self.resources.include(asked.resource, asked.context):
+        resources = self.resources
+        if resources is not None and not resources.include(asked.resource, asked.context):
             return False
-        for condition in self.conditions:  # a loop, not all(): it is the hot path
+        for condition in self.conditions:  # noqa: SIM110  (the hot path: a generator costs as much as a match)
             if not condition.holds(asked.context, allows=self.allows):
                 return False
         return True
@@ -135,21 +133,25 @@ def compile_actions(names: Sequence[str], *, negated: bool) -> Actions:
 def compile_resources(names: Sequence[str], *, negated: bool, variables: bool) -> Resources:
     """The resources that `names` list.
 
-    A variable stands only after the fifth colon: before it, `${...}` is text and matches nothing. Source: policy variables, IAM user guide.
+    A variable stands only after the fifth colon: before it, `${...}` is text and matches nothing. Source: policy
+    variables, IAM user guide.
 
     Raises:
         UnreadableVariable: a `${` that cannot be read.
     """
     templates = [_resource_template(name, variables=variables) for name in names if name != "*"]
     fixed = [fixed_tokens(template) for template in templates if is_fixed(template)]
-    whole: Callable[[tuple[object, ...]], bool] = lambda tokens: len(tokens) == 1 and isinstance(tokens[0], str)
     return Resources(
         everything="*" in names,
-        named=frozenset(str(tokens[0]) for tokens in fixed if whole(tokens)),
-        patterns=tuple(matcher(tokens) for tokens in fixed if not whole(tokens)),
+        named=frozenset("".join(map(str, tokens)) for tokens in fixed if _is_literal(tokens)),
+        patterns=tuple(matcher(tokens) for tokens in fixed if not _is_literal(tokens)),
         templates=tuple(template for template in templates if not is_fixed(template)),
         negated=negated,
     )
+
+
+def _is_literal(tokens: Sequence[Token]) -> bool:
+    return all(isinstance(token, str) for token in tokens)
 
 
 def _resource_template(name: str, *, variables: bool) -> Template:

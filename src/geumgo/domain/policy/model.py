@@ -37,9 +37,9 @@ class MalformedPolicy(Exception):
 class Context:
     """The condition keys of one request, found by name in any case.
 
-    `layers` map names to values; a value is a tuple of strings, or a function that gives one (or None) and is called at most once,
-    when a policy first asks. An empty tuple and None mean that the key is absent. Of layers that share a name the last one wins.
-    Within one layer, names that differ only in case are one key with the values of both.
+    `layers` map names to values; a value is a tuple of strings, or a function that gives one (or None) and is called at
+    most once, when a policy first asks. An empty tuple and None mean that the key is absent. Of layers that share a
+    name the last one wins. Within one layer, names that differ only in case are one key with the values of both.
 
     Nothing is folded or called until a policy with a condition or a variable asks.
     """
@@ -63,13 +63,16 @@ class Context:
     def _fold(self) -> dict[str, Values | LazyValues]:
         folded: dict[str, Values | LazyValues] = {}
         for layer in self._layers:
-            own: dict[str, Values | LazyValues] = {}
-            for name, values in layer.items():
-                lowered = name.lower()
-                twin = own.get(lowered)
-                own[lowered] = values if twin is None else _settled(twin) + _settled(values)
-            folded.update(own)
+            own = {name.lower(): values for name, values in layer.items()}
+            folded.update(own if len(own) == len(layer) else _with_twins_joined(layer))
         return folded
+
+
+def _with_twins_joined(layer: Mapping[str, Values | LazyValues]) -> dict[str, Values | LazyValues]:
+    joined: dict[str, Values] = {}
+    for name, values in layer.items():
+        joined[name.lower()] = joined.get(name.lower(), ()) + _settled(values)
+    return dict(joined)
 
 
 def _settled(values: Values | LazyValues) -> Values:
@@ -80,11 +83,11 @@ def _settled(values: Values | LazyValues) -> Values:
 class PolicyPrincipal:
     """Who asks, as policies see it.
 
-    `arn` and `unique_id` name the principal itself: the user (AIDA...), the session (arn:aws:sts::...:assumed-role/app/name,
-    AROA...:name), the federated user. `role_arn` and `role_id` name what stands behind a session: the role with its path, or the user
-    that asked for a federated session. `service` is the host name of an AWS service ("lambda.amazonaws.com"), `federated` the identity
-    provider behind a web identity or SAML assertion, as a Principal element names it. `account` is twelve digits, empty for Anonymous
-    and for services.
+    `arn` and `unique_id` name the principal itself: the user (AIDA...), the session
+    (arn:aws:sts::...:assumed-role/app/name, AROA...:name), the federated user. `role_arn` and `role_id` name what
+    stands behind a session: the role with its path, or the user that asked for a federated session. `service` is the
+    host name of an AWS service ("lambda.amazonaws.com"), `federated` the identity provider behind a web identity or
+    SAML assertion, as a Principal element names it. `account` is twelve digits, empty for Anonymous and for services.
     """
 
     kind: PrincipalKind
@@ -100,8 +103,8 @@ class PolicyPrincipal:
 class Asked(NamedTuple):
     """The question: may `principal` do `action` ("secretsmanager:GetSecretValue") on `resource`?
 
-    `resource` is the full ARN, or "*" for an action that knows no resources. `resource_account` owns it; for an action without
-    resources it is the account that the call goes to.
+    `resource` is the full ARN, or "*" for an action that knows no resources. `resource_account` owns it; for an action
+    without resources it is the account that the call goes to.
     """
 
     principal: PolicyPrincipal

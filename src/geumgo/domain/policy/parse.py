@@ -1,8 +1,8 @@
 """From a policy document to a `Policy`, or to the sentence with which IAM refuses it.
 
-The order of the checks is IAM's: the shape of every statement, the version, what its older parser refuses, Sids, actions, resources.
-A document with two faults is refused for the first in that order. Source: recorded on AWS (CreatePolicy); "Grammar of the IAM JSON
-policy language", IAM user guide.
+The order of the checks is IAM's: the shape of every statement, the version, what its older parser refuses, Sids,
+actions, resources. A document with two faults is refused for the first in that order. Source: recorded on AWS
+(CreatePolicy); "Grammar of the IAM JSON policy language", IAM user guide.
 """
 
 import re
@@ -149,8 +149,8 @@ def _check_condition_shape(element: object) -> None:
 def _check_principal_shape(statement: Mapping[str, Any], kind: PolicyKind) -> None:
     """Who may be named depends on what the policy is attached to.
 
-    Source: recorded on AWS, CreatePolicy and CreateRole. NotPrincipal beside Allow is "not supported" in the IAM user guide.
-    Unverified: the sentence that refuses it.
+    Source: recorded on AWS, CreatePolicy and CreateRole. NotPrincipal beside Allow is "not supported" in the IAM user
+    guide. Unverified: the sentence that refuses it.
     """
     element = statement.get("Principal", statement.get("NotPrincipal"))
     named = "Principal" in statement or "NotPrincipal" in statement
@@ -169,7 +169,7 @@ def _check_principal_shape(statement: Mapping[str, Any], kind: PolicyKind) -> No
         return
     if not isinstance(element, dict) or not element:
         raise MalformedPolicy(SYNTAX)
-    if not all(values and _is_text_or_texts(values) for values in element.values()):
+    if not all(values != [] and _is_text_or_texts(values) for values in element.values()):
         raise MalformedPolicy(SYNTAX)
 
 

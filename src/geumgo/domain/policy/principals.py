@@ -61,8 +61,8 @@ class Principals:
     def naming(self, who: PolicyPrincipal) -> Naming:
         """How directly the element speaks of `who`.
 
-        A NotPrincipal, which stands only beside Deny, spares a principal only if all that it consists of is listed: the account, the
-        role or user, and the session.
+        A NotPrincipal, which stands only beside Deny, spares a principal only if all that it consists of is listed: the
+        account, the role or user, and the session.
         """
         if not self.negated:
             return self._listed(who)

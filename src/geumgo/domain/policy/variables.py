@@ -1,6 +1,7 @@
 """Policy variables: `${aws:username}`, `${aws:PrincipalTag/team, 'none'}`, and the escapes `${*}`, `${?}`, `${$}`.
 
-Source: "IAM policy elements: Variables and tags", IAM user guide. Documents of version 2008-10-17 have none: there the text is literal.
+Source: "IAM policy elements: Variables and tags", IAM user guide. Documents of version 2008-10-17 have none: there the
+text is literal.
 """
 
 import re
