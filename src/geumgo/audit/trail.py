@@ -1,0 +1,413 @@
+"""The writing end of the trail: note, then settle, then answer.
+
+    trail = Trail.open(directory, node="n1", slot="api-0", keys=keys, clock=clock, anchor=store.head(tx, "n1-api-0"))
+    event_id = trail.note("call", record)   # in memory
+    trail.settle()                          # on the disk, with everything else that was noted since the last time: one write, one sync
+
+Whoever holds a trail calls `checkpoint` once a second, and keeps `heads()` in the database: what is older than that cannot be taken
+away any more without being missed.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from geumgo.audit.disk import NO_SPACE, Disk
+from geumgo.audit.line import CHAIN_NAME, Head, build, encode_record, head_message
+from geumgo.audit.segment import CHECKPOINT, SEGMENT, End, find_end, holds, path_of
+from geumgo.context import Clock
+from geumgo.sealing.plaintext import Plaintext
+
+__all__ = ["Head", "Kind", "Trail", "TrailBroken", "TrailFull", "TrailKeys"]
+
+Kind = Literal["call", "intent", "outcome", "event"]
+
+SEGMENT_BYTES: Final = 16 << 20
+RESERVE_BYTES: Final = 32 << 20
+"""Space that is held back for when the disk is full, so that deletions can still be recorded."""
+RECORD_BYTES: Final = 256 << 10
+"""The longest record. A longer one is kept without its parameters. Source: the size limit of a CloudTrail event."""
+PENDING_BYTES: Final = 8 << 20
+"""How much may wait for space on the disk."""
+CHECKPOINT_EVERY_MS: Final = 1_000
+_CHECKPOINT_ROOM: Final = 1_024  # bytes at the end of a segment for the checkpoint that ends it
+
+
+class TrailBroken(Exception):
+    """The trail could not be written. This process must not acknowledge anything more."""
+
+
+class TrailFull(Exception):
+    """There is no space for a new segment. What was noted is not durable; `settle` may be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrailKeys:
+    """What a trail is chained and signed with. `mac_key` has 32 bytes; `public_key` (32 bytes) checks what `sign` signs (Ed25519)."""
+
+    mac_key: Plaintext
+    sign: Callable[[bytes], bytes]
+    public_key: bytes
+    term: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    kind: str
+    id: str
+    at_ms: int
+    record: bytes
+    settles: str  # of an outcome: the intent it is for
+
+
+class Trail:
+    """The chain of one writing process. Not for several threads, and opened after any fork."""
+
+    def __init__(
+        self,
+        directory: Path,
+        chain: str,
+        keys: TrailKeys,
+        clock: Clock,
+        segment_bytes: int,
+        reserve: Path,
+        disk: Disk,
+        lock: int,
+    ) -> None:
+        """Use `open`."""
+        self.chain = chain
+        self._directory, self._keys, self._clock, self._disk, self._lock = directory, keys, clock, disk, lock
+        self._segment_bytes, self._reserve, self._reserve_bytes = segment_bytes, reserve, 0
+        self._mac_key = keys.mac_key.reveal()
+        self._descriptor: int | None = None
+        self._offset = 0
+        self._end = End()
+        self._pending: list[_Noted] = []
+        self._pending_bytes = 0
+        self._unsigned_since_ms: int | None = None
+        self._head: Head | None = None
+        self._fault = ""
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        *,
+        node: str,
+        keys: TrailKeys,
+        clock: Clock,
+        slot: str = "",
+        anchor: Head | None = None,
+        segment_bytes: int = SEGMENT_BYTES,
+        reserve_bytes: int = RESERVE_BYTES,
+        disk: Disk | None = None,
+    ) -> "Trail":
+        """The chain `node`-`slot` in `directory`, with a new segment that names where the last one ended.
+
+        `anchor` is the head that was kept outside of the files (None: there is none yet). If the files do not hold it any more, the
+        new segment says so for good, and `verify` finds it.
+
+        Raises:
+            TrailBroken: another process has this chain open, or the disk failed.
+            TrailFull: there is no space for the new segment.
+        """
+        chain = f"{node}-{slot}" if slot else node
+        assert CHAIN_NAME.fullmatch(chain), f"not a name of a chain: {chain}"
+        assert anchor is None or anchor.chain == chain, "the anchor is of another chain"
+        place = directory / chain
+        try:
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = _locked(place)
+        except OSError as fault:
+            raise TrailBroken(f"the audit trail in {place} cannot be opened: {fault.strerror}") from fault
+        trail = cls(place, chain, keys, clock, segment_bytes, directory / "reserve", disk or Disk(), lock)
+        try:
+            with trail._disk_faults():
+                trail._start(anchor, reserve_bytes)
+        except (TrailBroken, TrailFull):
+            os.close(lock)
+            raise
+        return trail
+
+    @property
+    def unresolved(self) -> Mapping[str, int]:
+        """The intents on the disk without an outcome, each with its time (Unix milliseconds)."""
+        return dict(self._end.open)
+
+    @property
+    def on_reserve(self) -> bool:
+        """Whether the space that is held back was given up. It is held back again as soon as there is enough."""
+        return bool(self._reserve_bytes) and not self._reserve.exists()
+
+    def note(self, kind: Kind, record: Mapping[str, Any]) -> str:
+        """Add a record. It is durable after the next `settle`. Answers its event id.
+
+        Raises:
+            TrailBroken: an earlier write failed.
+            TrailFull: too much waits for space already.
+        """
+        self._refuse_if_broken()
+        if self._pending_bytes > PENDING_BYTES:
+            raise TrailFull("too much waits for space on the disk that holds the audit trail")
+        noted = _Noted(
+            kind,
+            new_event_id(),
+            self._clock.now_ms(),
+            self._bounded(record),
+            record["intent"] if kind == "outcome" else "",
+        )
+        self._pending.append(noted)
+        self._pending_bytes += len(noted.record)
+        return noted.id
+
+    def settle(self) -> None:
+        """Everything that was noted is durable.
+
+        Raises:
+            TrailBroken: the disk failed, now or before.
+            TrailFull: there is no space. What was noted still waits, until `settle` succeeds or `abandon` drops it.
+        """
+        self._refuse_if_broken()
+        if not self._pending:
+            return
+        with self._disk_faults():
+            self._write_pending()
+            while self._pending:
+                self._end_segment()
+                self._begin_segment()
+                self._write_pending()
+
+    def abandon(self) -> None:
+        """Drop what waits, but for the outcomes of writes. For when `settle` raised TrailFull and nothing of it was answered."""
+        self._pending = [noted for noted in self._pending if noted.kind == "outcome"]
+        self._pending_bytes = sum(len(noted.record) for noted in self._pending)
+
+    def checkpoint(self) -> None:
+        """Everything that was noted is durable and signed, and the held-back space is there again if there is enough.
+
+        Raises as `settle` does.
+        """
+        self.settle()
+        with self._disk_faults():
+            self._sign_last()
+        self._hold_back()
+
+    def heads(self) -> tuple[Head, ...]:
+        """The newest signed head of this chain, if there is one."""
+        return (self._head,) if self._head is not None else ()
+
+    def close(self) -> None:
+        """Everything that was noted is durable and signed, and the chain may be opened again."""
+        if self._lock < 0:
+            return
+        try:
+            if not self._fault:
+                self.settle()
+                with self._disk_faults():
+                    self._end_segment()
+        finally:
+            self._fault = self._fault or "the trail is closed"
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+                self._descriptor = None
+            os.close(self._lock)
+            self._lock = -1
+
+    # -- segments ----------------------------------------------------------------------------------------------------
+
+    def _start(self, anchor: Head | None, reserve_bytes: int) -> None:
+        for draft in self._directory.glob("*.new"):
+            draft.unlink()
+        self._end = found = find_end(self._directory, self.chain, self._keys.term, self._mac_key)
+        self._reserve_bytes = reserve_bytes
+        self._hold_back()
+        lost = anchor if anchor is not None and not holds(self._directory, self.chain, anchor) else None
+        self._begin_segment(lost)
+        if found.number:
+            # The zeros behind the last line are of no use any more. What is torn stays, as it is what the new segment speaks of.
+            os.truncate(path_of(self._directory, found.number), found.size_bytes + len(found.torn))
+
+    def _begin_segment(self, lost: Head | None = None) -> None:
+        """A new segment: the line that opens it, and a checkpoint that signs that line."""
+        after, now_ms = self._end, self._clock.now_ms()
+        record = {
+            "version": 1,
+            "segment": after.number + 1,
+            "term": self._keys.term,
+            "publicKey": self._keys.public_key.hex(),
+            "after": after.described(),
+            "lost": {"seq": lost.seq, "hash": lost.hash} if lost is not None else None,
+            "open": list(after.open.items()),
+        }
+        opening, hash_ = self._line(
+            after.seq + 1, after.hash, _Noted(SEGMENT, new_event_id(), now_ms, encode_record(record), "")
+        )
+        signing, signing_hash, head = self._signed(after.seq + 2, hash_, now_ms)
+        path = path_of(self._directory, after.number + 1)
+        self._descriptor = self._create(path, opening + signing)
+        self._offset = len(opening) + len(signing)
+        self._end = End(after.number + 1, after.seq + 2, signing_hash, self._offset, b"", after.open)
+        self._head, self._unsigned_since_ms = head, None
+
+    def _create(self, path: Path, first: bytes) -> int:
+        """The new file. If the disk is full, the space that was held back is given up for it."""
+        for _ in range(2):
+            try:
+                return self._disk.create(path, self._segment_bytes, first)
+            except OSError as fault:
+                if fault.errno not in NO_SPACE:
+                    raise
+                if self._reserve.exists():
+                    self._reserve.unlink(missing_ok=True)
+                    continue
+                raise TrailFull("there is no space on the disk that holds the audit trail") from fault
+        raise TrailFull("there is no space on the disk that holds the audit trail")
+
+    def _end_segment(self) -> None:
+        """Sign the last line of the segment, and close the file behind it. Nothing to do if that has happened."""
+        if self._descriptor is None:
+            return
+        self._write([], signs=True, last=True)
+        os.ftruncate(self._descriptor, self._offset)
+        os.close(self._descriptor)
+        self._descriptor = None
+
+    # -- lines -------------------------------------------------------------------------------------------------------
+
+    def _write_pending(self) -> None:
+        """As much of what waits as fits into the segment is durable and waits no more."""
+        if self._descriptor is None:
+            self._begin_segment()
+        now_ms = self._clock.now_ms()
+        due = self._unsigned_since_ms is not None and abs(now_ms - self._unsigned_since_ms) >= CHECKPOINT_EVERY_MS
+        room = self._segment_bytes - self._offset - _CHECKPOINT_ROOM * (1 + due)
+        fitting, size = 0, 0
+        for noted in self._pending:
+            size += len(noted.record) + self._line_room
+            if size > room:
+                break
+            fitting += 1
+        if not fitting:
+            return
+        self._write(self._pending[:fitting], signs=due)
+        self._pending_bytes -= sum(len(noted.record) for noted in self._pending[:fitting])
+        del self._pending[:fitting]
+
+    def _sign_last(self) -> None:
+        """The newest line is signed."""
+        if self._unsigned_since_ms is None or self._descriptor is None:
+            return
+        if self._segment_bytes - self._offset >= 2 * _CHECKPOINT_ROOM:
+            self._write([], signs=True)
+        else:
+            self._end_segment()
+            self._begin_segment()
+
+    @property
+    def _line_room(self) -> int:
+        """The most that a line is longer than its record, in bytes."""
+        return 340 + len(self.chain)
+
+    def _write(self, batch: list[_Noted], *, signs: bool, last: bool = False) -> None:
+        """`batch` is durable: one write, one sync. With `signs`, a checkpoint of what was durable before comes first.
+
+        A checkpoint never stands behind lines of its own batch: so a power cut that tears a batch cannot leave one whole behind a gap,
+        and a checkpoint behind a gap proves that somebody has made the gap.
+        """
+        assert self._descriptor is not None, "a segment is open"
+        lines: list[bytes] = []
+        end, head, now_ms = self._end, self._head, self._clock.now_ms()
+        seq, hash_, unsigned = end.seq, end.hash, self._unsigned_since_ms
+        if signs:
+            signing, hash_, head = self._signed(seq + 1, hash_, now_ms, last=last)
+            lines.append(signing)
+            seq, unsigned = seq + 1, None
+        for noted in batch:
+            line, hash_ = self._line(seq + 1, hash_, noted)
+            lines.append(line)
+            seq += 1
+        data = b"".join(lines)
+        self._disk.write(self._descriptor, data, self._offset)
+        self._disk.sync(self._descriptor)
+        self._offset += len(data)
+        for noted in batch:
+            if noted.kind == "intent":
+                end.open[noted.id] = noted.at_ms
+            elif noted.kind == "outcome":
+                end.open.pop(noted.settles, None)
+        end.seq, end.hash, end.size_bytes = seq, hash_, self._offset
+        self._head = head
+        self._unsigned_since_ms = now_ms if batch and unsigned is None else unsigned
+
+    def _line(self, seq: int, prev: str, noted: _Noted) -> tuple[bytes, str]:
+        return build(
+            chain=self.chain,
+            seq=seq,
+            prev=prev,
+            at_ms=noted.at_ms,
+            kind=noted.kind,
+            event_id=noted.id,
+            record=noted.record,
+            mac_key=self._mac_key,
+        )
+
+    def _signed(self, seq: int, prev: str, now_ms: int, *, last: bool = False) -> tuple[bytes, str, Head]:
+        """A checkpoint at `seq`, its hash, and the head that it signs: the line before it."""
+        head = Head(self.chain, seq - 1, prev, now_ms, self._keys.sign(head_message(self.chain, seq - 1, prev)).hex())
+        record: dict[str, Any] = {"seq": head.seq, "hash": head.hash, "signature": head.signature}
+        if last:
+            record["last"] = True
+        line, hash_ = self._line(seq, prev, _Noted(CHECKPOINT, new_event_id(), now_ms, encode_record(record), ""))
+        return line, hash_, head
+
+    def _bounded(self, record: Mapping[str, Any]) -> bytes:
+        encoded = encode_record(record)
+        longest = min(RECORD_BYTES, self._segment_bytes // 4)
+        if len(encoded) > longest:
+            encoded = encode_record({**record, "requestParameters": None, "responseElements": None, "omitted": True})
+        assert len(encoded) <= longest, f"a record of {len(encoded)} bytes"
+        return encoded
+
+    # -- faults ------------------------------------------------------------------------------------------------------
+
+    def _hold_back(self) -> None:
+        if self._reserve_bytes and not self._reserve.exists():
+            with suppress(OSError):  # a full disk: tried again at the next checkpoint, and `on_reserve` tells
+                self._disk.reserve(self._reserve, self._reserve_bytes)
+
+    def _refuse_if_broken(self) -> None:
+        if self._fault:
+            raise TrailBroken(self._fault)
+
+    @contextmanager
+    def _disk_faults(self) -> Iterator[None]:
+        """The first OSError inside breaks the trail for good: what the disk holds after it is not known."""
+        try:
+            yield
+        except OSError as fault:
+            self._fault = f"the audit trail in {self._directory} cannot be written: {fault.strerror or fault}"
+            raise TrailBroken(self._fault) from fault
+
+
+def new_event_id() -> str:
+    """A random UUID (version 4), as text."""
+    digits = bytearray(os.urandom(16))
+    digits[6] = digits[6] & 0x0F | 0x40
+    digits[8] = digits[8] & 0x3F | 0x80
+    text = digits.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _locked(place: Path) -> int:
+    """A descriptor of `place` that nobody else has locked."""
+    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise TrailBroken(f"another process writes the audit trail in {place}") from None
+    return descriptor

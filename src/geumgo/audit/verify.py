@@ -1,0 +1,267 @@
+"""Is the trail what was written? Checked offline, with the public key, and with the anchors that were kept outside of the files.
+
+Found are: a changed, missing, doubled, moved or foreign line, a segment that was cut, removed, restored or doubled, a chain that ends
+before its anchor, a signature of somebody else. Not a problem is what a crash leaves: an end that is torn in the middle of a write, as
+the next segment (which is signed) describes it.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from geumgo.audit.line import ORIGIN, Head, Line, head_message, is_ours
+from geumgo.audit.segment import CHECKPOINT, SEGMENT, End, lines_in, numbers_in, path_of
+from geumgo.sealing.failure import Unsealable
+from geumgo.sealing.plaintext import Plaintext
+from geumgo.sealing.root import verify_signature
+
+PROBLEMS_PER_CHAIN = 1_000
+_KNOWN_FILES = re.compile(r"[0-9]{8}\.(trail|new)")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong, and where: `line` counts from 1 in the file of `segment`; 0 where no single line is meant."""
+
+    chain: str
+    segment: int
+    line: int
+    seq: int
+    event_id: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.chain}/{self.segment:08}.trail line {self.line} (record {self.seq} {self.event_id}): {self.what}"
+
+
+@dataclass(slots=True)
+class Report:
+    """What was found. `unsigned` are the newest lines of chains, not covered by a signature yet."""
+
+    chains: int = 0
+    records: int = 0
+    unsigned: int = 0
+    torn_bytes: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+
+def verify(
+    directory: Path,
+    public_key: bytes | Collection[bytes],
+    anchors: Iterable[Head] = (),
+    *,
+    mac_key: Plaintext | None = None,
+) -> Report:
+    """What `directory` holds is what was written, or the report has problems.
+
+    `public_key` has 32 bytes; where the root key was changed, give the key of each term. With `mac_key` the newest lines are checked
+    too, which no signature covers yet.
+    """
+    trusted = frozenset({public_key} if isinstance(public_key, bytes) else public_key)
+    by_chain = {anchor.chain: anchor for anchor in anchors}
+    report = Report()
+    places = sorted(path for path in directory.iterdir() if path.is_dir()) if directory.is_dir() else []
+    for place in places:
+        report.chains += 1
+        _Walk(place, trusted, by_chain.get(place.name), mac_key.reveal() if mac_key is not None else None, report).run()
+    for name in sorted(by_chain.keys() - {place.name for place in places}):
+        report.problems.append(Problem(name, 0, 0, by_chain[name].seq, "", "the whole chain is missing"))
+    return report
+
+
+class _Walk:
+    """One chain, from its first line to its last."""
+
+    def __init__(
+        self, place: Path, trusted: frozenset[bytes], anchor: Head | None, mac_key: bytes | None, report: Report
+    ) -> None:
+        self._place, self._chain, self._trusted, self._mac_key, self._report = (
+            place,
+            place.name,
+            trusted,
+            mac_key,
+            report,
+        )
+        self._anchor = anchor
+        self._anchored = False
+        self._seq, self._hash = 0, ORIGIN
+        self._key: bytes | None = None
+        self._unsigned = 0
+        self._last = False  # the segment was ended by its writer
+        self._segment, self._row = 0, 0
+        self._found = 0
+
+    def run(self) -> None:
+        self._refuse_strangers()
+        numbers = numbers_in(self._place)
+        for number, before in zip(numbers, [0, *numbers], strict=False):
+            if number != before + 1:
+                self._segment, self._row = number, 0
+                self._problem(f"there is no segment {number - 1} before this one")
+        for number, following in zip(numbers, [*numbers[1:], None], strict=True):
+            self._walk_segment(number, following)
+        self._report.unsigned += self._unsigned
+        self._check_anchor()
+
+    def _walk_segment(self, number: int, following: int | None) -> None:
+        self._segment, self._row, self._last = number, 0, False
+        data = path_of(self._place, number).read_bytes()
+        after = _after(path_of(self._place, following)) if following is not None else None
+        whole = 0
+        lines = lines_in(data)
+        for start, stop, line in lines:
+            if line is None and self._is_torn(data, start, after, following):
+                break
+            self._row += 1
+            whole = stop
+            self._take(line)
+        self._check_tail(data, whole, after, following)
+
+    def _take(self, line: Line | None) -> None:
+        """One line more. After a problem, the walk goes on from what the line says of itself."""
+        if line is None:
+            self._problem("this line was changed, or is no record at all", seq=self._seq + 1)
+            self._seq += 1
+            self._hash = ""
+            return
+        self._report.records += 1
+        if line.chain != self._chain:
+            self._problem(f"this line belongs to chain {line.chain}", line)
+        elif self._row == 1 and line.kind != SEGMENT:
+            self._problem("the segment does not begin with the line that opens it", line)
+        elif line.seq != self._seq + 1:
+            self._problem(f"record {self._seq + 1} is missing here, or this one is out of order", line)
+        elif line.prev != self._hash and self._hash:
+            self._problem("this line does not follow the line before it", line)
+        elif self._mac_key is not None and not is_ours(line, self._mac_key):
+            self._problem("this line was not written by a holder of the key", line)
+        elif self._last:
+            self._problem("this line stands behind the end of the segment", line)
+        elif line.kind in (SEGMENT, CHECKPOINT):
+            self._check_control(line)
+        if line.kind != CHECKPOINT:
+            self._unsigned += 1
+        self._seq, self._hash = line.seq, line.hash
+        if self._anchor is not None and line.seq == self._anchor.seq and not self._anchored:
+            self._anchored = True
+            if line.hash != self._anchor.hash:
+                self._problem("this is not the record that was anchored", line)
+
+    def _check_control(self, line: Line) -> None:
+        try:
+            record = line.record()
+            if line.kind == CHECKPOINT:
+                self._check_checkpoint(line, record)
+            else:
+                self._check_opening(line, record)
+        except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError):
+            self._problem(f"this {line.kind} line cannot be read", line)
+
+    def _check_checkpoint(self, line: Line, record: dict[str, Any]) -> None:
+        says_the_same = (record["seq"], record["hash"]) == (line.seq - 1, line.prev)
+        key = self._key if self._key in self._trusted else None
+        if not (says_the_same and key and _is_signed(key, self._chain, line.seq - 1, line.prev, record["signature"])):
+            self._problem("the signature of this checkpoint is not good", line)
+            return
+        self._unsigned = 0
+        self._last = bool(record.get("last"))
+
+    def _check_opening(self, line: Line, record: dict[str, Any]) -> None:
+        if self._row != 1:
+            self._problem("a segment is opened in the middle of another", line)
+            return
+        self._key = bytes.fromhex(record["publicKey"])
+        if self._key not in self._trusted:
+            self._problem("this segment was signed with a key that is not trusted", line)
+        if record["segment"] != self._segment:
+            self._problem(f"this is segment {record['segment']}", line)
+        lost = record["lost"]
+        if lost is not None:
+            self._problem(
+                f"when this segment was opened, the files had lost records: record {lost['seq']} had been anchored",
+                line,
+            )
+
+    # -- ends --------------------------------------------------------------------------------------------------------
+
+    def _is_torn(self, data: bytes, start: int, after: dict[str, Any] | None, following: int | None) -> bool:
+        """Whether what begins at `start` may be the rest of a write that a crash tore: nothing behind it was ever signed."""
+        if following is not None:
+            return after is not None and after.get("bytes") == start
+        return not self._last and not _holds_checkpoint(data, start, self._chain)
+
+    def _check_tail(self, data: bytes, whole: int, after: dict[str, Any] | None, following: int | None) -> None:
+        """What stands behind the last whole line of a segment: zeros, or what a crash tore."""
+        torn = data[whole:].rstrip(b"\0")
+        self._report.torn_bytes += len(torn)
+        if following is None:
+            if torn and (self._last or _holds_checkpoint(data, whole, self._chain)):
+                self._problem(f"{len(torn)} bytes stand behind the end of the segment")
+            return
+        if after is None:
+            return  # the next segment does not open as it should, which is a problem of its own
+        if after != End(self._segment, self._seq, self._hash, whole, torn).described():
+            self._problem("this segment does not end where the next one says it did")
+        elif torn and _holds_checkpoint(data, whole, self._chain):
+            self._problem("signed records at the end of this segment were damaged before the next one was opened")
+
+    def _check_anchor(self) -> None:
+        anchor = self._anchor
+        if anchor is None:
+            return
+        self._row = 0
+        if not self._anchored:
+            self._problem(f"the chain ends at record {self._seq}, but record {anchor.seq} had been anchored")
+        if not any(_is_signed(key, anchor.chain, anchor.seq, anchor.hash, anchor.signature) for key in self._trusted):
+            self._problem("the signature of the anchor is not good", seq=anchor.seq)
+
+    def _refuse_strangers(self) -> None:
+        for path in sorted(self._place.iterdir()):
+            if not _KNOWN_FILES.fullmatch(path.name) or path.is_symlink() or not path.is_file():
+                self._problem(f"{path.name!a} does not belong here")
+
+    def _problem(self, what: str, line: Line | None = None, *, seq: int | None = None) -> None:
+        self._found += 1
+        if self._found > PROBLEMS_PER_CHAIN:
+            return
+        number = line.seq if line is not None else self._seq if seq is None else seq
+        self._report.problems.append(
+            Problem(self._chain, self._segment, self._row, number, line.id if line is not None else "", what)
+        )
+
+
+def _is_signed(key: bytes, chain: str, seq: int, hash_: str, signature: str) -> bool:
+    try:
+        verify_signature(key, bytes.fromhex(signature), head_message(chain, seq, hash_))
+    except (Unsealable, ValueError):
+        return False
+    return True
+
+
+def _after(path: Path) -> dict[str, Any] | None:
+    """What the segment `path` says of the one before it, or None if it does not open with such a line."""
+    with path.open("rb") as file:
+        first = file.readline(1 << 20)
+    for _, _, line in lines_in(first):
+        if line is None or line.kind != SEGMENT:
+            return None
+        try:
+            after = line.record()["after"]
+        except (msgspec.DecodeError, KeyError):
+            return None
+        return after if isinstance(after, dict) else None
+    return None
+
+
+def _holds_checkpoint(data: bytes, start: int, chain: str) -> bool:
+    """Whether a whole checkpoint of `chain` stands somewhere behind `start`."""
+    found: Iterator[Line | None] = (line for _, _, line in lines_in(data, start))
+    return any(line is not None and line.kind == CHECKPOINT and line.chain == chain for line in found)
