@@ -176,8 +176,12 @@ class Writer:
             member = members.get(name)
             if member is None:
                 raise NotInModel(f"{shape.name} has no member {name}")
+            kind = member.shape.kind
+            if type(item) is str and kind == "string":  # most of what is ever answered
+                made[member.wire] = item
+                continue
             try:
-                made[member.wire] = kinds.get(member.shape.kind, scalar)(member, item)
+                made[member.wire] = kinds.get(kind, scalar)(member, item)
             except NotInModel as wrong:
                 raise wrong.inside(name) from None
         return made

@@ -46,13 +46,15 @@ def lower_camel(name: str) -> str:
 def _structure(shape: Shape, value: dict[str, Any], path: str, model_path: str, leave: Container[str]) -> Iterator[str]:
     """The violations in a structure. `path` is AWS's spelling of where it stands, `model_path` the model's."""
     for name, member in shape.members.items():
+        if name not in value and name not in shape.required:
+            continue
         below = f"{model_path}{name}"
         if below in leave:
             continue
         at = f"{path}{lower_camel(name)}"
         if name in value:
             yield from _member(member, value[name], at, below, leave)
-        elif name in shape.required:
+        else:
             yield f"Value null at '{at}' failed to satisfy constraint: Member must not be null"
 
 
