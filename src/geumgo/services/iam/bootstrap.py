@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
+from geumgo.access import key_ids
 from geumgo.sealing import Plaintext, Sealing
 from geumgo.services.iam import builtin, ids
 from geumgo.services.iam.keyring import ACTIVE
@@ -64,7 +65,7 @@ def create_account(tx: Tx, sealing: Sealing, account_id: str, now_ms: int) -> Fi
 def make_key(tx: Tx, sealing: Sealing, user: Principal, now_ms: int) -> tuple[str, Plaintext]:
     """A new active access key of `user`: its id and its secret."""
     secret = Plaintext(ids.secret_access_key())
-    key = AccessKey(ids.access_key_id("AKIA", user.account), user.account, user.id, ACTIVE, now_ms, b"")
+    key = AccessKey(key_ids.new(key_ids.LONG_TERM, user.account), user.account, user.id, ACTIVE, now_ms, b"")
     sealed = replace(key, sealed=keys.seal_secret(sealing, key, secret))
     keys.insert(tx, sealing, sealed)
     return key.id, secret

@@ -1,0 +1,117 @@
+"""Whose temporary key is this: the door's `Keyring`, over both kinds of keys."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from geumgo.access import key_ids
+from geumgo.access.ports import Key, Keyring
+from geumgo.context import Caller, Session
+from geumgo.errors import ExpiredToken
+from geumgo.principals import Principals
+from geumgo.sealing import Sealing
+from geumgo.services.sts import domain
+from geumgo.services.sts.tokens import TOKEN_LIMIT_CHARACTERS, Claims, read
+from geumgo.storage import Tx
+
+EXPIRED: Final = "The security token included in the request is expired"
+
+
+class SiteKeyring:
+    """Satisfies `Keyring`: temporary keys by their tokens, everything else by `long_term`. One per process."""
+
+    def __init__(self, sealing: Sealing, long_term: Keyring, directory: Principals, partition: str = "aws") -> None:
+        self._sealing = sealing
+        self._long_term = long_term
+        self._directory = directory
+        self._partition = partition
+
+    def find(self, tx: Tx, access_key_id: str, session_token: str | None, now_ms: int) -> Key | None:
+        """The key, or None; see `Keyring.find`.
+
+        Whether the session is over is told only to who holds its token. A session of a role or user that is gone, was made again
+        under its name, or had its sessions revoked is unknown, as is one of a user's key that is no longer active.
+        """
+        if session_token is None or not access_key_id.startswith(key_ids.TEMPORARY):
+            return self._long_term.find(tx, access_key_id, session_token, now_ms)
+        opened = (
+            read(self._sealing, access_key_id, session_token) if len(session_token) <= TOKEN_LIMIT_CHARACTERS else None
+        )
+        if opened is None:
+            return None
+        claims, packed, secret = opened
+        if now_ms >= claims.expires_at_ms:
+            raise ExpiredToken(EXPIRED)
+        caller = self._caller(tx, claims, packed, access_key_id)
+        return Key(secret, caller) if caller is not None else None
+
+    def mark_used(self, tx: Tx, access_key_id: str, service: str, region: str, now_ms: int) -> None:
+        self._long_term.mark_used(tx, access_key_id, service, region, now_ms)
+
+    def _caller(self, tx: Tx, claims: Claims, packed: bytes, access_key_id: str) -> Caller | None:
+        if claims.kind == "AssumedRole":
+            return self._of_role(tx, claims, packed, access_key_id)
+        user = self._directory.user_by_id(tx, claims.issuer_id)
+        if user is None or user.account != claims.account or claims.issued_at_ms < user.not_before_ms:
+            return None
+        if not self._directory.key_is_active(tx, claims.through_key):
+            return None
+        policy, arns, tags = domain.unpack(packed)
+        session = self._session(tx, claims, user.arn, user.name, policy, arns)
+        if claims.kind == "IAMUser":
+            return Caller("IAMUser", user.account, user.arn, user.id, user.name, access_key_id, user.tags, session)
+        return Caller(
+            kind="FederatedUser",
+            account=user.account,
+            arn=federated_arn(self._partition, user.account, claims.name),
+            unique_id=f"{user.account}:{claims.name}",
+            name=claims.name,
+            access_key_id=access_key_id,
+            tags=domain.principal_tags(user.tags, tags),
+            session=session,
+        )
+
+    def _of_role(self, tx: Tx, claims: Claims, packed: bytes, access_key_id: str) -> Caller | None:
+        role = self._directory.role_by_id(tx, claims.issuer_id)
+        if role is None or role.account != claims.account or claims.issued_at_ms < role.not_before_ms:
+            return None
+        policy, arns, tags = domain.unpack(packed)
+        return Caller(
+            kind="AssumedRole",
+            account=role.account,
+            arn=session_arn(self._partition, role.account, role.name, claims.name),
+            unique_id=f"{role.id}:{claims.name}",
+            name=claims.name,
+            access_key_id=access_key_id,
+            tags=domain.principal_tags(role.tags, tags),
+            session=self._session(tx, claims, role.arn, role.name, policy, arns),
+        )
+
+    def _session(
+        self, tx: Tx, claims: Claims, issuer_arn: str, issuer_name: str, policy: str | None, arns: Sequence[str]
+    ) -> Session:
+        """The session, with the documents of its policies as they are now. A managed policy that is gone allows nothing."""
+        documents = None
+        if policy is not None or arns:
+            found = [self._directory.managed_policy(tx, claims.account, arn) for arn in arns]
+            documents = tuple(document for document in [policy, *found] if document is not None)
+        return Session(
+            issuer_arn=issuer_arn,
+            issuer_id=claims.issuer_id,
+            issuer_name=issuer_name,
+            name=claims.name,
+            issued_at_ms=claims.issued_at_ms,
+            expires_at_ms=claims.expires_at_ms,
+            policies=documents,
+            source_identity=claims.source_identity,
+            mfa=claims.mfa,
+            federated_provider=claims.provider,
+            transitive_tags=frozenset(claims.transitive),
+        )
+
+
+def session_arn(partition: str, account: str, role_name: str, session_name: str) -> str:
+    return f"arn:{partition}:sts::{account}:assumed-role/{role_name}/{session_name}"
+
+
+def federated_arn(partition: str, account: str, name: str) -> str:
+    return f"arn:{partition}:sts::{account}:federated-user/{name}"

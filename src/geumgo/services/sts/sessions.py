@@ -1,0 +1,54 @@
+"""GetSessionToken and GetFederationToken: temporary credentials of the caller's own user."""
+
+from geumgo.context import Context, Params
+from geumgo.room import operation
+from geumgo.services.sts import domain
+from geumgo.services.sts.errors import Denied
+from geumgo.services.sts.keyring import federated_arn
+from geumgo.services.sts.policies import passed
+from geumgo.services.sts.roles import wanted_tags
+from geumgo.services.sts.tokens import Claims, Kind, checked_pack, issue
+
+
+@operation
+def get_session_token(ctx: Context, params: Params) -> Params:
+    """The caller's own rights for a while. There are no MFA devices here, so a code is never right.
+
+    Source: GetSessionToken, API reference.
+    """
+    if "SerialNumber" in params or "TokenCode" in params:
+        raise Denied("MultiFactorAuthentication failed with invalid MFA one time pass code.")
+    return issue(ctx, _claims(ctx, params, "IAMUser", ctx.caller.name), b"", params)
+
+
+@operation
+def get_federation_token(ctx: Context, params: Params) -> Params:
+    """A federated user, who may do what both the caller's policies and the session policies allow.
+
+    Source: GetFederationToken, API reference.
+    """
+    policy, arns = passed(ctx, params, ctx.caller.account)
+    tags, _ = wanted_tags(params, {})
+    packed = checked_pack(policy, arns, tags)
+    name = params["Name"]
+    return {
+        **issue(ctx, _claims(ctx, params, "FederatedUser", name), packed, params),
+        "FederatedUser": {
+            "FederatedUserId": f"{ctx.caller.account}:{name}",
+            "Arn": federated_arn(ctx.place.partition, ctx.caller.account, name),
+        },
+        "PackedPolicySize": domain.packed_percent(packed),
+    }
+
+
+def _claims(ctx: Context, params: Params, kind: Kind, name: str) -> Claims:
+    now_ms = ctx.clock.now_ms()
+    return Claims(
+        kind=kind,
+        account=ctx.caller.account,
+        issuer_id=ctx.caller.unique_id,
+        name=name,
+        issued_at_ms=now_ms,
+        expires_at_ms=now_ms + 1000 * int(params.get("DurationSeconds", domain.TOKEN_SESSION_S)),
+        through_key=ctx.caller.access_key_id,
+    )
