@@ -14,10 +14,13 @@ from typing import Any
 import msgspec
 
 from geumgo.audit.line import ORIGIN, Head, Line, head_message, is_ours
+from geumgo.audit.reader import records
 from geumgo.audit.segment import CHECKPOINT, SEGMENT, End, lines_in, numbers_in, path_of
 from geumgo.sealing.failure import Unsealable
 from geumgo.sealing.plaintext import Plaintext
 from geumgo.sealing.root import verify_signature
+
+__all__ = ["Problem", "Report", "records", "verify"]
 
 PROBLEMS_PER_CHAIN = 1_000
 _KNOWN_FILES = re.compile(r"[0-9]{8}\.(trail|new)")
