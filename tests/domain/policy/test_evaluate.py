@@ -267,18 +267,30 @@ def test_a_role_demands_its_own_trust(_what, who, standing, reason):
     check(decide(asks(who, "sts:AssumeRole", ROLE), standing._replace(resource_rule="required")), reason)
 
 
+@pytest.mark.unverified
 @pytest.mark.parametrize(
     ("trusted", "allowed"),
     [
         ({"Federated": GOOGLE}, True),
         ({"Federated": "www.amazon.com"}, False),
         ({"AWS": OURS}, False),
-        ({"AWS": "*"}, True),
+        ({"AWS": "*"}, False),
+        ({"AWS": "*", "Federated": GOOGLE}, True),
     ],
 )
 def test_a_web_identity_is_named_by_its_provider(trusted, allowed):
     standing = Standing(resource=trust(trusting(trusted, "sts:AssumeRoleWithWebIdentity")), resource_rule="required")
     assert decide(asks(web, "sts:AssumeRoleWithWebIdentity", ROLE), standing).allowed is allowed
+
+
+def test_a_deny_to_everybody_reaches_web_identities():
+    both = trust(
+        trusting({"Federated": GOOGLE}, "sts:AssumeRoleWithWebIdentity"), trusting({"AWS": "*"}, "sts:*", effect="Deny")
+    )
+    decision = decide(
+        asks(web, "sts:AssumeRoleWithWebIdentity", ROLE), Standing(resource=both, resource_rule="required")
+    )
+    check(decision, Reason.DENIED_IN_TRUST_POLICY)
 
 
 SPARED = [

@@ -57,6 +57,8 @@ GOOD = allow("s3:ListBucket", BUCKET)
         '{"Statement": ' + "[" * 100_000 + "]" * 100_000 + "}",
         '{"Statement": ' + '{"a":' * 100_000,
         document(GOOD) + "}",
+        '\\"' * 100_000,
+        '"' + "\\" * 99_999,
     ],
 )
 def test_a_document_that_is_no_policy_is_a_syntax_error(text):

@@ -5,7 +5,8 @@ import re
 from typing import Any, NamedTuple, NoReturn
 
 _DEEPEST = 16  # a condition's list of values, the deepest thing that a policy holds, is at 7
-_STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
+# A string without an end runs to the end of the text: looking for one again and again would take the square of its length.
+_STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|[\[\]{}]', re.DOTALL)
 
 
 class NotADocument(ValueError):

@@ -159,7 +159,7 @@ def _denying(policies: Sequence[Policy], asked: Asked) -> _Found | None:
     """The first statement that denies, with its policy."""
     for policy in policies:
         for statement in policy.speaking_of(asked.action)[0]:
-            if statement.naming(asked.principal) and statement.covers(asked):
+            if statement.covers(asked) and statement.naming(asked.principal):
                 return policy, statement
     return None
 
@@ -168,7 +168,7 @@ def _allowing(policies: Sequence[Policy], asked: Asked) -> _Found | None:
     """The first statement that allows, with its policy."""
     for policy in policies:
         for statement in policy.speaking_of(asked.action)[1]:
-            if statement.naming(asked.principal) and statement.covers(asked):
+            if statement.covers(asked) and statement.naming(asked.principal):
                 return policy, statement
     return None
 

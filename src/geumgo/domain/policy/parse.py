@@ -277,7 +277,7 @@ def _principals(statement: Mapping[str, Any]) -> Principals | None:
     if element is None:
         return None
     try:
-        return compile_principals(element, negated="NotPrincipal" in statement)
+        return compile_principals(element, allows=statement["Effect"] == "Allow", negated="NotPrincipal" in statement)
     except InvalidPrincipal as invalid:
         raise MalformedPolicy(f"Invalid principal in policy: {invalid.shown}") from None
 

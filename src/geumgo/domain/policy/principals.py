@@ -12,6 +12,7 @@ from typing import Any
 from geumgo.domain.policy.model import PolicyPrincipal
 
 _AWS_KINDS = frozenset({"Root", "IAMUser", "AssumedRole", "FederatedUser"})
+_FEDERATED_KINDS = frozenset({"WebIdentity", "SAML"})
 _ACCOUNT = re.compile(r"(\d{12})", re.ASCII)
 _ROOT = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):root", re.ASCII)
 _NAMED = re.compile(
@@ -49,8 +50,12 @@ class Naming(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principals:
-    """A Principal or NotPrincipal element (`negated`). `names` are the ARNs and unique ids as the document has them, without roots."""
+    """A Principal or NotPrincipal element (`negated`) of a statement that allows or denies.
 
+    `names` are the ARNs and unique ids as the document has them; roots are among the `accounts`.
+    """
+
+    allows: bool
     everybody: bool
     accounts: frozenset[str]
     names: frozenset[str]
@@ -63,13 +68,16 @@ class Principals:
 
         A NotPrincipal, which stands only beside Deny, spares a principal only if all that it consists of is listed: the
         account, the role or user, and the session.
+
+        Unverified: that `*` beside Allow speaks of no web identity and no SAML assertion. Anybody in the world can get a token from some
+        providers, so a provider must be named; beside Deny `*` speaks of all.
         """
         if not self.negated:
             return self._listed(who)
         return Naming.NOT if self.everybody or self._lists_all_of(who) else Naming.DIRECT
 
     def _listed(self, who: PolicyPrincipal) -> Naming:
-        if self.everybody:
+        if self.everybody and not (self.allows and who.kind in _FEDERATED_KINDS):
             return Naming.DIRECT
         if who.kind in _AWS_KINDS:
             names = self.names
@@ -95,7 +103,7 @@ class Principals:
         return who.arn in self.names or who.unique_id in self.names
 
 
-def compile_principals(element: str | Mapping[str, Any], *, negated: bool) -> Principals:
+def compile_principals(element: str | Mapping[str, Any], *, allows: bool, negated: bool) -> Principals:
     """The principals that a Principal element lists. Its values are strings or lists of strings: the caller has looked.
 
     Raises:
@@ -113,6 +121,7 @@ def compile_principals(element: str | Mapping[str, Any], *, negated: bool) -> Pr
                 raise InvalidPrincipal(kind if kind == "AWS" else kind.upper(), value)
     accounts = frozenset(account[1] for account in map(_account, aws) if account)
     return Principals(
+        allows=allows,
         everybody="*" in aws,
         accounts=accounts,
         names=frozenset(value for value in aws if value != "*" and not _account(value)),
