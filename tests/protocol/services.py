@@ -148,7 +148,7 @@ class Maker:
             return self.random.choice(member.shape.enum)
         if member.location == "uri":
             return self.random.choice(("name", "a b", "ü/ö", "arn:aws:x:::y", "%41"))
-        if member.location in ("header", "headers"):
+        if member.location == "header":
             return self.random.choice(("plain", "with space", "a;b=c"))
         return self.random.choice(TEXTS)
 

@@ -244,6 +244,18 @@ def test_the_names_that_a_rooms_refusals_may_have_are_known():
     assert all(models.errors_of(service) for service in SERVED)
 
 
+def test_operations_whose_proof_is_not_a_signature_are_known():
+    unsigned = {name for name, operation in models.load("sts").operations.items() if operation.unsigned}
+    assert unsigned == {"AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"}
+
+
+def test_a_service_that_no_codec_can_carry_is_refused_when_it_is_loaded():
+    assert models.load("eks").protocol == "rest-json"
+    for service in ("s3", "lex-runtime", "dataexchange"):
+        with pytest.raises(models.UnknownService):
+            models.load(service)
+
+
 def test_a_service_that_does_not_exist_or_speaks_none_of_our_protocols_is_unknown():
     for service in ("nonsense", "s3", "../kms"):
         with pytest.raises(models.UnknownService):

@@ -15,9 +15,11 @@ _FAMILIES: dict[str, Family] = {
     "smithy-rpc-v2-cbor": "cbor",
 }
 
+_SCALARS: frozenset[Kind] = frozenset(("string", "integer", "long", "float", "double", "boolean", "timestamp", "blob"))
+
 
 class UnknownService(LookupError):
-    """There is no service of that name, or it speaks none of our protocols."""
+    """There is no service of that name, or it cannot be spoken to: its protocol, or a part of it, is not one of ours."""
 
 
 @cache
@@ -25,7 +27,7 @@ def load(service: str) -> ServiceModel:
     """The model of `service` (botocore's name), in the newest API version that botocore has.
 
     Raises:
-        UnknownService: there is none, or it speaks no protocol that we have a codec for.
+        UnknownService: there is none, or no codec of ours can carry it.
 
     """
     try:
@@ -129,8 +131,6 @@ class _Compiler:
             enum=tuple(raw.get("enum", ())),
             sensitive=bool(raw.get("sensitive")),
             union=bool(raw.get("union")),
-            flattened=bool(raw.get("flattened")),
-            timestamp_format=raw.get("timestampFormat"),
             payload=raw.get("payload"),
             event_stream=bool(raw.get("eventstream")),
         )
@@ -142,14 +142,18 @@ class _Compiler:
 
     def member(self, name: str, ref: dict[str, Any]) -> Member:
         shape = self.shape(ref["shape"])
+        traits = self.raw["shapes"][ref["shape"]] | ref
+        if traits.get("location") == "headers":
+            raise UnknownService(f"{self.name} has a member that is many headers: {name}")
+        if traits.get("location") == "header" and (shape.kind not in _SCALARS or traits.get("jsonvalue")):
+            raise UnknownService(f"{self.name} has a header that is not a scalar: {name}")
         return Member(
             name=name,
             wire=ref.get("locationName", name),
             shape=shape,
             named="locationName" in ref,
-            location=ref.get("location"),
-            flattened=bool(ref.get("flattened")) or shape.flattened,
-            sensitive=bool(ref.get("sensitive")) or shape.sensitive,
-            timestamp_format=ref.get("timestampFormat") or shape.timestamp_format,
-            streaming=bool(ref.get("streaming") or self.raw["shapes"][ref["shape"]].get("streaming")),
+            location=traits.get("location"),
+            flattened=bool(traits.get("flattened")),
+            sensitive=bool(traits.get("sensitive")),
+            timestamp_format=traits.get("timestampFormat"),
         )

@@ -23,7 +23,7 @@ Kind = Literal[
     "blob",
     "document",
 ]
-Location = Literal["uri", "querystring", "header", "headers", "statusCode"]
+Location = Literal["uri", "querystring", "header", "statusCode"]
 
 
 @dataclass(slots=True, eq=False)
@@ -47,8 +47,6 @@ class Shape:
     enum: tuple[str, ...] = ()
     sensitive: bool = False
     union: bool = False
-    flattened: bool = False
-    timestamp_format: str | None = None
     payload: str | None = None
     event_stream: bool = False
     _by_wire: "dict[str, Member] | None" = None
@@ -93,7 +91,6 @@ class Member:
     flattened: bool = False
     sensitive: bool = False
     timestamp_format: str | None = None
-    streaming: bool = False
 
 
 @dataclass(slots=True, eq=False)
