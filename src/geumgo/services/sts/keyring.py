@@ -1,10 +1,9 @@
-"""Whose temporary key is this: the door's `Keyring`, over both kinds of keys."""
+"""Whose temporary key is this: the other half of the door's `Keyring`."""
 
 from collections.abc import Sequence
 from typing import Final
 
-from geumgo.access import key_ids
-from geumgo.access.ports import Key, Keyring
+from geumgo.access.ports import Key
 from geumgo.context import Caller, Session
 from geumgo.errors import ExpiredToken
 from geumgo.principals import Principals
@@ -16,12 +15,11 @@ from geumgo.storage import Tx
 EXPIRED: Final = "The security token included in the request is expired"
 
 
-class SiteKeyring:
-    """Satisfies `Keyring`: temporary keys by their tokens, everything else by `long_term`. One per process."""
+class TemporaryKeyring:
+    """Satisfies `Keyring` for keys that came with a session token. One per process."""
 
-    def __init__(self, sealing: Sealing, long_term: Keyring, directory: Principals, partition: str = "aws") -> None:
+    def __init__(self, sealing: Sealing, directory: Principals, partition: str = "aws") -> None:
         self._sealing = sealing
-        self._long_term = long_term
         self._directory = directory
         self._partition = partition
 
@@ -31,11 +29,9 @@ class SiteKeyring:
         Whether the session is over is told only to who holds its token. A session of a role or user that is gone, was made again
         under its name, or had its sessions revoked is unknown, as is one of a user's key that is no longer active.
         """
-        if session_token is None or not access_key_id.startswith(key_ids.TEMPORARY):
-            return self._long_term.find(tx, access_key_id, session_token, now_ms)
-        opened = (
-            read(self._sealing, access_key_id, session_token) if len(session_token) <= TOKEN_LIMIT_CHARACTERS else None
-        )
+        if session_token is None or len(session_token) > TOKEN_LIMIT_CHARACTERS:
+            return None
+        opened = read(self._sealing, access_key_id, session_token)
         if opened is None:
             return None
         claims, packed, secret = opened
@@ -45,7 +41,7 @@ class SiteKeyring:
         return Key(secret, caller) if caller is not None else None
 
     def mark_used(self, tx: Tx, access_key_id: str, service: str, region: str, now_ms: int) -> None:
-        self._long_term.mark_used(tx, access_key_id, service, region, now_ms)
+        """Nothing is kept of a temporary key; its `Key.mark_is_due` never is."""
 
     def _caller(self, tx: Tx, claims: Claims, packed: bytes, access_key_id: str) -> Caller | None:
         if claims.kind == "AssumedRole":
