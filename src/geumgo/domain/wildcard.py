@@ -157,9 +157,11 @@ def _automaton(tokens: Sequence[Token]) -> Matcher:
     for at, step in enumerate(steps):
         if step is not None:
             accepting[step] |= 1 << at
-    done = 1 << len(steps)
+    least, done = len(steps), 1 << len(steps)
 
     def fits(text: str) -> bool:
+        if len(text) < least:
+            return False
         state = 1
         for character in text:
             state = ((state & accepting.get(character, anything)) << 1) | (state & loops)

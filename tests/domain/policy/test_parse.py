@@ -293,6 +293,8 @@ def test_every_form_of_principal_is_accepted(principal):
         ({"AWS": ""}, '"AWS":""'),
         ({"AWS": "11112222333"}, '"AWS":"11112222333"'),
         ({"AWS": f"arn:aws:iam::{OURS}:user/*"}, f'"AWS":"arn:aws:iam::{OURS}:user/*"'),
+        ({"AWS": f"arn:aws:iam::{OURS}:role/*/app"}, f'"AWS":"arn:aws:iam::{OURS}:role/*/app"'),
+        ({"AWS": f"arn:aws:iam::{OURS}:role/te?m/app"}, f'"AWS":"arn:aws:iam::{OURS}:role/te?m/app"'),
         ({"AWS": f"arn:aws:iam::{OURS}:group/admins"}, f'"AWS":"arn:aws:iam::{OURS}:group/admins"'),
         ({"AWS": f"arn:aws:iam::{OURS}:*"}, f'"AWS":"arn:aws:iam::{OURS}:*"'),
         ({"AWS": f"arn:aws:sts::{OURS}:assumed-role/app/*"}, f'"AWS":"arn:aws:sts::{OURS}:assumed-role/app/*"'),

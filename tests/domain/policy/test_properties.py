@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -182,6 +183,21 @@ def test_the_case_of_an_action_never_matters(asked, standing):
     expected = decide(asked, standing)
     assert decide(asked._replace(action=asked.action.swapcase()), standing) == expected
     assert decide(asked._replace(action=asked.action.upper()), standing) == expected
+
+
+@given(
+    found=st.lists(statements(), min_size=1, max_size=6), action=st.sampled_from([GET, "KMS:decrypt", "iam:GetUser"])
+)
+def test_the_index_finds_what_a_scan_of_the_document_finds(found, action):
+    def speaks(statement):
+        names = statement.get("Action") or statement["NotAction"]
+        return any(fnmatchcase(action.lower(), name.lower()) for name in names) is ("Action" in statement)
+
+    denying, allowing = compile_policy(document(*found), PolicyKind.IDENTITY).speaking_of(action)
+    scanned = [number for number, statement in enumerate(found, 1) if speaks(statement)]
+    assert sorted(statement.number for statement in denying + allowing) == scanned
+    assert not any(statement.allows for statement in denying)
+    assert all(statement.allows for statement in allowing)
 
 
 @given(asked=QUESTIONS, standing=STANDINGS)

@@ -16,7 +16,7 @@ _FEDERATED_KINDS = frozenset({"WebIdentity", "SAML"})
 _ACCOUNT = re.compile(r"(\d{12})", re.ASCII)
 _ROOT = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):root", re.ASCII)
 _NAMED = re.compile(
-    r"arn:aws[a-z-]*:(?:iam::\d{12}:(?:user|role)/(?:[\x21-\x7e]{1,510}/)?[\w+=,.@-]{1,64}"
+    r"arn:aws[a-z-]*:(?:iam::\d{12}:(?:user|role)/(?:[\x21-)+->@-\x7e]{1,510}/)?[\w+=,.@-]{1,64}"
     r"|sts::\d{12}:assumed-role/[\w+=,.@-]{1,64}/[\w+=,.@-]{2,64}"
     r"|sts::\d{12}:federated-user/[\w+=,.@-]{2,32})",
     re.ASCII,
