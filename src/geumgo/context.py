@@ -97,6 +97,7 @@ class Context:
         str, tuple[str, ...]
     ]  # what the request itself says to policies: aws:SourceIp, aws:SecureTransport ...
     reads_only: bool
+    regions: frozenset[str] = frozenset()  # the regions that this site serves
     principals: Principals = NO_PRINCIPALS  # who exists here; app joins iam's
     afterwards: list[Callable[[Tx], None]] = field(default_factory=list)
     events: list[tuple[str, Params]] = field(default_factory=list)
