@@ -123,6 +123,7 @@ class Kms:
                 gateway=NoDoor(),
                 conditions=keys,
                 reads_only=reading,
+                regions=frozenset({REGION, "us-east-1", "ap-south-1"}),
                 principals=Registered(),
                 afterwards=behind,
             )

@@ -6,12 +6,24 @@ every room that encrypts asks here.
 """
 
 from geumgo.room import Room
-from geumgo.services.kms import aliases, encryption, grants, keys, policies, tags, use
+from geumgo.services.kms import (
+    aliases,
+    encryption,
+    grants,
+    importing,
+    keys,
+    policies,
+    regions,
+    rotation,
+    signing,
+    tags,
+    use,
+)
 from geumgo.services.kms.access import ACCESS
 
 ROOM = Room(
     "kms",
-    chapters=(keys, aliases, policies, tags, encryption, grants, use),
+    chapters=(keys, aliases, policies, tags, encryption, signing, grants, rotation, importing, regions, use),
     access=ACCESS,
     tables="geumgo.services.kms.tables",
 )

@@ -317,6 +317,36 @@ def list_retirable(ctx: Context, params: Params) -> Demands:  # noqa: ARG001
     return (Demand("kms:ListRetirableGrants", None, about(ctx, None, None)),)
 
 
+_SIGNING = _from({"SigningAlgorithm": "kms:SigningAlgorithm", "MessageType": "kms:MessageType"}, {"MessageType": "RAW"})
+_MAC = _from({"MacAlgorithm": "kms:MacAlgorithm"})
+_AGREEMENT = _from({"KeyAgreementAlgorithm": "kms:KeyAgreementAlgorithm"})
+_ENCAPSULATION = _from({"EncapsulationAlgorithm": "kms:EncapsulationAlgorithm"})
+_PERIOD = _from({"RotationPeriodInDays": "kms:RotationPeriodInDays"}, {"RotationPeriodInDays": "365"})
+_WRAPPING = _from({"WrappingAlgorithm": "kms:WrappingAlgorithm", "WrappingKeySpec": "kms:WrappingKeySpec"})
+_PRIMARY = _from({"PrimaryRegion": "kms:PrimaryRegion"})
+
+
+def _import_keys(ctx: Context, params: Params) -> Keys:  # noqa: ARG001
+    keys: Keys = {"kms:ExpirationModel": (params.get("ExpirationModel", "KEY_MATERIAL_EXPIRES"),)}
+    if "ValidTo" in params:
+        keys["kms:ValidTo"] = (params["ValidTo"].strftime("%Y-%m-%dT%H:%M:%SZ"),)
+    return keys
+
+
+def replicate_key(ctx: Context, params: Params) -> Demands:
+    """Source: ReplicateKey, API reference: ReplicateKey on the primary key, and CreateKey in the region of the replica."""
+    region = params["ReplicaRegion"]
+    on_primary = demand_on(ctx, params["KeyId"], "ReplicateKey", {}, {"kms:ReplicaRegion": (region,)})
+    primary = lookup.locate(ctx, params["KeyId"]).key
+    keys: Keys = {
+        **about(ctx, primary, None),
+        "aws:RequestedRegion": (region,),
+        **_bypass(ctx, params),
+        **_tags(params),
+    }
+    return (on_primary, Demand("kms:CreateKey", None, keys), *_tagging(ctx, params, keys))
+
+
 _DATA = ("KeyId", "KeySpec", "NumberOfBytes", "EncryptionContext", "DryRun")
 _PAIRED = ("KeyId", "KeyPairSpec", "EncryptionContext", "DryRun")
 _PAGE = ("Limit", "Marker")
@@ -347,6 +377,34 @@ ACCESS: Mapping[str, Access] = {
     "GenerateDataKeyPairWithoutPlaintext": Access(on_key("GenerateDataKeyPairWithoutPlaintext", _PAIR), _PAIRED),
     "GenerateDataKeyWithoutPlaintext": Access(on_key("GenerateDataKeyWithoutPlaintext", _SYMMETRIC_ONLY), _DATA),
     "GenerateRandom": Access(without_resource("GenerateRandom"), ("NumberOfBytes",)),
+    "Decapsulate": Access(on_key("Decapsulate", _ENCAPSULATION), ("KeyId", "EncapsulationAlgorithm", "DryRun")),
+    "DeleteImportedKeyMaterial": Access(on_key("DeleteImportedKeyMaterial"), ("KeyId", "KeyMaterialId"), ("KeyId", "KeyMaterialId")),
+    "DeriveSharedSecret": Access(on_key("DeriveSharedSecret", _AGREEMENT), ("KeyId", "KeyAgreementAlgorithm", "DryRun")),
+    "DisableKeyRotation": Access(on_key("DisableKeyRotation"), ("KeyId",)),
+    "EnableKeyRotation": Access(on_key("EnableKeyRotation", _PERIOD), ("KeyId", "RotationPeriodInDays")),
+    "Encapsulate": Access(on_key("Encapsulate", _ENCAPSULATION), ("KeyId", "EncapsulationAlgorithm", "DryRun")),
+    "GenerateMac": Access(on_key("GenerateMac", _MAC), ("KeyId", "MacAlgorithm", "DryRun")),
+    "GetKeyRotationStatus": Access(on_key("GetKeyRotationStatus"), ("KeyId",)),
+    "GetParametersForImport": Access(
+        on_key("GetParametersForImport", _WRAPPING), ("KeyId", "WrappingAlgorithm", "WrappingKeySpec")
+    ),
+    "GetPublicKey": Access(on_key("GetPublicKey"), ("KeyId",)),
+    "ImportKeyMaterial": Access(
+        on_key("ImportKeyMaterial", _import_keys),
+        ("KeyId", "ValidTo", "ExpirationModel", "ImportType", "KeyMaterialDescription", "KeyMaterialId"),
+        ("KeyId", "KeyMaterialId"),
+    ),
+    "ListKeyRotations": Access(on_key("ListKeyRotations"), ("KeyId", "IncludeKeyMaterial", *_PAGE)),
+    "ReplicateKey": Access(
+        replicate_key,
+        ("KeyId", "ReplicaRegion", "Policy", "Description", "Tags", "BypassPolicyLockoutSafetyCheck"),
+        ("ReplicaKeyMetadata",),
+    ),
+    "RotateKeyOnDemand": Access(on_key("RotateKeyOnDemand"), ("KeyId",), ("KeyId",)),
+    "Sign": Access(on_key("Sign", _SIGNING), ("KeyId", "MessageType", "SigningAlgorithm", "DryRun")),
+    "UpdatePrimaryRegion": Access(on_key("UpdatePrimaryRegion", _PRIMARY), ("KeyId", "PrimaryRegion")),
+    "Verify": Access(on_key("Verify", _SIGNING), ("KeyId", "MessageType", "SigningAlgorithm", "DryRun")),
+    "VerifyMac": Access(on_key("VerifyMac", _MAC), ("KeyId", "MacAlgorithm", "DryRun")),
     "GetKeyLastUsage": Access(on_key("GetKeyLastUsage"), ("KeyId",)),
     "GetKeyPolicy": Access(on_key("GetKeyPolicy"), ("KeyId", "PolicyName")),
     "ListAliases": Access(without_resource("ListAliases"), ("KeyId", *_PAGE)),

@@ -20,7 +20,7 @@ from geumgo.services.kms.errors import (
 )
 from geumgo.services.kms.records import (
     DISABLED,
-    EXTERNAL,
+    OURS,
     PENDING_DELETION,
     PENDING_IMPORT,
     PENDING_REPLICA_DELETION,
@@ -246,8 +246,15 @@ def refuse_unrotatable(key: Key) -> None:
 
     Source: EnableKeyRotation, API reference. Unverified: the message for asymmetric and HMAC keys.
     """
-    if key.origin == EXTERNAL:
-        refuse_other_origin(key, "AWS_KMS")
+    refuse_without_rotation(key)
+    refuse_other_origin(key, OURS)
+
+
+def refuse_without_rotation(key: Key) -> None:
+    """Raises UnsupportedOperation unless a key of this kind can have several versions of its material. Unverified:
+
+    the message.
+    """
     if key.spec != SYMMETRIC:
         raise UnsupportedOperation(f"{key.arn} key spec is {key.spec} which is not valid for this operation.")
 

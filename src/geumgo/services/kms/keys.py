@@ -204,7 +204,7 @@ def update_key_description(ctx: Context, params: Params) -> Params:
 def enable_key(ctx: Context, params: Params) -> Params:
     key = lookup.get_own(ctx, "EnableKey", params["KeyId"])
     refuse_without_material(key)
-    store.save(ctx.tx, ctx.sealing, replace(key, state=ENABLED, was_disabled=False))
+    store.save(ctx.tx, ctx.sealing, replace(key, state=ENABLED))
     return {}
 
 
@@ -212,7 +212,7 @@ def enable_key(ctx: Context, params: Params) -> Params:
 def disable_key(ctx: Context, params: Params) -> Params:
     key = lookup.get_own(ctx, "DisableKey", params["KeyId"])
     refuse_without_material(key)
-    store.save(ctx.tx, ctx.sealing, replace(key, state=DISABLED, was_disabled=True))
+    store.save(ctx.tx, ctx.sealing, replace(key, state=DISABLED))
     return {}
 
 
@@ -279,7 +279,7 @@ def cancel_key_deletion(ctx: Context, params: Params) -> Params:
         raise InvalidState(f"{key.arn} is not pending deletion.")
     complete = all(material.sealed is not None for material in store.list_material(ctx.tx, key)) and key.version > 0
     state = DISABLED if complete else PENDING_IMPORT
-    kept = replace(key, state=state, was_disabled=True, deletion_at_ms=None, pending_window_days=None)
+    kept = replace(key, state=state, deletion_at_ms=None, pending_window_days=None)
     store.save(ctx.tx, ctx.sealing, kept)
     withdraw(ctx.tx, _deletion_of(key))
     return {"KeyId": key.arn}

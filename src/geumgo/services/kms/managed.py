@@ -7,6 +7,7 @@ from geumgo.context import Context
 from geumgo.sealing import random
 from geumgo.services.kms import sealed, store
 from geumgo.services.kms.domain import DAY_MS, ENCRYPT, SYMMETRIC, Reference
+from geumgo.services.kms.plan import plan_rotation
 from geumgo.services.kms.records import ENABLED, OURS, Alias, Key
 
 _PREFIX: Final = "alias/aws/"
@@ -61,6 +62,7 @@ def _make(ctx: Context, service: str, alias: str) -> Key:
     )
     store.add(ctx.tx, ctx.sealing, key)
     sealed.give_first_material(ctx, key)
+    plan_rotation(ctx.tx, key, key.next_rotation_at_ms)
     store.keep_alias(ctx.tx, ctx.sealing, Alias(place.account, place.region, alias, key.id, now_ms, now_ms))
     return key
 
@@ -77,8 +79,8 @@ def _description(service: str) -> str:
 def managed_policy(partition: str, account: str, region: str, service: str) -> dict[str, Any]:
     """The key policy of the AWS managed key of `service`: whoever may use the service may use the key, through it.
 
-    Source: "Secret encryption and decryption", Secrets Manager user guide (the whole policy). Unverified: other
-    services differ in words only.
+    Source: "Secret encryption and decryption", Secrets Manager user guide. The second Sid is ours: no two are alike here.
+    Unverified: the policies of other services differ in words only.
     """
     title = _TITLES.get(service, service)
     through = f"Allow access through {title} for all principals in the account that are authorized to use {title}"
@@ -100,7 +102,7 @@ def managed_policy(partition: str, account: str, region: str, service: str) -> d
                 },
             },
             {
-                "Sid": through,
+                "Sid": f"Allow data keys through {title} for all principals in the account that are authorized to use {title}",
                 "Effect": "Allow",
                 "Principal": {"AWS": "*"},
                 "Action": "kms:GenerateDataKey*",

@@ -112,9 +112,8 @@ def rsa_decrypt(secret: Plaintext, algorithm: str, ciphertext: bytes) -> bytes:
 
 
 def sign(secret: Plaintext, algorithm: str, message: bytes, message_type: str) -> bytes:
-    """A signature: DER for ECDSA, raw bytes otherwise. Raises ValidationFailed if the message does not fit its type."""
+    """A signature: DER for ECDSA, raw bytes otherwise. `message` fits its type."""
     key = _private(secret)
-    _refuse_message(algorithm, message, message_type)
     if isinstance(key, rsa.RSAPrivateKey):
         return key.sign(message, _rsa_padding(algorithm), _prehashed(algorithm, message_type))
     if isinstance(key, ec.EllipticCurvePrivateKey):
@@ -125,9 +124,8 @@ def sign(secret: Plaintext, algorithm: str, message: bytes, message_type: str) -
 
 
 def verify(public: bytes, algorithm: str, message: bytes, message_type: str, signature: bytes) -> None:
-    """Raises InvalidSignature unless the signature is good, ValidationFailed if the message does not fit its type."""
+    """Raises InvalidSignature unless the signature is good. `message` fits its type."""
     key = serialization.load_der_public_key(public)
-    _refuse_message(algorithm, message, message_type)
     try:
         if isinstance(key, rsa.RSAPublicKey):
             key.verify(signature, message, _rsa_padding(algorithm), _prehashed(algorithm, message_type))
@@ -141,8 +139,10 @@ def verify(public: bytes, algorithm: str, message: bytes, message_type: str, sig
         raise InvalidSignature from None
 
 
-def _refuse_message(algorithm: str, message: bytes, message_type: str) -> None:
-    """Source: Sign, API reference (which type goes with which algorithm). Unverified:
+def refuse_message(algorithm: str, message: bytes, message_type: str) -> None:
+    """Raises ValidationFailed unless the message fits its type.
+
+    Source: Sign, API reference (which type goes with which algorithm). Unverified:
 
     the messages but that on the digest's length.
     """

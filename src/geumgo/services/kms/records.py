@@ -43,7 +43,6 @@ class Key:
     grants: int = 0
     deletion_at_ms: int | None = None
     pending_window_days: int | None = None
-    was_disabled: bool = False  # how the key returns when missing material is imported again
     rotation_days: int | None = None  # period of the automatic rotation; None: off
     next_rotation_at_ms: int | None = None
     revision: int = 0

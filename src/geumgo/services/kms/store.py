@@ -43,7 +43,7 @@ def _check(sealing: Sealing, table: str, row: Mapping[str, Cell], mac: bytes) ->
 
 def _as_row(key: Key) -> dict[str, Cell]:
     row: dict[str, Any] = {name: getattr(key, name) for name in _KEY}
-    row["multi_region"], row["was_disabled"] = int(key.multi_region), int(key.was_disabled)
+    row["multi_region"] = int(key.multi_region)
     row["tags"], row["aliases"] = _dumped(dict(key.tags)), _dumped(key.aliases)
     return row
 
@@ -51,7 +51,7 @@ def _as_row(key: Key) -> dict[str, Cell]:
 def _as_key(sealing: Sealing, row: Row) -> Key:
     cells: dict[str, Any] = dict(zip(_KEY, row, strict=False))
     _check(sealing, "kms_key", cells, row[_WIDTH - 1])
-    cells["multi_region"], cells["was_disabled"] = bool(cells["multi_region"]), bool(cells["was_disabled"])
+    cells["multi_region"] = bool(cells["multi_region"])
     cells["tags"], cells["aliases"] = json.loads(cells["tags"]), tuple(json.loads(cells["aliases"]))
     return Key(**cells, revision=row[_WIDTH - 2])
 

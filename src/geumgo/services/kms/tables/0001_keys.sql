@@ -21,7 +21,6 @@ CREATE TABLE kms_key (
     grants BIGINT NOT NULL,                  -- how many; repeats kms_grant
     deletion_at_ms BIGINT,
     pending_window_days BIGINT,
-    was_disabled BIGINT NOT NULL,
     rotation_days BIGINT,
     next_rotation_at_ms BIGINT,
     revision BIGINT NOT NULL,
