@@ -251,7 +251,7 @@ def test_operations_whose_proof_is_not_a_signature_are_known():
 
 def test_a_service_that_no_codec_can_carry_is_refused_when_it_is_loaded():
     assert models.load("eks").protocol == "rest-json"
-    for service in ("s3", "lex-runtime", "dataexchange"):
+    for service in ("s3", "lex-runtime", "dataexchange", "amp"):
         with pytest.raises(models.UnknownService):
             models.load(service)
 

@@ -148,6 +148,15 @@ def test_the_protocol_of_any_request_can_be_told(sent: Request, family: str):
     assert route.family(sent) == family
 
 
+def test_a_route_that_swallows_the_rest_gives_way_to_the_ones_that_name_it():
+    model = models.load("workspaces-web")
+    for path, operation in (("a/sessions/b", "GetSession"), ("a%2Fb", "GetPortal"), ("a/b/c", "GetPortal")):
+        sent = request("GET", f"/portals/{path}".encode())
+        assert route.find({"workspaces-web": model}, sent, None).operation.name == operation
+    sent = request("GET", b"/portals/a/b%20c")
+    assert decode(route.find({"workspaces-web": model}, sent, None), sent) == {"portalArn": "a/b c"}
+
+
 def test_labels_are_unescaped_once_and_never_split_by_what_they_hold():
     arn = b"arn%3Aaws%3Alambda%3Aus-east-1%3A123456789012%3Afunction%3Af"
     sent = request(target=b"/2015-03-31/functions/" + arn + b"/invocations", body=b"{}")

@@ -145,15 +145,17 @@ class _Compiler:
         traits = self.raw["shapes"][ref["shape"]] | ref
         if traits.get("location") == "headers":
             raise UnknownService(f"{self.name} has a member that is many headers: {name}")
+        if traits.get("location") == "querystring" and shape.kind == "map":
+            raise UnknownService(f"{self.name} has a member that is the whole query string: {name}")
         if traits.get("location") == "header" and (shape.kind not in _SCALARS or traits.get("jsonvalue")):
             raise UnknownService(f"{self.name} has a header that is not a scalar: {name}")
         return Member(
             name=name,
-            wire=ref.get("locationName", name),
+            wire=traits.get("locationName", name),
             shape=shape,
-            named="locationName" in ref,
+            named="locationName" in traits,
             location=traits.get("location"),
             flattened=bool(traits.get("flattened")),
             sensitive=bool(traits.get("sensitive")),
-            timestamp_format=traits.get("timestampFormat"),
+            timestamp_format=traits["timestampFormat"].lower() if "timestampFormat" in traits else None,
         )

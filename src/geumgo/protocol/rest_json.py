@@ -63,8 +63,14 @@ def routes(service: ServiceModel) -> dict[str, list[Route]]:
         )
         made.setdefault(operation.method, []).append(route)
     for several in made.values():
-        several.sort(key=lambda route: (-len(route.literals), sum(label is not None for label in route.labels)))
+        several.sort(key=_generality)
     return made
+
+
+def _generality(route: Route) -> tuple[int, ...]:
+    """Fixed query fields make a route particular, then no greedy label, then many segments, then few labels."""
+    labels = sum(label is not None for label in route.labels)
+    return (-len(route.literals), route.greedy is not None, -len(route.segments), labels)
 
 
 def find(service: ServiceModel, request: Request, limits: Limits) -> OperationModel | None:
