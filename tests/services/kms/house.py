@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from cryptography.hazmat.primitives import serialization
+
 from geumgo.access.gate import Gate, through
 from geumgo.access.ports import PrincipalPolicies
 from geumgo.context import Caller, Context, Place, Session
@@ -217,3 +219,13 @@ def refused(code: str, message: str | None = None) -> Iterator[None]:
         assert (refusal.code, refusal.message) == expected  # noqa: PT017 - a refusal has a code, which raises() does not match
     else:
         raise AssertionError(f"nothing was refused; expected {code}")
+
+
+def public_key(der: bytes) -> Any:
+    """A public key, whatever its kind."""
+    return serialization.load_der_public_key(der)
+
+
+def private_key(der: bytes) -> Any:
+    """A private key, whatever its kind."""
+    return serialization.load_der_private_key(der, None)

@@ -1,16 +1,17 @@
 import json
+from typing import Any
 
 import pytest
 
 from geumgo.services.kms import ROOM
 from geumgo.services.kms.managed import managed_policy
-from tests.services.kms.house import ADMIN, EVERYTHING, OTHER, OWN, REGION, Kms, policy, refused, session, user
+from tests.services.kms.house import ADMIN, EVERYTHING, OTHER, OWN, REGION, policy, refused, session, user
 
 ROOT = f"arn:aws:iam::{OWN}:root"
 
 
 def test_an_alias_is_made_moved_and_deleted(kms_on_each):
-    kms: Kms = kms_on_each
+    kms = kms_on_each
     one, two = kms.key(), kms.key()
     kms.ask("CreateAlias", AliasName="alias/app", TargetKeyId=one)
     listed = kms.ask("ListAliases", KeyId=one)["Aliases"]
@@ -146,7 +147,7 @@ def data_key(kms, **how):
 
 
 def test_a_service_makes_its_key_when_it_first_needs_it(kms_on_each):
-    kms: Kms = kms_on_each
+    kms = kms_on_each
     first = data_key(kms, via="secretsmanager")
     assert data_key(kms, via="secretsmanager")["KeyId"] == first["KeyId"]
     described = kms.ask("DescribeKey", KeyId=DEFAULT)["KeyMetadata"]
@@ -225,7 +226,7 @@ def test_every_operation_is_denied_to_a_caller_without_a_policy(kms, name, reque
     }  # fmt: skip
     from tests.services.kms.house import MODEL
 
-    shape = MODEL.operations[name].input
+    shape: Any = MODEL.operations[name].input
     wanted = {*shape.required, "CiphertextBlob"} & set(shape.members)
     params = {member: members[member] for member in wanted}
     with refused("AccessDeniedException"):

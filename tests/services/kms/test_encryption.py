@@ -3,13 +3,13 @@ from uuid import UUID
 import pytest
 
 from geumgo.sealing import Unsealable, dkgcm
-from tests.services.kms.house import ADMIN, EVERYTHING, OTHER, OWN, REGION, Kms, policy, refused, user
+from tests.services.kms.house import ADMIN, EVERYTHING, OTHER, OWN, REGION, policy, refused, user
 
 CONTEXT = {"SecretARN": "arn:aws:secretsmanager:eu-west-1:111122223333:secret:db-AbCdEf", "SecretVersionId": "1"}
 
 
 def test_what_was_encrypted_decrypts_without_naming_the_key(kms_on_each):
-    kms: Kms = kms_on_each
+    kms = kms_on_each
     arn = kms.key()
     sealed = kms.ask("Encrypt", KeyId=arn, Plaintext=b"hello", EncryptionContext=CONTEXT)
     assert sealed["KeyId"] == arn

@@ -2,7 +2,7 @@ import pytest
 
 from geumgo.context import Caller
 from geumgo.sealing import Unsealable
-from tests.services.kms.house import ADMIN, EVERYTHING, OTHER, OWN, Kms, refused, session, user
+from tests.services.kms.house import ADMIN, EVERYTHING, OTHER, OWN, refused, session, user
 
 ANN, BOB = user("ann"), user("bob")
 CONTEXT = {"app": "one", "stage": "live"}
@@ -13,7 +13,7 @@ def grant(kms, arn, grantee=ANN.arn, operations=("Encrypt", "Decrypt"), **params
 
 
 def test_a_grant_allows_what_it_names_and_nothing_else(kms_on_each):
-    kms: Kms = kms_on_each
+    kms = kms_on_each
     arn = kms.key()
     with refused("AccessDeniedException"):
         kms.ask("Encrypt", caller=ANN, KeyId=arn, Plaintext=b"x")

@@ -1,13 +1,13 @@
 import pytest
 
 from geumgo.services.kms.domain import SPECS
-from tests.services.kms.house import OTHER, OWN, REGION, Kms, refused, user
+from tests.services.kms.house import OTHER, OWN, REGION, refused, user
 
 UNKNOWN = "1234abcd-12ab-34cd-56ef-1234567890ab"
 
 
 def test_a_new_key_is_described_as_it_was_made(kms_on_each):
-    kms: Kms = kms_on_each
+    kms = kms_on_each
     made = kms.ask("CreateKey", Description="for tests", Tags=[{"TagKey": "a", "TagValue": "1"}])["KeyMetadata"]
     key_id = made["KeyId"]
     assert made["Arn"] == f"arn:aws:kms:{REGION}:{OWN}:key/{key_id}"
@@ -96,7 +96,8 @@ def test_a_multi_region_key_does_not_answer_to_its_digits_as_a_uuid(kms):
 
 def test_keys_are_listed_page_by_page_and_only_to_their_account(kms):
     made = sorted(kms.key() for _ in range(5))
-    found, marker = [], {}
+    found: list[str] = []
+    marker: dict[str, str] = {}
     while True:
         page = kms.ask("ListKeys", Limit=2, **marker)
         found += [key["KeyArn"] for key in page["Keys"]]
@@ -128,7 +129,7 @@ def test_a_disabled_key_does_nothing_until_it_is_enabled(kms):
 
 
 def test_a_key_is_destroyed_when_its_waiting_time_is_over_and_not_before(kms_on_each):
-    kms: Kms = kms_on_each
+    kms = kms_on_each
     arn = kms.key()
     kms.ask("CreateAlias", AliasName="alias/app", TargetKeyId=arn)
     kms.ask("CreateGrant", KeyId=arn, GranteePrincipal=user("ann").arn, Operations=["Decrypt"])
