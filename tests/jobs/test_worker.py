@@ -295,6 +295,58 @@ class Killed(BaseException):
     """Stands for a process that ends in the middle."""
 
 
+def test_a_worker_that_wakes_while_another_one_runs_its_job_changes_nothing(bench: Bench) -> None:
+    with bench.storage.writing() as tx:
+        tx.run("CREATE TABLE kept (id BIGINT PRIMARY KEY)")
+    other = storage_at(open_again(bench.storage))
+    refused = []
+
+    @bench.handles("work")
+    def slow(work: Work, payload: Params) -> None:
+        if work.attempt == 2:
+            raise Killed  # leaves the job running, under the fence of the second worker
+        bench.clock.turn(ms=LEASE_MS)
+        with pytest.raises(Killed):
+            bench.worker("other", storage=other).run_due()
+        for block in (work.writing, work.finishing):
+            with pytest.raises(LeaseLost) as caught, block() as tx:
+                tx.run("INSERT INTO kept (id) VALUES (1)")
+            refused.append(caught.value)
+        raise LookupError("what goes wrong now is not recorded either")
+
+    bench.promise(lock="arn")
+    assert bench.worker().run_due() == 1
+    assert len(refused) == 2
+    assert bench.rows("state, owner, fence, last_error") == [("running", "other", 2, None)]
+    with bench.storage.reading() as tx:
+        assert tx.all("SELECT id FROM kept") == []
+    other.close()
+
+
+def test_a_beat_does_not_prolong_the_lease_of_another_worker(bench: Bench) -> None:
+    other = storage_at(open_again(bench.storage))
+    worker = bench.worker()
+    until = []
+
+    @bench.handles("work")
+    def slow(work: Work, payload: Params) -> None:
+        if work.attempt == 2:
+            raise Killed
+        bench.clock.turn(ms=LEASE_MS)
+        with pytest.raises(Killed):
+            bench.worker("other", storage=other).run_due()
+        until.extend(bench.rows("lease_until_ms"))
+        bench.clock.turn(ms=1)
+        worker.beat(other)
+        until.extend(bench.rows("lease_until_ms"))
+
+    bench.promise()
+    with pytest.raises(AssertionError, match="without finishing"):
+        worker.run_due()
+    assert until[0] == until[1]
+    other.close()
+
+
 def test_what_a_killed_worker_left_is_run_at_once_by_the_next_of_its_name(bench: Bench) -> None:
     @bench.handles("work")
     def die_first(work: Work, payload: Params) -> None:

@@ -15,6 +15,7 @@ class FailingDisk(apsw.VFS):
     def __init__(self) -> None:
         super().__init__(NAME, base="unix", makedefault=True)
         self.fails: dict[str, type[apsw.Error]] = {}
+        self.deeds: list[str] = []  # what was written and synced, in order
 
     def xOpen(self, name: Any, flags: list[int]) -> "FailingFile":
         return FailingFile(self, name, flags)
@@ -35,10 +36,12 @@ class FailingFile(apsw.VFSFile):
     def xWrite(self, data: bytes, offset: int) -> None:
         self._fail("write")
         super().xWrite(data, offset)
+        self._disk.deeds.append(f"{self._part} write")
 
     def xSync(self, flags: int) -> None:
         self._fail("sync")
         super().xSync(flags)
+        self._disk.deeds.append(f"{self._part} sync")
 
     def _fail(self, deed: str) -> None:
         error = self._disk.fails.get(f"{self._part} {deed}")

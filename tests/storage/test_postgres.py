@@ -86,6 +86,21 @@ def test_a_mark_survives_a_lost_connection(
     assert table.mark() == mark
 
 
+def test_the_mark_sees_a_slow_writer_commit_after_a_faster_one(table: PostgresStorage) -> None:
+    """The highest number of a finished transaction, alone, would be no mark."""
+    slow, fast = open_postgres(table.dsn), open_postgres(table.dsn)
+    with slow.writing(serializable=False) as tx:
+        tx.run("INSERT INTO t (id) VALUES (1)")
+        with fast.writing(serializable=False) as faster:
+            faster.run("INSERT INTO t (id) VALUES (2)")
+        mark = table.mark()
+        assert ids(table) == [2]
+    assert table.mark() != mark
+    assert ids(table) == [1, 2]
+    slow.close()
+    fast.close()
+
+
 def test_a_connection_lost_on_the_way_to_commit_has_an_unknown_outcome(
     table: PostgresStorage, administrator: "psycopg.Connection[tuple[object, ...]]"
 ) -> None:

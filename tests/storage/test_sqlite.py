@@ -184,6 +184,14 @@ def test_the_file_control_that_looks_like_a_mark_misses_other_processes(sqlite_s
         assert connection.pragma("data_version") != pragma
 
 
+def test_a_write_is_synced_to_the_disk_when_its_block_is_left(table: SqliteStorage, disk: FailingDisk) -> None:
+    for number in range(2, 5):
+        disk.deeds.clear()
+        insert(table, number)
+        assert "-wal write" in disk.deeds
+        assert disk.deeds[-1] == "-wal sync"
+
+
 @pytest.mark.parametrize("fault", ["-wal write", "-wal sync"])
 def test_after_a_write_that_failed_on_the_disk_nothing_is_acknowledged(
     table: SqliteStorage, disk: FailingDisk, fault: str

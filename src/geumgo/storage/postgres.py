@@ -129,7 +129,7 @@ class PostgresStorage(Engine):
         cursor = self._cursor
         try:
             cursor.execute(text, [params[name] for name in names])
-            rows = cursor.fetchall() if cursor.description else []
+            rows = cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else []
         except psycopg.Error as error:
             raise self._translated(error) from None
         return rows, cursor.rowcount if counts else 0

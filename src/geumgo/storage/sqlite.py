@@ -25,7 +25,6 @@ from geumgo.storage.transaction import Engine
 CHECKPOINT_PAGES = 1_000  # 4 MB of log: about what SQLite itself does
 CROWDED_PAGES = 8_000  # 32 MB of log: now wait for readers, so that the log starts again from its beginning
 LOG_LIMIT_BYTES = 64 * 1024 * 1024
-MAPPED_BYTES = 256 * 1024 * 1024
 KEPT_STATEMENTS = 512
 KEPT_TEXTS = 4_096
 
@@ -38,6 +37,7 @@ _SETTINGS = {
     "trusted_schema": 0,
     "cell_size_check": 1,
     "journal_size_limit": LOG_LIMIT_BYTES,
+    "mmap_size": 0,  # saves 1 us of 14, and turns a failed read into the death of the process (SIGBUS)
     "wal_autocheckpoint": 0,  # we do it: SQLite hides the errors of its own
 }
 _GONE_WRONG = (apsw.IOError, apsw.CorruptError, apsw.NotADBError, apsw.CantOpenError, apsw.ReadOnlyError)
@@ -234,7 +234,6 @@ def _connected(path: Path, busy_timeout_ms: int) -> apsw.Connection:
                     "Acknowledged writes would not be safe, so nothing is served. "
                     "Look for a file system without shared memory or locks (NFS, some overlays)."
                 )
-        connection.pragma("mmap_size", MAPPED_BYTES)  # for speed alone, so it need not be taken
         _keep_log(connection, path)
     except BaseException:
         connection.close()
