@@ -12,6 +12,7 @@ Source: "AWS Signature Version 4 for API requests", IAM User Guide; the texts we
 
 import hashlib
 import hmac
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Container, Sequence
@@ -44,7 +45,7 @@ ONCE: Final = MEANT | {b"authorization", b"content-length", b"transfer-encoding"
 
 _UNSUPPORTED: Final = f"Unsupported AWS 'algorithm' (only {ALGORITHM} for now). "
 _BAD_DATE: Final = "Date must be in ISO-8601 'basic format'. See http://en.wikipedia.org/wiki/ISO_8601."
-_NOBODYS_SECRET: Final = Plaintext(b"\0" * 40)
+_NOBODYS_SECRET: Final = Plaintext(os.urandom(20).hex().encode())  # as long as a real one, and known to nobody
 _KEY_ID = re.compile(r"[A-Za-z0-9_]{1,128}")
 _SCOPE_PART = re.compile(r"[!-.0-~]{1,64}")
 _DAY = re.compile(r"[0-9]{8}")
@@ -92,6 +93,7 @@ def read_claim(request: Request) -> Claim | None:
     Raises:
         IncompleteSignature: it cannot be read, or there is more than one.
         InvalidSignature: its scope does not end as Signature Version 4 demands.
+
     """
     written = request.all_of(b"authorization")
     pairs = pairs_of(request.query)
@@ -133,10 +135,12 @@ def _read_header(request: Request, written: bytes) -> Claim:
 def _authorization(written: bytes) -> dict[str, str]:
     """The three parts of an Authorization header, each exactly once."""
     scheme, _, rest = _text(written).partition(" ")
-    if scheme != ALGORITHM:
+    if scheme.startswith("AWS4-") and scheme != ALGORITHM:
         raise IncompleteSignature(_UNSUPPORTED)
+    if scheme != ALGORITHM:
+        rest = ""  # another scheme has none of our parameters
     said: dict[str, str] = {}
-    for part in rest.split(","):
+    for part in rest.split(",") if rest else ():
         name, equals, value = part.strip(" ").partition("=")
         if not equals:
             raise IncompleteSignature("Authorization header holds what is not a key=value pair (missing equal-sign).")
@@ -286,6 +290,7 @@ def verify(
     Raises:
         InvalidSignature: the signature, its scope or its date is wrong, or something that carries meaning is not covered.
         UnrecognizedClient: the key is unknown.
+
     """
     _refuse_other_scope(claim, regions, services)
     _refuse_other_time(claim, now_ms)
