@@ -135,25 +135,32 @@ def test_a_commit_that_is_cut_off_while_it_waits_for_a_standby_has_an_unknown_ou
 ) -> None:
     """PostgreSQL has committed locally by then, and says so in a mere warning when it was cancelled."""
     caught: list[BaseException] = []
+    written = 0
 
     def write() -> None:
         try:
-            insert(table, 1)
+            insert(table, written)
         except StorageError as error:
             caught.append(error)
 
-    with a_standby_is_waited_for(postgres_server):
-        while administrator.execute("SHOW synchronous_standby_names").fetchone() != ("nobody",):
-            pass
-        writer = threading.Thread(target=write)
-        writer.start()
+    def is_waiting() -> bool:
         waits = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event = 'SyncRep'"
-        while not administrator.execute(waits, [table._connection.info.backend_pid]).fetchone():
-            pass
+        return administrator.execute(waits, [table._connection.info.backend_pid]).fetchone() is not None
+
+    with a_standby_is_waited_for(postgres_server):
+        writer = threading.Thread(target=write)
+        while (
+            not writer.is_alive()
+        ):  # the server takes note of the setting when it likes: until then, COMMIT does not wait
+            written += 1
+            writer = threading.Thread(target=write)
+            writer.start()
+            while writer.is_alive() and not is_waiting():
+                pass
         end(administrator, table, how)
         writer.join()
     assert [type(error) for error in caught] == [Unknown]
-    assert ids(table) == [1]
+    assert ids(table) == list(range(1, written + 1))
 
 
 def test_a_cancelled_statement_leaves_nothing(
@@ -172,8 +179,9 @@ def test_a_cancelled_statement_leaves_nothing(
     waiter = threading.Thread(target=wait)
     waiter.start()
     sleeps = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event = 'PgSleep'"
-    while not administrator.execute(sleeps, [table._connection.info.backend_pid]).fetchone():
-        pass
+    while waiter.is_alive():
+        if administrator.execute(sleeps, [table._connection.info.backend_pid]).fetchone():
+            break
     end(administrator, table, "cancel")
     waiter.join()
     assert len(caught) == 1

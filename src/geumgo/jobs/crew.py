@@ -6,7 +6,7 @@ from collections.abc import Callable
 from geumgo.context import Clock, Place
 from geumgo.jobs import lease
 from geumgo.jobs.lease import LEASE_MS
-from geumgo.jobs.worker import Failure, Note, Worker
+from geumgo.jobs.worker import Failure, Note, Worker, patiently
 from geumgo.storage import Broken, Storage, StorageError
 
 BEAT_MS = LEASE_MS // 3
@@ -48,14 +48,13 @@ class Crew:
             threading.Thread(target=self._lane, args=(lane, stop), name=f"lane {lane}") for lane in range(self._lanes)
         ]
         try:
-            with storage.writing() as tx:
-                lease.adopt(tx, owner=self._owner, lane=None, now_ms=self._clock.now_ms())
+            patiently(storage, lambda tx: lease.adopt(tx, owner=self._owner, lane=None, now_ms=self._clock.now_ms()))
             for thread in threads:
                 thread.start()
             while not stop.wait(BEAT_MS / 1000):
                 self._beat(storage)
-            while any(thread.is_alive() for thread in threads):
-                threads[0].join(BEAT_MS / 1000)
+            while alive := [thread for thread in threads if thread.is_alive()]:
+                alive[0].join(BEAT_MS / 1000)
                 self._beat(storage)
         finally:
             stop.set()

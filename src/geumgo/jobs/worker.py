@@ -155,7 +155,7 @@ class Worker:
             at_ms = lease.next_at_ms(tx, owner=self._owner)
         if not self._leftovers and (at_ms is None or at_ms > now_ms):
             return None
-        taken = self._patiently(lambda tx: self._take_in(tx, now_ms))
+        taken = patiently(self._storage, lambda tx: self._take_in(tx, now_ms))
         self._leftovers = False
         return taken
 
@@ -208,15 +208,23 @@ class Worker:
 
     def _record(self, change: Callable[[Tx], None]) -> None:
         self._leftovers = True  # unless the change is kept, the job stays under our name
-        self._patiently(change)
+        patiently(self._storage, change)
         self._leftovers = False
 
-    def _patiently(self, change: Callable[[Tx], T]) -> T:
-        for left in reversed(range(TRIES)):
-            try:
-                with self._storage.writing(serializable=False) as tx:
-                    return change(tx)
-            except Conflict:
-                if not left:
-                    raise
-        raise AssertionError("not reached")
+
+def patiently(storage: Storage, change: Callable[[Tx], T]) -> T:
+    """What `change` answers, in a transaction that is tried again when another one was in its way.
+
+    Only for changes of jobs themselves: what they decide rests on the row and its fence, so a snapshot is enough.
+
+    Raises:
+        Conflict: it was in the way each time.
+    """
+    for left in reversed(range(TRIES)):
+        try:
+            with storage.writing(serializable=False) as tx:
+                return change(tx)
+        except Conflict:
+            if not left:
+                raise
+    raise AssertionError("not reached")
