@@ -143,7 +143,10 @@ ACCESS = {
     "GetCallerIdentity": Access(_nothing),
     "GetAccessKeyInfo": Access(_key_info, recorded=("AccessKeyId",)),
     "AssumeRole": Access(
-        _assume_role, recorded=(*_SESSION, "ExternalId", "Tags", "TransitiveTagKeys", "SerialNumber"), answered=_MADE
+        _assume_role,
+        recorded=(*_SESSION, "ExternalId", "Tags", "TransitiveTagKeys", "SerialNumber"),
+        answered=_MADE,
+        leave=frozenset({"Policy"}),
     ),
     "AssumeRoleWithWebIdentity": Access(
         _web_identity,
