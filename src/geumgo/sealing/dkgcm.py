@@ -33,6 +33,7 @@ OVERHEAD_BYTES = HEADER_BYTES + 32 + 16
 """How many bytes a blob is longer than what was sealed in it."""
 
 _HEADER = struct.Struct(">BB16sI16s12s")
+_U16 = struct.Struct(">H").pack
 _LABEL = b"dkgcm1/enc"
 _LENGTH_IN_BITS = struct.pack(">I", 512)
 
@@ -87,15 +88,14 @@ def canonical(context: Mapping[str, str]) -> bytes:
     How many names (u16), then names and values in UTF-8, each behind its length (u16), sorted by the names' bytes.
     Raises ValueError if a name or a value is longer than 65,535 bytes, or cannot be encoded as UTF-8.
     """
-    pairs = sorted((name.encode(), value.encode()) for name, value in context.items())
-    parts = [struct.pack(">H", len(pairs))] if len(pairs) <= 0xFFFF else []
+    pairs = sorted([(name.encode(), value.encode()) for name, value in context.items()])
+    parts: list[bytes] = []
     try:
+        parts.append(_U16(len(pairs)))
         for name, value in pairs:
-            parts += (struct.pack(">H", len(name)), name, struct.pack(">H", len(value)), value)
+            parts += (_U16(len(name)), name, _U16(len(value)), value)
     except struct.error:
-        raise ValueError("a name or a value of the context is longer than 65,535 bytes") from None
-    if not parts:
-        raise ValueError("the context has more than 65,535 names")
+        raise ValueError("the context has more than 65,535 names, or one longer than 65,535 bytes") from None
     return b"".join(parts)
 
 

@@ -8,7 +8,6 @@ term in the ring opens.
 import hashlib
 import hmac
 import re
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -157,26 +156,22 @@ class RootKeys:
 
 
 def canonical_row(table: str, row: Mapping[str, Cell]) -> bytes:
-    """A row as bytes that no other row has: table, columns sorted by name, each value with type and length (u32)."""
-    parts = [_measured(b"t", table.encode())]
+    """A row as bytes that no other row has: table, columns sorted by name, each value with its type and its length."""
+    name = table.encode()
+    parts = [b"t%d:%b" % (len(name), name)]
     for column in sorted(row):
-        parts.append(_measured(b"c", column.encode()))
-        parts.append(_measured(*_typed(row[column])))
+        name, value = column.encode(), row[column]
+        parts.append(b"c%d:%b" % (len(name), name))
+        if value is None:
+            parts.append(b"n")
+        elif isinstance(value, str):
+            text = value.encode()
+            parts.append(b"s%d:%b" % (len(text), text))
+        elif isinstance(value, int):
+            parts.append(b"i%d:" % value)
+        else:
+            parts.append(b"b%d:%b" % (len(value), value))
     return b"".join(parts)
-
-
-def _typed(value: Cell) -> tuple[bytes, bytes]:
-    if value is None:
-        return b"n", b""
-    if isinstance(value, str):
-        return b"s", value.encode()
-    if isinstance(value, int):
-        return b"i", str(int(value)).encode()
-    return b"b", bytes(value)
-
-
-def _measured(kind: bytes, value: bytes) -> bytes:
-    return kind + struct.pack(">I", len(value)) + value
 
 
 def _wrapping(purpose: str) -> str:

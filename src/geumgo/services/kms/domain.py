@@ -267,7 +267,7 @@ def refuse_unstorable(member: str, text: str) -> None:
 
     Unverified: what AWS says to this.
     """
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+    if "\0" in text or (not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)):
         raise ValidationFailed(
             f"1 validation error detected: Value at '{member}' failed to satisfy constraint: Member must be valid UTF-8 text"
         )

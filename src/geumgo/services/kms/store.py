@@ -10,6 +10,8 @@ from geumgo.sealing import Sealing, Unsealable
 from geumgo.services.kms.records import Alias, Grant, Key, Material, Usage
 from geumgo.storage import Row, Tx
 
+KEPT_KEYS = 4096  # rows of keys that are kept as they were checked; none of them holds a secret
+
 Cell = str | int | bytes | None
 
 _KEY = tuple(f.name for f in fields(Key) if f.name != "revision")
@@ -48,7 +50,23 @@ def _as_row(key: Key) -> dict[str, Cell]:
     return row
 
 
+_known: dict[bytes, tuple[Sealing, Row, Key]] = {}
+
+
 def _as_key(sealing: Sealing, row: Row) -> Key:
+    """The key in a row, which was checked. A row that is the same to the last bit as one that was checked is not checked again."""
+    mac = row[_WIDTH - 1]
+    known = _known.get(mac)
+    if known is not None and known[0] is sealing and known[1] == row[:_WIDTH]:
+        return known[2]
+    key = _read_key(sealing, row)
+    if len(_known) >= KEPT_KEYS:
+        _known.clear()
+    _known[mac] = (sealing, row[:_WIDTH], key)
+    return key
+
+
+def _read_key(sealing: Sealing, row: Row) -> Key:
     cells: dict[str, Any] = dict(zip(_KEY, row, strict=False))
     _check(sealing, "kms_key", cells, row[_WIDTH - 1])
     cells["multi_region"] = bool(cells["multi_region"])
