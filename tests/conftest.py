@@ -1,7 +1,9 @@
 """What every test may ask for: a storage on each engine, a PostgreSQL server of our own, a clock that is turned."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +12,9 @@ from geumgo.storage.postgres import PostgresStorage, open_postgres
 from geumgo.storage.sqlite import SqliteStorage, open_sqlite
 from tests.clock import TurnedClock
 from tests.storage.postgres_server import PrivateServer, private_server
+
+if TYPE_CHECKING:
+    from tests.house import House
 
 
 @pytest.fixture
@@ -46,3 +51,15 @@ def storage(request: pytest.FixtureRequest) -> Storage:
     """An empty database, on each engine in turn."""
     found: Storage = request.getfixturevalue(f"{request.param}_storage")
     return found
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["House"]:
+    """The whole product in this process, on SQLite, with a clock that is turned. See tests/house.py."""
+    from tests.house import House, turn_botocore
+
+    clock = TurnedClock(time.time_ns() // 1_000_000)
+    turn_botocore(monkeypatch, clock)
+    made = House.build(tmp_path, clock)
+    yield made
+    made.close()

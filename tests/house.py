@@ -21,10 +21,10 @@ import botocore.config
 import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
-from geumgo.settings import Settings
 
 from geumgo import app
 from geumgo.message import Answer, Request
+from geumgo.settings import Settings
 from tests.clock import TurnedClock
 
 ENDPOINT = "http://geumgo.test"

@@ -9,7 +9,8 @@ class Request:
 
     `target` is the raw request target, path and query, undecoded. `headers` keep their order; names are lower case, values raw and
     stripped of surrounding white space; a name may occur twice. `peer` is the address of the other end of the connection (or what a
-    trusted proxy says it is), never taken from a header otherwise. `received_at_ms` is Unix milliseconds.
+    trusted proxy says it is), never taken from a header otherwise. `received_at_ms` is Unix milliseconds. `oversized`: the body was
+    larger than the server reads, and is not here.
     """
 
     method: str
@@ -20,6 +21,7 @@ class Request:
     secure: bool
     id: str
     received_at_ms: int
+    oversized: bool = False
 
     def header(self, name: bytes) -> bytes | None:
         """The value of the first header called `name` (lower case), or None."""

@@ -31,6 +31,10 @@ GLOBAL_SERVICES = frozenset({"iam", "sts"})  # signed for us-east-1 by clients o
 GLOBAL_REGION = "us-east-1"
 
 
+Count = Callable[[str, str, str], None]
+"""(service, operation, error code or "") of every answer, for the metrics."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a pipeline is made of. One per process."""
@@ -47,7 +51,7 @@ class Parts:
     regions: frozenset[str]
     partition: str
     limits: protocol.Limits
-    count: Callable[[str, str, str], None]  # (service, operation, error code or "") of every answer, for the metrics
+    count: Count
 
 
 @dataclass(slots=True)
@@ -84,6 +88,7 @@ class Pipeline:
         try:
             self._parts.trail.settle()
         except TrailFull:
+            self._parts.trail.abandon()
             log.exception("trail full", next="free space on the disk that holds the audit directory")
             unavailable = errors.ServiceUnavailable("The audit trail cannot be written. Try again later.")
             return [
@@ -115,6 +120,8 @@ class Pipeline:
     def _identify(self, turn: Turn) -> None:
         """The signature holds, and `turn.caller` is who made it. A request without any signature comes from NOBODY."""
         parts, request = self._parts, turn.request
+        if request.oversized:
+            raise errors.TooLarge(f"The request body is larger than {parts.limits.size} bytes.")
         claim = signature.read_claim(request)
         if claim is None:
             return

@@ -71,15 +71,15 @@ def as_principal(caller: Caller) -> PolicyPrincipal:
         account=caller.account,
         arn=caller.arn,
         unique_id=caller.unique_id,
-        role_arn=session.issuer_arn if session is not None and caller.kind == "AssumedRole" else None,
-        role_id=session.issuer_id if session is not None and caller.kind == "AssumedRole" else None,
+        role_arn=session.issuer_arn if session is not None and caller.kind in BEHIND_A_SESSION else None,
+        role_id=session.issuer_id if session is not None and caller.kind in BEHIND_A_SESSION else None,
         service=caller.name if caller.kind == "AWSService" else None,
     )
 
 
 def about_target(target: Target) -> dict[str, tuple[str, ...]]:
     """The global condition keys that describe the thing: who owns it and its tags."""
-    keys = {f"aws:ResourceTag/{tag}": (value,) for tag, value in target.tags.items()}
+    keys: dict[str, tuple[str, ...]] = {f"aws:ResourceTag/{tag}": (value,) for tag, value in target.tags.items()}
     if target.account:
         keys["aws:ResourceAccount"] = (target.account,)
     return keys
@@ -121,6 +121,9 @@ def about_caller(caller: Caller) -> dict[str, tuple[str, ...]]:
         keys["aws:ViaAWSService"] = ("false",)
     return keys
 
+
+BEHIND_A_SESSION = ("AssumedRole", "FederatedUser")
+"""Kinds of caller behind whom stands a role, or the user who asked for a federated session."""
 
 PRINCIPAL_TYPES = {
     "Root": "Account",

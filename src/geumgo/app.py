@@ -1,0 +1,417 @@
+"""The only place that knows every part: settings -> storage -> rooms -> pipeline, worker.
+
+`initialise` makes a data directory, `prepare` brings it to what this program knows (once, before any process is forked), `build` makes the
+parts of an API process, `work` runs the process for jobs.
+"""
+
+import secrets
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from geumgo import protocol
+from geumgo.access.gate import Gate
+from geumgo.access.ports import Key
+from geumgo.audit import recovery
+from geumgo.audit import store as audit_store
+from geumgo.audit.record import service_event
+from geumgo.audit.trail import Head, Trail, TrailFull, TrailKeys
+from geumgo.audit.verify import Report, records, verify
+from geumgo.clock import SystemClock
+from geumgo.context import Clock, Params, Place
+from geumgo.jobs.crew import Crew
+from geumgo.jobs.worker import Failure, Worker
+from geumgo.pipeline import Count, Parts, Pipeline
+from geumgo.room import JobHandler, Room
+from geumgo.sealing import Plaintext, keyring
+from geumgo.sealing.files import write_private
+from geumgo.sealing.root import RootKeys
+from geumgo.sealing.seals import FileSeal, PassphraseSeal, Seal, SealError
+from geumgo.services import iam, kms, secretsmanager, sts
+from geumgo.services.iam.bootstrap import AccountExists, account_ids, bootstrap
+from geumgo.services.iam.directory import Directory
+from geumgo.services.iam.keyring import LongTermKeyring
+from geumgo.services.iam.rights import Rights
+from geumgo.services.sts.keyring import TemporaryKeyring
+from geumgo.settings import CONFIG_NAME, CREDENTIALS_NAME, Settings
+from geumgo.storage import Broken, Conflict, Storage, StorageError, Tx
+from geumgo.storage.migrate import migrate
+from geumgo.storage.postgres import open_postgres
+from geumgo.storage.sqlite import open_sqlite
+
+log = structlog.get_logger("geumgo.app")
+
+ROOMS: Final[tuple[Room, ...]] = (iam.ROOM, kms.ROOM, secretsmanager.ROOM, sts.ROOM)
+NODE_NAME: Final = "node"
+LANES: Final = 2  # jobs that run side by side in the process for jobs
+ANCHOR_TRIES: Final = 3
+
+
+class AlreadyThere(Exception):
+    """The directory is initialised already; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstStart:
+    """What is shown once."""
+
+    account: str
+    access_key_id: str
+    secret_access_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keyrings:
+    """The door's keyring: users' own keys from iam, temporary ones from sts."""
+
+    long_term: LongTermKeyring
+    temporary: TemporaryKeyring
+
+    def find(self, tx: Tx, access_key_id: str, session_token: str | None, now_ms: int) -> Key | None:
+        ring = self.temporary if access_key_id.startswith("ASIA") else self.long_term
+        return ring.find(tx, access_key_id, session_token, now_ms)
+
+    def mark_used(self, tx: Tx, access_key_id: str, service: str, region: str, now_ms: int) -> None:
+        self.long_term.mark_used(tx, access_key_id, service, region, now_ms)
+
+
+@dataclass(slots=True)
+class App:
+    """The parts of one process, and what its surroundings ask of it."""
+
+    settings: Settings
+    storage: Storage
+    trail: Trail
+    pipeline: Pipeline
+    worker: Worker
+    node: str
+    rooms: dict[str, Room]
+    kept: Head | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def ready(self) -> list[str]:
+        """What keeps this process from serving, in plain words. Empty: nothing."""
+        problems = []
+        try:
+            with self.storage.reading() as tx:
+                tx.one("SELECT COUNT(*) FROM schema_migration")
+        except StorageError as fault:
+            problems.append(f"the database cannot be read: {fault}")
+        if self.trail.on_reserve:
+            problems.append("the disk that holds the audit trail is nearly full")
+        return problems
+
+    def tick(self) -> None:
+        """About once a second: the head of the trail is signed and kept in the database, where the files' owner cannot reach it.
+
+        Raises TrailBroken or storage.Broken when this process must end.
+        """
+        try:
+            self.trail.checkpoint()
+            heads = [head for head in self.trail.heads() if head != self.kept]
+            if heads:
+                keep(self.storage, self.node, heads)
+                self.kept = heads[-1]
+        except (TrailFull, StorageError) as fault:
+            if isinstance(fault, Broken):
+                raise
+            log.warning("the trail's head is not kept", fault=str(fault), next="it is tried again in a second")
+
+    def close(self) -> None:
+        """The trail is signed to its end and anchored, everything is closed."""
+        try:
+            self.trail.close()
+            keep(self.storage, self.node, self.trail.heads())
+        finally:
+            self.storage.close()
+
+
+def keep(storage: Storage, node: str, heads: Any) -> None:
+    """Raises Conflict if others were faster each time: the next tick keeps a newer head."""
+    for attempt in range(ANCHOR_TRIES):
+        try:
+            with storage.writing() as tx:
+                audit_store.keep_heads(tx, node, heads)
+        except Conflict:
+            if attempt == ANCHOR_TRIES - 1:
+                raise
+        else:
+            return
+
+
+# -- a data directory --------------------------------------------------------------------------------------------------
+
+
+def initialised(settings: Settings) -> bool:
+    return keyring.exists(settings.data)
+
+
+def initialise(settings: Settings, *, clock: Clock | None = None) -> FirstStart:
+    """A new data directory: root key under its seal, tables, one account with its administrator, whose key is answered once.
+
+    A start that was interrupted is taken up where it stopped.
+
+    Raises:
+        AlreadyThere: there is an account already.
+        SealError, StorageError: with a plain sentence.
+    """
+    clock = clock or SystemClock()
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings.data.chmod(0o700)
+    if not keyring.exists(settings.data):
+        keyring.create(settings.data, seal_of(settings))
+    if not (settings.data / NODE_NAME).exists():
+        write_private(settings.data / NODE_NAME, secrets.token_hex(4).encode(), replace=True)
+    root = open_root(settings)
+    storage = open_storage(settings)
+    try:
+        prepare_tables(storage)
+        account = settings.account or str(secrets.randbelow(9 * 10**11) + 10**11)
+        with storage.writing() as tx:
+            if account_ids(tx, root):
+                raise AlreadyThere(str(settings.data))
+            key = bootstrap(tx, root, account, clock.now_ms())
+            first = FirstStart(account, key.access_key_id, key.secret.reveal().decode())
+            write_credentials(settings, first)
+    finally:
+        storage.close()
+    return first
+
+
+def write_credentials(settings: Settings, first: FirstStart) -> None:
+    """The administrator's key as AWS clients read it. Written before the key exists, so that no key is ever lost."""
+    profile = (
+        f"[default]\naws_access_key_id = {first.access_key_id}\naws_secret_access_key = {first.secret_access_key}\n"
+    )
+    write_private(settings.data / CREDENTIALS_NAME, profile.encode(), replace=True)
+
+
+def write_config(settings: Settings, endpoint: str) -> None:
+    """The other half of what an AWS client needs: the region, and where this server listens now."""
+    config = f"[default]\nregion = {settings.home}\nendpoint_url = {endpoint}\n"
+    write_private(settings.data / CONFIG_NAME, config.encode(), replace=True)
+
+
+def has_account(settings: Settings) -> bool:
+    """Whether the first start came to its end."""
+    root = open_root(settings)
+    storage = open_storage(settings)
+    try:
+        prepare_tables(storage)
+        with storage.reading() as tx:
+            return bool(account_ids(tx, root))
+    finally:
+        storage.close()
+
+
+def prepare(settings: Settings) -> list[str]:
+    """The tables are what this program knows. Answers the migrations that were applied. Once, before any process is forked."""
+    open_root(settings)
+    storage = open_storage(settings)
+    try:
+        return prepare_tables(storage)
+    finally:
+        storage.close()
+
+
+def prepare_tables(storage: Storage) -> list[str]:
+    rooms = [("audit", "geumgo.audit.tables"), ("jobs", "geumgo.jobs.tables")]
+    rooms += [(room.service, room.tables) for room in ROOMS if room.tables is not None]
+    return migrate(storage, rooms)
+
+
+def open_storage(settings: Settings) -> Storage:
+    return open_postgres(settings.database) if settings.database else open_sqlite(settings.database_file)
+
+
+def open_root(settings: Settings) -> RootKeys:
+    """Raises SealError if the seal does not open the keyring."""
+    return keyring.open_keyring(settings.data, seal_of(settings))
+
+
+def seal_of(settings: Settings) -> Seal:
+    if settings.seal == "file":
+        return FileSeal(settings.seal_path)
+    try:
+        return PassphraseSeal(Plaintext(Path(settings.passphrase_file).read_bytes()))
+    except OSError as fault:
+        raise SealError(f"The passphrase file {settings.passphrase_file} cannot be read: {fault.strerror}.") from fault
+
+
+def node_of(settings: Settings) -> str:
+    """The name of the machine in the trail: eight hexadecimal digits, made at the first start."""
+    return (settings.data / NODE_NAME).read_text().strip()
+
+
+def trail_keys(root: RootKeys) -> TrailKeys:
+    keys = root.audit_keys()
+    return TrailKeys(keys.mac_key, keys.signer.sign, keys.signer.public_key, keys.term)
+
+
+# -- a process ---------------------------------------------------------------------------------------------------------
+
+
+def build(settings: Settings, *, slot: str, clock: Clock | None = None, count: Count | None = None) -> App:
+    """The parts of one process. `slot` names its chain of the trail; no two living processes of a machine have the same."""
+    clock = clock or SystemClock()
+    root = open_root(settings)
+    storage = open_storage(settings)
+    node = node_of(settings)
+    trail = open_trail(settings, storage, root, clock, node, slot)
+    directory = Directory(root, settings.partition)
+    keyrings = Keyrings(
+        LongTermKeyring(root, settings.partition), TemporaryKeyring(root, directory, settings.partition)
+    )
+    parts = Parts(
+        rooms={room.service: room for room in ROOMS},
+        models={room.service: protocol.models.load(room.service) for room in ROOMS},
+        storage=storage,
+        gate=Gate(Rights(root, settings.partition)),
+        keyring=keyrings,
+        principals=directory,
+        sealing=root,
+        trail=trail,
+        clock=clock,
+        regions=frozenset(settings.regions),
+        partition=settings.partition,
+        limits=protocol.Limits(size=settings.max_body_bytes),
+        count=count or (lambda _service, _operation, _code: None),
+    )
+    bench = Bench(root, clock, trail, f"{node}-{slot}", threading.Lock())
+    return App(settings, storage, trail, Pipeline(parts), bench.worker(storage), node, dict(parts.rooms))
+
+
+def open_trail(settings: Settings, storage: Storage, root: RootKeys, clock: Clock, node: str, slot: str) -> Trail:
+    """The chain of this process, with the intents that a crash left open settled from the database."""
+    with storage.reading() as tx:
+        anchor = audit_store.head(tx, f"{node}-{slot}")
+    trail = Trail.open(
+        settings.audit,
+        node=node,
+        slot=slot,
+        keys=trail_keys(root),
+        clock=clock,
+        anchor=anchor,
+        segment_bytes=settings.segment_bytes,
+    )
+    recovery.resolve(trail, storage, clock.now_ms())
+    keep(storage, node, trail.heads())
+    return trail
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where jobs are worked on: what a worker needs, shared by the lanes of a process. The trail is for one thread at a time."""
+
+    root: RootKeys
+    clock: Clock
+    trail: Trail
+    owner: str
+    lock: Any  # threading.Lock
+
+    def worker(self, storage: Storage, lane: int = 0) -> Worker:
+        return Worker(
+            storage, handlers(), self.clock, self.root, owner=self.owner, event=self.event, note=note_failure, lane=lane
+        )
+
+    def event(self, place: Place, name: str, details: Params) -> None:
+        """A service event is in the trail, durable."""
+        made = service_event(
+            service="secretsmanager.amazonaws.com",
+            name=name,
+            region=place.region,
+            account=place.account,
+            at_ms=self.clock.now_ms(),
+            request_id="",
+            details=details,
+        )
+        with self.lock:
+            self.trail.note("event", made)
+            self.trail.settle()
+
+
+def handlers() -> dict[str, JobHandler]:
+    return {kind: handler for room in ROOMS for kind, handler in room.jobs.items()}
+
+
+def note_failure(failure: Failure) -> None:
+    log.error(
+        "job failed",
+        kind=failure.kind,
+        account=failure.place.account,
+        region=failure.place.region,
+        attempt=failure.attempt,
+        fault=type(failure.error).__name__,
+        next="it is tried again; `geumgo status` shows jobs that were given up",
+    )
+
+
+def work(settings: Settings, stop: threading.Event) -> None:
+    """The process for jobs: runs what is due until `stop` is set, and what runs then is finished."""
+    clock = SystemClock()
+    root = open_root(settings)
+    storage = open_storage(settings)
+    node = node_of(settings)
+    slot = "worker"
+    trail = open_trail(settings, storage, root, clock, node, slot)
+    bench = Bench(root, clock, trail, f"{node}-{slot}", threading.Lock())
+    crew = Crew(lambda: open_storage(settings), bench.worker, clock, owner=bench.owner, lanes=LANES, note=note_failure)
+    try:
+        crew.run(stop)
+    finally:
+        trail.close()
+        keep(storage, node, trail.heads())
+        storage.close()
+
+
+# -- what operators ask ------------------------------------------------------------------------------------------------
+
+
+def verify_trail(settings: Settings) -> Report:
+    """Every chain of this machine, checked with the public key against the heads that the database keeps."""
+    root = open_root(settings)
+    storage = open_storage(settings)
+    try:
+        with storage.reading() as tx:
+            anchors = audit_store.heads(tx, node_of(settings))
+    finally:
+        storage.close()
+    return verify(settings.audit, trail_keys(root).public_key, anchors)
+
+
+def read_trail(settings: Settings) -> list[dict[str, Any]]:
+    """Every record of this machine's chains, oldest first; of a write only if it was committed."""
+    return list(_records(settings))
+
+
+def _records(settings: Settings) -> Iterator[dict[str, Any]]:
+    yield from records(settings.audit)
+
+
+def create_account(settings: Settings, account: str) -> FirstStart:
+    """A further account with its administrator. Raises iam's AccountExists, ValueError."""
+    root = open_root(settings)
+    storage = open_storage(settings)
+    try:
+        with storage.writing() as tx:
+            key = bootstrap(tx, root, account, SystemClock().now_ms())
+    finally:
+        storage.close()
+    return FirstStart(account, key.access_key_id, key.secret.reveal().decode())
+
+
+__all__ = [
+    "AccountExists",
+    "AlreadyThere",
+    "App",
+    "FirstStart",
+    "build",
+    "initialise",
+    "prepare",
+    "verify_trail",
+    "work",
+]

@@ -1,0 +1,252 @@
+"""P13: no request that starts after a revocation was acknowledged succeeds, on any worker."""
+
+import http.client
+import json
+import os
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from tests.server import Server
+
+ROUNDS = int(os.environ.get("REVOCATIONS", "10"))  # of each kind; 100 in the long form
+READERS = 16
+PATIENCE_S = 20.0
+SECRET = "revoked/secret"
+READ = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": ["secretsmanager:GetSecretValue", "kms:Decrypt"], "Resource": "*"}],
+}
+DENY = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "secretsmanager:*", "Resource": "*"}]}
+NOTHING = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}],
+}
+
+
+@dataclass
+class Crowd:
+    """Readers with connections that they keep, all reading one secret with whatever credentials they are told to use."""
+
+    server: Server
+    credentials: Credentials | None = None
+    log: list[tuple[int, float, int, str]] = field(default_factory=list)  # (reader, start, status, error code)
+    stop: threading.Event = field(default_factory=threading.Event)
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    def start(self) -> None:
+        self.threads = [threading.Thread(target=self._read, args=(number,)) for number in range(READERS)]
+        for thread in self.threads:
+            thread.start()
+
+    def end(self) -> None:
+        self.stop.set()
+        for thread in self.threads:
+            thread.join(timeout=30)
+
+    def _read(self, number: int) -> None:
+        address = urlsplit(self.server.endpoint)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=20)
+        body = json.dumps({"SecretId": SECRET}).encode()
+        while not self.stop.is_set():
+            credentials = self.credentials
+            if credentials is None:
+                time.sleep(0.001)
+                continue
+            headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "secretsmanager.GetSecretValue"}
+            request = AWSRequest("POST", self.server.endpoint + "/", headers, body)
+            SigV4Auth(credentials, "secretsmanager", "us-east-1").add_auth(request)
+            started = time.monotonic()
+            connection.request("POST", "/", body, dict(request.headers.items()))
+            answer = connection.getresponse()
+            text = answer.read()
+            if self.credentials is credentials:
+                code = "" if answer.status == 200 else json.loads(text)["__type"]
+                self.log.append((number, started, answer.status, code))
+
+    def every_reader(self, holds: Callable[[tuple[int, float, int, str]], bool]) -> None:
+        """Wait until each reader has an entry for which `holds` is true."""
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            if len({entry[0] for entry in list(self.log) if holds(entry)}) == READERS:
+                return
+            time.sleep(0.002)
+        raise AssertionError(f"not every reader came so far: {Counter(entry[2:] for entry in self.log)}")
+
+
+@dataclass
+class Stage:
+    """A fresh principal who may read the secret, and what was made for it."""
+
+    server: Server
+    name: str
+    key_id: str
+    credentials: Credentials
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def client(self, service: str) -> Any:
+        return self.server.client(service)
+
+
+def a_user(server: Server, iam: Any, *, policy: dict[str, Any] | None) -> Stage:
+    name = f"reader-{uuid.uuid4().hex[:12]}"
+    iam.create_user(UserName=name)
+    if policy is not None:
+        iam.put_user_policy(UserName=name, PolicyName="read", PolicyDocument=json.dumps(policy))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return Stage(server, name, key["AccessKeyId"], Credentials(key["AccessKeyId"], key["SecretAccessKey"]))
+
+
+def with_policy(server: Server, iam: Any) -> Stage:
+    return a_user(server, iam, policy=READ)
+
+
+def with_managed_policy(server: Server, iam: Any) -> Stage:
+    stage = a_user(server, iam, policy=None)
+    made = iam.create_policy(PolicyName=stage.name, PolicyDocument=json.dumps(READ))["Policy"]
+    iam.attach_user_policy(UserName=stage.name, PolicyArn=made["Arn"])
+    stage.extra["policy"] = made["Arn"]
+    return stage
+
+
+def in_a_group(server: Server, iam: Any) -> Stage:
+    stage = a_user(server, iam, policy=None)
+    iam.create_group(GroupName=stage.name)
+    iam.put_group_policy(GroupName=stage.name, PolicyName="read", PolicyDocument=json.dumps(READ))
+    iam.add_user_to_group(GroupName=stage.name, UserName=stage.name)
+    return stage
+
+
+def in_a_role(server: Server, iam: Any) -> Stage:
+    stage = a_user(
+        server,
+        iam,
+        policy={
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}],
+        },
+    )
+    account = server.client("sts").get_caller_identity()["Account"]
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"AWS": account}, "Action": "sts:AssumeRole"}],
+    }
+    role = iam.create_role(RoleName=stage.name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]
+    iam.put_role_policy(RoleName=stage.name, PolicyName="read", PolicyDocument=json.dumps(READ))
+    sts = server.client("sts", key=(stage.credentials.access_key, stage.credentials.secret_key))
+    session = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="reader")["Credentials"]
+    stage.credentials = Credentials(session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
+    return stage
+
+
+def delete_user(iam: Any, stage: Stage) -> None:
+    iam.delete_user_policy(UserName=stage.name, PolicyName="read")
+    iam.delete_access_key(UserName=stage.name, AccessKeyId=stage.key_id)
+    iam.delete_user(UserName=stage.name)
+
+
+def delete_role(iam: Any, stage: Stage) -> None:
+    iam.delete_role_policy(RoleName=stage.name, PolicyName="read")
+    iam.delete_role(RoleName=stage.name)
+
+
+def deny_on_the_secret(_: Any, stage: Stage) -> None:
+    arn = stage.client("iam").get_user(UserName=stage.name)["User"]["Arn"]
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Deny", "Principal": {"AWS": arn}, "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
+        ],
+    }
+    stage.client("secretsmanager").put_resource_policy(SecretId=SECRET, ResourcePolicy=json.dumps(policy))
+
+
+def new_default_version(iam: Any, stage: Stage) -> None:
+    iam.create_policy_version(PolicyArn=stage.extra["policy"], PolicyDocument=json.dumps(NOTHING), SetAsDefault=True)
+
+
+KINDS: dict[str, tuple[Callable[[Server, Any], Stage], Callable[[Any, Stage], None]]] = {
+    "delete the access key": (with_policy, lambda iam, s: iam.delete_access_key(UserName=s.name, AccessKeyId=s.key_id)),
+    "disable the access key": (
+        with_policy,
+        lambda iam, s: iam.update_access_key(UserName=s.name, AccessKeyId=s.key_id, Status="Inactive"),
+    ),
+    "delete the policy": (with_policy, lambda iam, s: iam.delete_user_policy(UserName=s.name, PolicyName="read")),
+    "put a deny": (
+        with_policy,
+        lambda iam, s: iam.put_user_policy(UserName=s.name, PolicyName="never", PolicyDocument=json.dumps(DENY)),
+    ),
+    "set a boundary": (
+        with_policy,
+        lambda iam, s: iam.put_user_permissions_boundary(
+            UserName=s.name, PermissionsBoundary="arn:aws:iam::aws:policy/IAMReadOnlyAccess"
+        ),
+    ),
+    "delete the user": (with_policy, delete_user),
+    "detach the managed policy": (
+        with_managed_policy,
+        lambda iam, s: iam.detach_user_policy(UserName=s.name, PolicyArn=s.extra["policy"]),
+    ),
+    "switch the policy's version": (with_managed_policy, new_default_version),
+    "leave the group": (in_a_group, lambda iam, s: iam.remove_user_from_group(GroupName=s.name, UserName=s.name)),
+    "delete the group's policy": (
+        in_a_group,
+        lambda iam, s: iam.delete_group_policy(GroupName=s.name, PolicyName="read"),
+    ),
+    "delete the role's policy": (in_a_role, lambda iam, s: iam.delete_role_policy(RoleName=s.name, PolicyName="read")),
+    "delete the role": (in_a_role, delete_role),
+    "deny on the secret": (with_policy, deny_on_the_secret),
+    "disable the KMS key": (with_policy, lambda _, s: s.client("kms").disable_key(KeyId="alias/revoked")),
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("revocation") / "data", arguments=("--workers", "2")) as running:
+        kms = running.client("kms")
+        kms.create_alias(AliasName="alias/revoked", TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
+        running.client("secretsmanager").create_secret(Name=SECRET, SecretString="read me", KmsKeyId="alias/revoked")
+        yield running
+
+
+@pytest.fixture
+def crowd(server: Server) -> Iterator[Crowd]:
+    made = Crowd(server)
+    made.start()
+    yield made
+    made.end()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_accepted_after_a_revocation_is_acknowledged(server: Server, crowd: Crowd, kind: str) -> None:
+    prepare, revoke = KINDS[kind]
+    iam, kms = server.client("iam"), server.client("kms")
+    late = 0
+    for _ in range(ROUNDS):
+        stage = prepare(server, iam)
+        crowd.log.clear()
+        crowd.credentials = stage.credentials
+        crowd.every_reader(lambda entry: entry[2] == 200)  # the honest twin: until now each of them may read
+        revoke(iam, stage)
+        acknowledged = time.monotonic()
+        crowd.every_reader(lambda entry, since=acknowledged: entry[1] > since)  # type: ignore[misc]
+        crowd.credentials = None
+        accepted = [entry for entry in list(crowd.log) if entry[1] > acknowledged and entry[2] == 200]
+        late += len(accepted)
+        strange = [entry for entry in list(crowd.log) if entry[2] >= 500]
+        assert not strange, strange[:3]
+        if kind == "disable the KMS key":
+            kms.enable_key(KeyId="alias/revoked")
+        if kind == "deny on the secret":
+            server.client("secretsmanager").delete_resource_policy(SecretId=SECRET)
+    assert late == 0, f"{late} requests were accepted after the acknowledgement"
