@@ -114,6 +114,7 @@ class Trail:
         Raises:
             TrailBroken: another process has this chain open, or the disk failed.
             TrailFull: there is no space for the new segment.
+
         """
         chain = f"{node}-{slot}" if slot else node
         assert CHAIN_NAME.fullmatch(chain), f"not a name of a chain: {chain}"
@@ -149,6 +150,7 @@ class Trail:
         Raises:
             TrailBroken: an earlier write failed.
             TrailFull: too much waits for space already.
+
         """
         self._refuse_if_broken()
         if self._pending_bytes > PENDING_BYTES:
@@ -170,6 +172,7 @@ class Trail:
         Raises:
             TrailBroken: the disk failed, now or before.
             TrailFull: there is no space. What was noted still waits, until `settle` succeeds or `abandon` drops it.
+
         """
         self._refuse_if_broken()
         if not self._pending:

@@ -1,0 +1,332 @@
+"""The writing end: what was noted is durable after settle, in one write and one sync, or the trail says that it is not."""
+
+import errno
+import json
+import stat
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from geumgo.audit.line import take_apart
+from geumgo.audit.reader import records
+from geumgo.audit.trail import Trail, TrailBroken, TrailFull
+from geumgo.audit.verify import verify
+from tests.audit.trails import (
+    KEYS,
+    SMALL,
+    CountingDisk,
+    FailingDisk,
+    SmallDisk,
+    anchor_of,
+    files_of,
+    keys_of,
+    kill,
+    open_trail,
+)
+from tests.clock import TurnedClock
+
+
+def lines_of(directory: Path) -> list[bytes]:
+    return [line for path in files_of(directory) for line in path.read_bytes().rstrip(b"\0").splitlines()]
+
+
+def sound(directory: Path, trail: Trail | None = None) -> bool:
+    report = verify(directory, KEYS.public_key, trail.heads() if trail is not None else (), mac_key=KEYS.mac_key)
+    assert not report.problems, report.problems
+    return True
+
+
+def test_what_was_settled_is_on_the_disk(tmp_path: Path, clock: TurnedClock) -> None:
+    trail = open_trail(tmp_path, clock)
+    event_id = trail.note("call", {"eventName": "GetSecretValue"})
+    assert list(records(tmp_path)) == []
+    trail.settle()
+    assert list(records(tmp_path)) == [{"eventName": "GetSecretValue", "eventID": event_id}]
+    trail.close()
+    assert sound(tmp_path, trail)
+
+
+def test_a_batch_is_one_write_and_one_sync(tmp_path: Path, clock: TurnedClock) -> None:
+    disk = CountingDisk()
+    trail = open_trail(tmp_path, clock, disk=disk)
+    for size in (1, 2, 20):
+        disk.writes, disk.syncs = [], 0
+        for number in range(size):
+            trail.note("call", {"number": number})
+        trail.settle()
+        assert (len(disk.writes), disk.syncs) == (1, 1)
+        assert disk.writes[0].count(b"\n") == size
+    disk.writes, disk.syncs = [], 0
+    trail.settle()
+    assert (disk.writes, disk.syncs) == ([], 0)
+
+
+def test_each_line_names_the_one_before(tmp_path: Path, clock: TurnedClock) -> None:
+    trail = open_trail(tmp_path, clock)
+    for number in range(5):
+        trail.note("call", {"number": number})
+        trail.settle()
+    lines = [take_apart(raw) for raw in lines_of(tmp_path)]
+    assert [line.kind for line in lines if line] == ["segment", "checkpoint", *["call"] * 5]
+    for before, after in pairwise(lines):
+        assert before is not None
+        assert after is not None
+        assert (after.seq, after.prev) == (before.seq + 1, before.hash)
+
+
+def test_what_is_a_second_old_is_signed_with_the_next_batch(tmp_path: Path, clock: TurnedClock) -> None:
+    trail = open_trail(tmp_path, clock)
+    head = anchor_of(trail)
+    for turned in (0, 999):
+        clock.turn(ms=turned)
+        trail.note("call", {})
+        trail.settle()
+        assert anchor_of(trail) == head
+    clock.turn(ms=1)
+    trail.note("call", {})
+    trail.settle()
+    after = anchor_of(trail)
+    assert head is not None
+    assert after is not None
+    assert after.seq == head.seq + 3  # the checkpoint that the segment began with, and two calls
+    assert [line.kind for line in map(take_apart, lines_of(tmp_path)) if line][-2:] == ["checkpoint", "call"]
+
+
+def test_a_checkpoint_signs_what_there_is_and_nothing_twice(tmp_path: Path, clock: TurnedClock) -> None:
+    trail = open_trail(tmp_path, clock)
+    trail.note("call", {})
+    trail.checkpoint()
+    assert verify(tmp_path, KEYS.public_key, trail.heads()).unsigned == 0
+    size = len(lines_of(tmp_path))
+    trail.checkpoint()
+    assert len(lines_of(tmp_path)) == size
+
+
+def test_a_full_segment_is_ended_and_the_chain_goes_on(tmp_path: Path, clock: TurnedClock) -> None:
+    trail = open_trail(tmp_path, clock)
+    noted = [trail.note("call", {"number": number, "filling": "x" * (number % 1_500)}) for number in range(700)]
+    trail.settle()
+    for number in range(300):
+        noted.append(trail.note("call", {"number": number, "filling": "y" * 900}))
+        trail.settle()
+        if not number % 7:
+            clock.turn(ms=700)
+            trail.checkpoint()
+    trail.close()
+    files = files_of(tmp_path)
+    assert len(files) > 10
+    assert [path.name for path in files] == [f"{number:08}.trail" for number in range(1, len(files) + 1)]
+    assert all(path.stat().st_size <= SMALL for path in files)
+    assert [record["eventID"] for record in records(tmp_path)] == noted
+    assert sound(tmp_path, trail)
+
+
+def test_only_its_owner_may_read_the_trail(tmp_path: Path, clock: TurnedClock) -> None:
+    open_trail(tmp_path / "audit", clock)
+    assert stat.S_IMODE((tmp_path / "audit" / "n1-a").stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files_of(tmp_path / "audit")} == {0o600}
+
+
+def test_a_chain_has_one_writer(tmp_path: Path, clock: TurnedClock) -> None:
+    trail = open_trail(tmp_path, clock)
+    with pytest.raises(TrailBroken, match="another process"):
+        open_trail(tmp_path, clock)
+    other = open_trail(tmp_path, clock, slot="b")
+    other.note("call", {})
+    other.close()
+    trail.close()
+    open_trail(tmp_path, clock).close()
+    assert sound(tmp_path)
+
+
+def test_a_trail_that_was_closed_says_so(tmp_path: Path, clock: TurnedClock) -> None:
+    trail = open_trail(tmp_path, clock)
+    trail.close()
+    trail.close()
+    with pytest.raises(TrailBroken, match="closed"):
+        trail.note("call", {})
+
+
+@pytest.mark.parametrize("method", ["write", "sync", "create"])
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EROFS])
+def test_after_the_first_fault_of_the_disk_nothing_is_acknowledged(
+    tmp_path: Path, clock: TurnedClock, method: str, number: int
+) -> None:
+    disk = FailingDisk()
+    trail = open_trail(tmp_path, clock, disk=disk)
+    kept = trail.note("call", {"filling": "x" * 15_000})
+    trail.settle()
+    disk.fails = (method, number)
+    recoverable = (method, number) == ("create", errno.ENOSPC)
+    for _ in range(5):
+        trail.note("call", {"filling": "x" * 15_000})
+    with pytest.raises(TrailFull if recoverable else TrailBroken):
+        trail.settle()
+    disk.fails = None
+    if not recoverable:
+        for call in (trail.settle, trail.checkpoint, lambda: trail.note("call", {})):
+            with pytest.raises(TrailBroken):
+                call()
+        kill(trail)
+        trail = open_trail(tmp_path, clock, anchor=anchor_of(trail))
+    trail.note("call", {})
+    trail.settle()
+    trail.close()
+    found = [record["eventID"] for record in records(tmp_path)]
+    assert found[0] == kept
+    assert not recoverable or len(found) == 7
+    assert sound(tmp_path, trail)
+
+
+def test_a_full_disk_takes_the_space_that_was_held_back_and_recovers(tmp_path: Path, clock: TurnedClock) -> None:
+    disk = SmallDisk(free=4 * SMALL)
+    trail = open_trail(tmp_path, clock, disk=disk, reserve_bytes=2 * SMALL)
+    reserve = tmp_path / "reserve"
+    assert reserve.exists()
+    noted = []
+
+    def fill() -> None:
+        for _ in range(1_000):
+            noted.append(trail.note("call", {"filling": "x" * 1_000}))
+            trail.settle()
+
+    with pytest.raises(TrailFull):
+        fill()
+    assert trail.on_reserve
+    assert len(files_of(tmp_path)) == 4
+    for _ in range(3):
+        with pytest.raises(TrailFull):
+            trail.settle()
+    disk.free += 4 * SMALL
+    trail.settle()
+    trail.checkpoint()
+    assert reserve.stat().st_size == 2 * SMALL
+    trail.close()
+    assert [record["eventID"] for record in records(tmp_path)] == noted
+    assert sound(tmp_path, trail)
+
+
+def test_what_is_abandoned_was_never_there_but_outcomes_are_kept(tmp_path: Path, clock: TurnedClock) -> None:
+    disk = SmallDisk(free=SMALL)
+    trail = open_trail(tmp_path, clock, disk=disk)
+    for _ in range(4):
+        trail.note("call", {"filling": "x" * 14_500})
+    intent = trail.note("intent", {"eventName": "CreateSecret"})
+    trail.settle()
+    trail.note("call", {"eventName": "not acknowledged", "filling": "x" * 15_000})
+    trail.note("outcome", {"intent": intent, "committed": True})
+    with pytest.raises(TrailFull):
+        trail.settle()
+    trail.abandon()
+    disk.free = 2 * SMALL
+    trail.note("call", {"eventName": "after"})
+    trail.close()
+    names = [record.get("eventName") for record in records(tmp_path)]
+    assert names[-2:] == ["CreateSecret", "after"]
+    assert not trail.unresolved
+    assert sound(tmp_path, trail)
+
+
+def test_what_waits_for_space_is_bounded(tmp_path: Path, clock: TurnedClock) -> None:
+    trail = open_trail(tmp_path, clock, disk=SmallDisk(free=SMALL))
+
+    def flood() -> None:
+        for _ in range(10_000):
+            trail.note("call", {"filling": "x" * 15_000})
+
+    with pytest.raises(TrailFull):
+        flood()
+
+
+def test_a_trail_that_finds_no_space_at_its_start_can_be_opened_later(tmp_path: Path, clock: TurnedClock) -> None:
+    with pytest.raises(TrailFull):
+        open_trail(tmp_path, clock, disk=SmallDisk(free=0))
+    open_trail(tmp_path, clock).close()
+    assert sound(tmp_path)
+
+
+def test_a_record_that_is_too_long_loses_its_parameters_only(tmp_path: Path, clock: TurnedClock) -> None:
+    trail = open_trail(tmp_path, clock)
+    trail.note("call", {"eventName": "PutParameter", "requestParameters": {"name": "x" * SMALL}})
+    trail.close()
+    [found] = list(records(tmp_path))
+    assert (found["eventName"], found["requestParameters"], found["omitted"]) == ("PutParameter", None, True)
+
+
+def test_intents_without_an_outcome_are_known_after_a_restart(tmp_path: Path, clock: TurnedClock) -> None:
+    trail = open_trail(tmp_path, clock)
+    settled, open_ = (trail.note("intent", {"number": number}) for number in range(2))
+    trail.settle()
+    trail.note("outcome", {"intent": settled, "committed": True})
+    trail.settle()
+    at_ms = clock.now_ms()
+    for _ in range(3):  # they are carried from segment to segment
+        for _ in range(8):
+            trail.note("call", {"filling": "x" * 15_000})
+            trail.settle()
+        kill(trail)
+        clock.turn(ms=5_000)
+        trail = open_trail(tmp_path, clock, anchor=anchor_of(trail))
+        assert trail.unresolved == {open_: at_ms}
+    trail.note("outcome", {"intent": open_, "committed": False})
+    trail.close()
+    assert not open_trail(tmp_path, clock, anchor=anchor_of(trail)).unresolved
+
+
+def test_the_chain_of_a_new_root_key_goes_on(tmp_path: Path, clock: TurnedClock) -> None:
+    newer = keys_of(b"n" * 32, term=2)
+    trail = open_trail(tmp_path, clock)
+    kept = trail.note("intent", {})
+    trail.settle()
+    kill(trail)
+    trail = open_trail(tmp_path, clock, keys=newer, anchor=anchor_of(trail))
+    assert list(trail.unresolved) == [kept]
+    trail.note("call", {})
+    trail.close()
+    assert verify(tmp_path, [KEYS.public_key, newer.public_key], trail.heads()).ok
+    assert not verify(tmp_path, newer.public_key, trail.heads()).ok
+
+
+def test_a_clock_that_goes_back_stops_nothing(tmp_path: Path, clock: TurnedClock) -> None:
+    trail = open_trail(tmp_path, clock)
+    for days in (-3_000, 5_000, -1):
+        clock.turn(days=days)
+        trail.note("call", {})
+        trail.settle()
+    trail.close()
+    assert sound(tmp_path, trail)
+
+
+HOSTILE = [
+    'line\nbreak","kind":"checkpoint"}\n{"chain":"n1-a"',
+    "\x1b[2J\x1b]0;title\x07 red \x9b31m",
+    "left\u2028right\u2029 \u202eesrever \ufeff",
+    '\0\x7f\r\n\t\\"',
+    "half \ud800 of a pair \udfff",
+    "\U0001f511 \u6697\u53f7",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_whatever_a_caller_sends_stays_in_its_line(tmp_path: Path, clock: TurnedClock, text: str) -> None:
+    trail = open_trail(tmp_path, clock)
+    trail.note("call", {"userAgent": text, text: [text, {"deep": text}]})
+    trail.close()
+    lines = lines_of(tmp_path)
+    assert len(lines) == 4
+    for raw in lines:
+        assert all(0x20 <= byte < 0x7F for byte in raw)
+        assert isinstance(json.loads(raw), dict)
+    [found] = list(records(tmp_path))
+    readable = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    assert found["userAgent"] == readable
+    assert sound(tmp_path, trail)
+
+
+def test_a_failed_open_leaves_no_descriptor_behind(tmp_path: Path, clock: TurnedClock) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        with pytest.raises(TrailFull):
+            open_trail(tmp_path, clock, disk=SmallDisk(free=0))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
