@@ -27,6 +27,19 @@ def test_an_alias_is_made_moved_and_deleted(kms_on_each):
     assert kms.ask("ListAliases")["Aliases"] == []
 
 
+def test_an_alias_does_not_stand_for_its_key_where_keys_are_managed(kms):
+    kms.ask("CreateAlias", AliasName="alias/app", TargetKeyId=kms.key())
+    for name, params in (
+        ("DisableKey", {}),
+        ("GetKeyPolicy", {}),
+        ("ListGrants", {}),
+        ("ListResourceTags", {}),
+        ("GetKeyRotationStatus", {}),
+    ):
+        with refused("NotFoundException", "Invalid keyId 'alias/app'"):
+            kms.ask(name, KeyId="alias/app", **params)
+
+
 def test_an_alias_is_made_once(kms):
     arn = kms.key()
     kms.ask("CreateAlias", AliasName="alias/app", TargetKeyId=arn)
@@ -152,7 +165,7 @@ def test_a_service_makes_its_key_when_it_first_needs_it(kms_on_each):
     assert data_key(kms, via="secretsmanager")["KeyId"] == first["KeyId"]
     described = kms.ask("DescribeKey", KeyId=DEFAULT)["KeyMetadata"]
     assert (described["Arn"], described["KeyManager"]) == (first["KeyId"], "AWS")
-    shown = json.loads(kms.ask("GetKeyPolicy", KeyId=DEFAULT)["Policy"])
+    shown = json.loads(kms.ask("GetKeyPolicy", KeyId=first["KeyId"])["Policy"])
     assert shown == managed_policy("aws", OWN, REGION, "secretsmanager")
     assert [a["AliasName"] for a in kms.ask("ListAliases")["Aliases"]] == [DEFAULT]
 

@@ -181,10 +181,18 @@ def test_a_grant_that_cannot_be_is_refused(kms, params):
 
 def test_a_grant_for_a_service_is_for_that_service(kms):
     arn = kms.key()
-    kms.ask("CreateGrant", KeyId=arn, GranteeServicePrincipal="events.amazonaws.com", Operations=["Decrypt"])
+    rule = f"arn:aws:events:eu-west-1:{OWN}:rule/mine"
+    asked = {"KeyId": arn, "GranteeServicePrincipal": "events.amazonaws.com", "Operations": ["Decrypt"]}
+    for missing in ({}, {"RetiringPrincipal": BOB.arn}, {"Constraints": {"SourceArn": rule}}):
+        with refused("ValidationException"):
+            kms.ask("CreateGrant", **asked, **missing)
+    kms.ask("CreateGrant", **asked, RetiringPrincipal=BOB.arn, Constraints={"SourceArn": rule})
     sealed = kms.ask("Encrypt", KeyId=arn, Plaintext=b"x")["CiphertextBlob"]
     events = Caller("AWSService", OWN, "", "", "events.amazonaws.com")
-    assert kms.ask("Decrypt", caller=events, CiphertextBlob=sealed)["Plaintext"] == b"x"
+    for_rule = {"aws:SourceArn": (rule,)}
+    assert kms.ask("Decrypt", caller=events, CiphertextBlob=sealed, conditions=for_rule)["Plaintext"] == b"x"
+    with refused("AccessDeniedException"):
+        kms.ask("Decrypt", caller=events, CiphertextBlob=sealed, conditions={"aws:SourceArn": (rule + "2",)})
 
 
 def test_policies_see_what_a_grant_would_allow(kms):

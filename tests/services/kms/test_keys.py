@@ -204,7 +204,7 @@ def test_a_description_can_be_changed(kms):
 
 def test_the_last_use_is_kept_to_the_hour(kms):
     arn = kms.key()
-    assert "KeyLastUsage" not in kms.ask("GetKeyLastUsage", KeyId=arn)
+    assert kms.ask("GetKeyLastUsage", KeyId=arn)["KeyLastUsage"] == {}
     kms.ask("Encrypt", KeyId=arn, Plaintext=b"x")
     assert kms.ask("GetKeyLastUsage", KeyId=arn)["KeyLastUsage"]["Operation"] == "Encrypt"
     kms.ask("GenerateDataKey", KeyId=arn, KeySpec="AES_256")

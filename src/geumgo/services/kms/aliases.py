@@ -88,7 +88,7 @@ def list_aliases(ctx: Context, params: Params) -> Params:
     """Source: ListAliases, API reference: 50 a page, of the caller's account and region."""
     limit = min(params.get("Limit", 50), 100)
     after = read_marker(params.get("Marker"))
-    key = lookup.get(ctx, params["KeyId"]) if "KeyId" in params else None
+    key = lookup.get_by_id(ctx, params["KeyId"]) if "KeyId" in params else None
     place = ctx.place
     found = store.list_aliases(
         ctx.tx, ctx.sealing, place.account, place.region, key=key.id if key else None, after=after, limit=limit + 1

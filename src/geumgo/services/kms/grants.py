@@ -36,7 +36,7 @@ GRANTS_PER_KEY: Final = 50_000
 def create_grant(ctx: Context, params: Params) -> Params:
     """Source: CreateGrant, API reference: the same request with the same name gives the same grant and a new token."""
     dry = use.prepare(ctx, params)
-    key = lookup.get(ctx, params["KeyId"])
+    key = lookup.get_by_id(ctx, params["KeyId"])
     refuse_unusable(key)
     grant = _asked(ctx, key, params)
     dry.end()
@@ -62,6 +62,8 @@ def _asked(ctx: Context, key: Key, params: Params) -> Grant:
             refuse_context(context)
             if key.spec != SYMMETRIC:
                 raise ValidationFailed("Encryption context constraints are for symmetric encryption KMS keys only.")
+    if "GranteeServicePrincipal" in params:
+        _refuse_loose_service(params, constraints)
     return Grant(
         id=(random.uuid() + random.uuid()).replace("-", ""),
         region=key.region,
@@ -87,6 +89,12 @@ def _refuse_operations(key: Key, operations: Sequence[str]) -> None:
             f"1 validation error detected: Value '{list(operations)}' at 'operations' failed to satisfy constraint: "
             f"Operations must be supported by the KMS key {key.arn}"
         )
+
+
+def _refuse_loose_service(params: Params, constraints: Params) -> None:
+    """Source: GranteeServicePrincipal, botocore model 2014-11-01. Unverified: the message."""
+    if "SourceArn" not in constraints or not ({"RetiringPrincipal", "RetiringServicePrincipal"} & set(params)):
+        raise ValidationFailed("GranteeServicePrincipal needs a SourceArn grant constraint and a retiring principal.")
 
 
 def _principal(ctx: Context, params: Params, role: str, *, required: bool) -> str:
@@ -118,7 +126,7 @@ def _same_named(ctx: Context, key: Key, wanted: Grant) -> Grant | None:
 
 @operation
 def revoke_grant(ctx: Context, params: Params) -> Params:
-    key = lookup.get(ctx, params["KeyId"])
+    key = lookup.get_by_id(ctx, params["KeyId"])
     grant = _on(ctx, key, params["GrantId"])
     use.prepare(ctx, params).end()
     _drop(ctx, key, grant)
@@ -142,7 +150,7 @@ def named_grant(ctx: Context, params: Params) -> Grant:
         return read_token(ctx, params["GrantToken"])
     if "KeyId" not in params or "GrantId" not in params:
         raise ValidationFailed("Grant token OR (grant ID, key ID) must be specified")
-    return _on(ctx, lookup.get(ctx, params["KeyId"]), params["GrantId"])
+    return _on(ctx, lookup.get_by_id(ctx, params["KeyId"]), params["GrantId"])
 
 
 def _on(ctx: Context, key: Key, grant_id: str) -> Grant:
@@ -163,7 +171,7 @@ def _drop(ctx: Context, key: Key, grant: Grant) -> None:
 @reads
 def list_grants(ctx: Context, params: Params) -> Params:
     """Source: ListGrants, API reference: 50 a page, filtered by id or grantee."""
-    key = lookup.get(ctx, params["KeyId"])
+    key = lookup.get_by_id(ctx, params["KeyId"])
     if "GrantId" in params:
         return {"Grants": [_shown(key.arn, _on(ctx, key, params["GrantId"]))], "Truncated": False}
     limit = min(params.get("Limit", 50), 100)

@@ -171,6 +171,8 @@ def _place_of(ctx: Context, key: Key, versions: list[Material], material_id: str
     waits for a rotation. Unverified: the messages.
     """
     same = next((material for material in versions if material.material_id == material_id), None)
+    if key.multi_region and not key.is_primary and not versions:
+        return _as_in_primary(ctx, key, material_id)
     kind = asked or ("EXISTING_KEY_MATERIAL" if versions else "NEW_KEY_MATERIAL")
     if kind == "EXISTING_KEY_MATERIAL":
         if same is None:
@@ -180,7 +182,6 @@ def _place_of(ctx: Context, key: Key, versions: list[Material], material_id: str
         raise IncorrectKeyMaterial("The key material was imported into this KMS key before.")
     blank = Material(1, material_id, None, b"", CURRENT, ctx.clock.now_ms())
     if not versions:
-        _refuse_stranger(ctx, key, material_id)
         return blank
     if key.spec != SYMMETRIC or key.multi_region:
         raise UnsupportedOperation(f"{key.arn} cannot have new key material beside what it has.")
@@ -189,16 +190,17 @@ def _place_of(ctx: Context, key: Key, versions: list[Material], material_id: str
     return replace(blank, version=versions[-1].version + 1, state=PENDING_ROTATION)
 
 
-def _refuse_stranger(ctx: Context, key: Key, material_id: str) -> None:
-    """Related multi-Region keys have one material. Source:
+def _as_in_primary(ctx: Context, key: Key, material_id: str) -> Material:
+    """Related multi-Region keys have one material, and the primary has it first.
 
-    "Multi-Region keys with imported key material", developer guide.
+    Source: ImportKeyMaterialRequest.ImportType, botocore model 2014-11-01. Unverified: the message.
     """
-    if not key.multi_region:
-        return
-    for each in store.related(ctx.tx, ctx.sealing, key):
-        if any(material.material_id != material_id for material in store.list_material(ctx.tx, each)):
-            raise IncorrectKeyMaterial("The key material is not that of the related multi-Region keys.")
+    primary = store.find(ctx.tx, ctx.sealing, key.primary_region, key.id)
+    known = store.list_material(ctx.tx, primary) if primary is not None else []
+    for material in known:
+        if material.material_id == material_id:
+            return replace(material, sealed=None, made_at_ms=ctx.clock.now_ms())
+    raise IncorrectKeyMaterial("The key material is not that of the primary key.")
 
 
 def _settle(tx: Tx, at: Context | Work, key: Key) -> None:

@@ -69,13 +69,24 @@ def get(ctx: Context, key_id: str) -> Key:
     return found.key
 
 
+def get_by_id(ctx: Context, key_id: str) -> Key:
+    """The key that `key_id` names by its id or ARN. Raises NotFound, for an alias too.
+
+    Source: the KeyId of each operation, API reference: aliases are for cryptographic operations and DescribeKey. Unverified: the message.
+    """
+    key = get(ctx, key_id)
+    if locate(ctx, key_id).alias is not None:
+        raise NotFound(f"Invalid keyId '{key_id}'")
+    return key
+
+
 def get_own(ctx: Context, operation: str, key_id: str) -> Key:
     """The caller's own customer managed key. Raises NotFound, or AccessDenied for a key of another account or of AWS.
 
     Source: "Permissions reference", developer guide (which operations work across accounts); "AWS managed keys",
     developer guide.
     """
-    key = get(ctx, key_id)
+    key = get_by_id(ctx, key_id)
     if key.account != ctx.place.account or key.manager == "AWS":
         raise AccessDenied(
             f"User: {ctx.caller.arn} is not authorized to perform: kms:{operation} on resource: {key.arn}"

@@ -105,14 +105,14 @@ def _refuse_other_name(params: Params, refusal: type[NotFound | UnsupportedOpera
 
 @reads
 def get_key_policy(ctx: Context, params: Params) -> Params:
-    key = lookup.get(ctx, params["KeyId"])
+    key = lookup.get_by_id(ctx, params["KeyId"])
     _refuse_other_name(params, NotFound, "No such policy exists")
     return {"Policy": key.policy, "PolicyName": NAME}
 
 
 @reads
 def list_key_policies(ctx: Context, params: Params) -> Params:
-    lookup.get(ctx, params["KeyId"])
+    lookup.get_by_id(ctx, params["KeyId"])
     return {"PolicyNames": [NAME], "Truncated": False}
 
 

@@ -89,7 +89,7 @@ def get_key_rotation_status(ctx: Context, params: Params) -> Params:
 
     false for keys that cannot rotate, and while the deletion is pending.
     """
-    key = lookup.get(ctx, params["KeyId"])
+    key = lookup.get_by_id(ctx, params["KeyId"])
     waits = key.state in (PENDING_DELETION, PENDING_REPLICA_DELETION)
     if key.rotation_days is None or key.next_rotation_at_ms is None or waits:
         return {"KeyId": key.key_id, "KeyRotationEnabled": False}
@@ -191,7 +191,7 @@ def list_key_rotations(ctx: Context, params: Params) -> Params:
 
     the rotations, or with ALL_KEY_MATERIAL the first material and what waits too.
     """
-    key = lookup.get(ctx, params["KeyId"])
+    key = lookup.get_by_id(ctx, params["KeyId"])
     refuse_without_rotation(key)
     limit = params.get("Limit", 100)
     after = read_marker(params.get("Marker"))

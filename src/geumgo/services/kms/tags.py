@@ -35,7 +35,7 @@ def untag_resource(ctx: Context, params: Params) -> Params:
 @reads
 def list_resource_tags(ctx: Context, params: Params) -> Params:
     """Source: ListResourceTags, API reference: 50 a page."""
-    key = lookup.get(ctx, params["KeyId"])
+    key = lookup.get_by_id(ctx, params["KeyId"])
     limit = min(params.get("Limit", 50), 50)
     after = read_marker(params.get("Marker"))
     names = [name for name in sorted(key.tags) if name > after or not after][: limit + 1]

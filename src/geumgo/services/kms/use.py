@@ -82,15 +82,15 @@ def note(ctx: Context, key: Key, operation: str) -> None:
 
 @reads
 def get_key_last_usage(ctx: Context, params: Params) -> Params:
-    """Source: GetKeyLastUsage, botocore model 2014-11-01. Unverified: we track from a key's creation on, to the hour."""
-    key = lookup.get(ctx, params["KeyId"])
+    """Source: GetKeyLastUsage, botocore model 2014-11-01: an empty object if the key was never used.
+
+    Unverified: we track from a key's creation on, to the hour.
+    """
+    key = lookup.get_by_id(ctx, params["KeyId"])
     created_at = as_datetime(key.created_at_ms)
     answer: Params = {"KeyId": key.arn, "TrackingStartDate": created_at, "KeyCreationDate": created_at}
     used = store.find_usage(ctx.tx, key)
-    if used is not None:
-        answer["KeyLastUsage"] = {
-            "Operation": used.operation,
-            "Timestamp": as_datetime(used.at_ms),
-            "KmsRequestId": used.request_id,
-        }
-    return answer
+    if used is None:
+        return {**answer, "KeyLastUsage": {}}
+    last = {"Operation": used.operation, "Timestamp": as_datetime(used.at_ms), "KmsRequestId": used.request_id}
+    return {**answer, "KeyLastUsage": last}
