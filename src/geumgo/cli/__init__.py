@@ -1,0 +1,46 @@
+"""The command line. Each command is a module, imported when it is called: `geumgo serve` need not load what `geumgo run` needs."""
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+COMMANDS = {
+    "serve": "geumgo.cli.serve:serve",
+    "init": "geumgo.cli.serve:init",
+    "status": "geumgo.cli.inspect:status",
+    "audit": "geumgo.cli.inspect:audit",
+    "account": "geumgo.cli.account:account",
+}
+
+
+class Lazy(click.Group):
+    """A group whose commands are imported when they are needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name].split(":")
+        found: click.Command = getattr(importlib.import_module(module), name)
+        return found
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="geumgo")
+def group() -> None:
+    """Geumgo: a self-hosted secrets manager that speaks AWS's wire protocols."""
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run a command. What the operator must know is one plain sentence on stderr, and exit status 1."""
+    from geumgo.cli.plain import PLAIN
+
+    try:
+        return group.main(args=arguments, prog_name="geumgo", standalone_mode=True)
+    except PLAIN as fault:
+        click.echo(f"geumgo: {fault}", err=True)
+        sys.exit(1)

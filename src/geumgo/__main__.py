@@ -1,0 +1,5 @@
+"""`python -m geumgo`."""
+
+from geumgo.cli import main
+
+main()

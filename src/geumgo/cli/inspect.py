@@ -1,0 +1,63 @@
+"""`geumgo status` and `geumgo audit`: one screen each, exit status 0 only when all is well."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from geumgo.cli.plain import data_option, settings_of
+
+
+@click.command()
+@data_option
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def status(data: Path | None, config: Path | None, as_json: bool) -> None:
+    """Say how the data directory is."""
+    from geumgo import app
+
+    found = app.status(settings_of(config, data=data))
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        for name, value in found.items():
+            click.echo(
+                f"{name.replace('_', ' '):<24} {value if not isinstance(value, list) else '; '.join(value) or 'none'}"
+            )
+    sys.exit(1 if found["problems"] else 0)
+
+
+@click.group()
+def audit() -> None:
+    """The trail."""
+
+
+@audit.command("verify")
+@data_option
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def verify(data: Path | None, config: Path | None, as_json: bool) -> None:
+    """Check every chain of the trail: any edit, loss or reordering is named."""
+    from geumgo import app
+
+    report = app.verify_trail(settings_of(config, data=data))
+    if as_json:
+        click.echo(json.dumps(asdict(report), indent=2, default=str))
+    else:
+        for problem in report.problems:
+            click.echo(str(problem))
+        click.echo(
+            f"{report.records} records in {report.chains} chains: {'all is well' if not report.problems else 'NOT well'}"
+        )
+    sys.exit(1 if report.problems else 0)
+
+
+@audit.command("tail")
+@data_option
+@click.option("--lines", "-n", type=int, default=20, show_default=True)
+def tail(data: Path | None, config: Path | None, lines: int) -> None:
+    """Print the newest records, one JSON object a line."""
+    from geumgo import app
+
+    for record in app.read_trail(settings_of(config, data=data))[-lines:]:
+        click.echo(json.dumps(record, ensure_ascii=True))

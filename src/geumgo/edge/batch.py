@@ -1,0 +1,62 @@
+"""Group commit without a thread: requests that arrive in one turn of the event loop are answered together.
+
+One sync of the trail covers a batch. At rest a batch is one request; under load it is as many as arrived while the last batch was worked
+on, so the cost of the sync is shared exactly when it matters.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from geumgo.message import Answer, Request
+
+HandleBatch = Callable[[Sequence[Request]], list[Answer]]
+Observe = Callable[[list[float]], None]
+"""Told of a batch once it is answered: how long each of its requests waited, in seconds."""
+
+
+class Batcher:
+    """Collects requests and hands them to `handle_batch` once in a turn of the loop, at most `most` at a time.
+
+    `fatal` is called with what `handle_batch` raised: the process must not acknowledge anything more, and `fatal` does not return.
+    """
+
+    def __init__(
+        self,
+        handle_batch: HandleBatch,
+        *,
+        most: int,
+        fatal: Callable[[BaseException], None],
+        observe: Observe | None = None,
+    ) -> None:
+        self._handle_batch = handle_batch
+        self._most = most
+        self._fatal = fatal
+        self._observe = observe
+        self._waiting: list[tuple[Request, asyncio.Future[Answer], float]] = []
+
+    async def answer(self, request: Request) -> Answer:
+        """The answer to `request`, after the record of it is on disk."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        self._waiting.append((request, future, time.perf_counter()))
+        if len(self._waiting) == 1:
+            loop.call_soon(self._run)
+        return await future
+
+    def _run(self) -> None:
+        batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._run)
+        try:
+            answers = self._handle_batch([request for request, _, _ in batch])
+            assert len(answers) == len(batch), f"{len(answers)} answers to {len(batch)} requests"
+        except BaseException as fault:
+            self._fatal(fault)
+            raise
+        for (_, future, _), answer in zip(batch, answers, strict=True):
+            if not future.done():  # the client may have gone; what it asked for was done and recorded all the same
+                future.set_result(answer)
+        if self._observe is not None:
+            now = time.perf_counter()
+            self._observe([now - since for _, _, since in batch])

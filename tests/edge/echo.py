@@ -1,0 +1,92 @@
+"""A server process with the real edge and a core that tells what it was asked. `python -m tests.edge.echo '{"max_headers": 10}'`.
+
+It prints `ready PORT METRICS_PORT` and serves until SIGTERM. A request to `/wait/PATH` holds the batch until somebody has opened the FIFO
+at PATH for writing; one to `/break` raises what a broken trail raises.
+"""
+
+import base64
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from geumgo import logs
+from geumgo.audit import TrailBroken
+from geumgo.edge import supervisor
+from geumgo.edge.metrics import Board
+from geumgo.edge.server import serve
+from geumgo.message import Answer, Request
+from geumgo.settings import Settings
+
+PROBLEMS = Path(sys.argv[2]) if len(sys.argv) > 2 else None
+
+
+class Echo:
+    """A core. It is its own pipeline."""
+
+    def __init__(self) -> None:
+        self.batches = 0
+
+    @property
+    def pipeline(self) -> "Echo":
+        return self
+
+    def handle_batch(self, requests: Sequence[Request]) -> list[Answer]:
+        self.batches += 1
+        return [self.answer(request, len(requests)) for request in requests]
+
+    def answer(self, request: Request, together: int) -> Answer:
+        if request.target == b"/break":
+            raise TrailBroken("the disk is gone")
+        if request.target.startswith(b"/wait"):
+            Path(request.target.removeprefix(b"/wait").decode()).read_bytes()
+        seen = {
+            "method": request.method,
+            "target": request.target.decode("latin-1"),
+            "headers": [[name.decode("latin-1"), value.decode("latin-1")] for name, value in request.headers],
+            "body": base64.b64encode(request.body).decode(),
+            "peer": request.peer,
+            "secure": request.secure,
+            "id": request.id,
+            "oversized": request.oversized,
+            "batch": self.batches,
+            "together": together,
+        }
+        status = 413 if request.oversized else 200
+        body = json.dumps(seen).encode() + b" " * int(request.header(b"x-pad") or 0)
+        return Answer(status, ((b"content-type", b"application/json"),), body)
+
+    def ready(self) -> list[str]:
+        return PROBLEMS.read_text().splitlines() if PROBLEMS is not None and PROBLEMS.exists() else []
+
+    def tick(self) -> None:
+        """Nothing happens."""
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    settings = Settings(**json.loads(sys.argv[1]))
+    logs.configure(settings)
+    listener = supervisor.listen("listen", "127.0.0.1:0")
+    metrics = supervisor.listen("metrics", "127.0.0.1:0")
+    board = Board(["api-0", "supervisor"])
+    core = Echo()
+    ports = f"ready {listener.getsockname()[1]} {metrics.getsockname()[1]}"
+    serve(
+        core,
+        settings,
+        listener,
+        lambda: say(ports),
+        board=board,
+        slot="api-0",
+        metrics=metrics,
+    )
+    say(f"closed after {core.batches} batches")
+
+
+if __name__ == "__main__":
+    main()

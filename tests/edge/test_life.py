@@ -1,0 +1,264 @@
+"""A server process from its first connection to its end: batches, bounds, clocks, health, drain."""
+
+import errno
+import os
+import select
+import time
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.edge.wire import GET, Echo, until
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    """A FIFO: a request to `/wait` and this path is worked on until somebody opens it for writing."""
+    path = tmp_path / "gate"
+    os.mkfifo(path)
+    return path
+
+
+def waiting(gate: Path) -> bytes:
+    return b"GET /wait" + str(gate).encode() + b" HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+class Held:
+    """While it is open, the request to the gate is being worked on."""
+
+    def __init__(self, gate: Path) -> None:
+        self.descriptor = -1
+        until(lambda: self._open(gate))
+
+    def _open(self, gate: Path) -> bool:
+        try:
+            self.descriptor = os.open(gate, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as fault:
+            if fault.errno == errno.ENXIO:  # nobody reads yet
+                return False
+            raise
+        return True
+
+    def release(self) -> None:
+        os.close(self.descriptor)
+
+
+# -- batches -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_request_at_rest_is_a_batch_of_its_own():
+    with Echo() as echo, echo.connect() as wire:
+        for number in (1, 2):
+            wire.send(GET)
+            assert (found := wire.reply().seen)["batch"] == number
+            assert found["together"] == 1
+
+
+def test_what_arrives_while_a_batch_is_worked_on_is_one_batch(gate: Path):
+    with Echo() as echo, echo.connect() as first:
+        others = [echo.connect() for _ in range(20)]
+        for other in others:  # so that the loop knows each connection
+            other.send(GET)
+            other.reply()
+        first.send(waiting(gate))
+        held = Held(gate)
+        for other in others:
+            other.send(GET)
+        held.release()
+        number = first.reply().seen["batch"]
+        seen = [other.reply().seen for other in others]
+    assert {(each["batch"], each["together"]) for each in seen} == {(number + 1, 20)}
+
+
+def test_no_batch_is_larger_than_the_settings_say(gate: Path):
+    with Echo(batch_requests=3) as echo, echo.connect() as first:
+        others = [echo.connect() for _ in range(10)]
+        for other in others:
+            other.send(GET)
+            other.reply()
+        first.send(waiting(gate))
+        held = Held(gate)
+        for other in others:
+            other.send(GET)
+        held.release()
+        together = [other.reply().seen["together"] for other in others]
+    assert sorted(together) == [1, 3, 3, 3, 3, 3, 3, 3, 3, 3]
+
+
+def test_a_broken_trail_ends_the_process_with_70_and_nobody_is_answered():
+    with Echo() as echo, echo.connect() as wire:
+        wire.send(b"GET /break HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert wire.rest() == b""
+        status, out, _ = echo.end()
+    assert (status, out) == (70, "")
+
+
+# -- bounds and clocks -------------------------------------------------------------------------------------------------
+
+
+def test_a_slow_head_is_ended_and_does_not_hold_up_others():
+    with Echo(request_seconds=0.5) as echo:
+        slow = [echo.connect() for _ in range(50)]
+        started = time.monotonic()
+        for wire in slow:
+            wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n")
+        assert echo.ask(GET).status == 200
+        for wire in slow:
+            while not select.select([wire.sock], [], [], 0.02)[0]:
+                wire.send(b"X-A: b\r\n")  # a byte now and then buys no time
+            assert wire.reply().status == 408
+            assert time.monotonic() - started < 10
+            wire.sock.close()
+
+
+@pytest.mark.parametrize(
+    "start",
+    [b"", b"\r\n", b"GET", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc"],
+    ids=["nothing", "an empty line", "half a line", "half a body"],
+)
+def test_a_request_that_does_not_arrive_is_ended(start: bytes):
+    with Echo(request_seconds=0.3) as echo, echo.connect() as wire:
+        wire.send(start)
+        assert wire.reply().status == 408
+
+
+def test_an_idle_connection_is_closed():
+    with Echo(idle_seconds=1.0) as echo, echo.connect() as wire:
+        wire.send(GET)
+        assert wire.reply().status == 200
+        assert wire.rest() == b""
+
+
+def test_an_idle_connection_is_closed_though_it_sends_empty_lines():
+    with Echo(idle_seconds=60.0, request_seconds=0.5) as echo, echo.connect() as wire:
+        wire.send(GET)
+        assert wire.reply().status == 200
+        wire.send(b"\r\n")
+        assert wire.reply().status == 408
+
+
+def test_a_client_that_does_not_read_is_ended():
+    with Echo(request_seconds=0.5, idle_seconds=1.0) as echo, echo.connect() as wire:
+        wire.sock.setsockopt(1, 8, 4_096)  # SO_RCVBUF
+        wire.send(b"GET / HTTP/1.1\r\nHost: a\r\nX-Pad: 20000000\r\n\r\n")
+        until(lambda: "geumgo_batches_total 1" in echo.scrape())
+        until(lambda: 'geumgo_connections{process="api-0"} 0' in echo.scrape())
+
+
+def test_more_connections_than_allowed_are_refused_and_the_others_still_served():
+    with Echo(max_connections=5) as echo:
+        held = [echo.connect() for _ in range(5)]
+        for wire in held:
+            wire.send(GET)
+            assert wire.reply().status == 200
+        with echo.connect() as wire:
+            assert wire.reply().status == 503
+        held[0].send(GET)
+        assert held[0].reply().status == 200
+        held.pop().sock.close()
+        until(lambda: echo.ask(GET).status == 200)
+
+
+def test_bodies_take_no_more_memory_than_the_settings_say_and_give_it_back():
+    with Echo(max_body_bytes=100_000, max_waiting_bytes=100_000) as echo:
+        with echo.connect() as first:
+            first.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + b"x" * 60_000)
+            second = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n" + b"x" * 60_000
+            until(lambda: echo.ask(second).status == 503)
+            assert echo.ask(GET).status == 200
+            first.send(b"x" * 40_000)
+            assert first.reply().status == 200
+        until(lambda: echo.ask(second).status == 200)
+
+
+def test_a_client_that_goes_away_within_its_body_gives_its_memory_back():
+    with Echo(max_body_bytes=100_000, max_waiting_bytes=100_000) as echo:
+        for _ in range(5):
+            with echo.connect() as wire:
+                wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + b"x" * 60_000)
+        body = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n" + b"x" * 90_000
+        until(lambda: echo.ask(body).status == 200)
+
+
+# -- health and metrics ------------------------------------------------------------------------------------------------
+
+
+def get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+
+
+def test_readiness_names_the_problems_and_life_does_not_depend_on_them(tmp_path: Path):
+    problems = tmp_path / "problems"
+    with Echo(problems) as echo:
+        assert (echo.ask(get("/readyz")).status, echo.ask(get("/readyz")).body) == (200, b'{"status": "ok"}')
+        problems.write_text("the database cannot be read\n")
+        reply = echo.ask(get("/readyz"))
+        assert (reply.status, reply.seen) == (503, {"status": "not ready", "problems": ["the database cannot be read"]})
+        assert echo.ask(get("/healthz")).status == 200
+
+
+@pytest.mark.parametrize("line", ["GET /metrics", "POST /healthz", "GET /healthz?a", "GET /healthz/", "GET //healthz"])
+def test_only_the_two_probes_are_answered_without_the_core(line: str):
+    with Echo() as echo:
+        assert echo.ask(f"{line} HTTP/1.1\r\nHost: a\r\n\r\n".encode()).seen["batch"] == 1
+
+
+def test_metrics_are_on_their_own_listener_and_nothing_else_is():
+    with Echo() as echo:
+        for _ in range(3):
+            echo.ask(GET)
+        found = {each.name: each for each in text_string_to_metric_families(echo.scrape())}
+        with echo.connect(echo.metrics_port) as wire:
+            wire.send(GET)
+            assert wire.reply().status == 404
+    assert found["geumgo_batches"].samples[0].value == 3
+    buckets = [each for each in found["geumgo_request_seconds"].samples if each.name.endswith("_bucket")]
+    assert [each.value for each in buckets] == sorted(each.value for each in buckets)
+    assert buckets[-1].value == 3
+    assert found["geumgo_ready"].samples[0].value == 1
+
+
+# -- the end -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_stop_finishes_the_request_that_is_worked_on_and_ends_with_0(gate: Path):
+    with Echo() as echo, echo.connect() as wire, echo.connect() as idle:
+        idle.send(GET)
+        idle.reply()
+        wire.send(waiting(gate))
+        held = Held(gate)
+        echo.terminate()
+        held.release()
+        reply = wire.reply()
+        assert reply.status == 200
+        assert idle.rest() == b""
+        assert echo.end()[:2] == (0, "closed after 2 batches\n")
+
+
+def test_a_stop_waits_for_a_body_that_is_arriving():
+    with Echo() as echo, echo.connect() as wire:
+        wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+        assert wire.reply().status == 100
+        echo.terminate()
+        until(lambda: refuses(echo))
+        wire.send(b"abc")
+        reply = wire.reply()
+        assert (reply.status, reply.headers["connection"]) == (200, "close")
+        assert echo.end()[0] == 0
+
+
+def test_a_stop_does_not_wait_longer_than_its_grace():
+    with Echo(grace_seconds=1.0) as echo, echo.connect() as wire:
+        wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+        assert wire.reply().status == 100
+        echo.terminate()
+        assert echo.end()[0] == 0
+
+
+def refuses(echo: Echo) -> bool:
+    try:
+        with echo.connect() as wire:
+            return wire.rest() == b""
+    except ConnectionRefusedError:
+        return True
