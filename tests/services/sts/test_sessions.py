@@ -275,8 +275,8 @@ REFUSALS: list[tuple[dict[str, object], type[ServiceError], str]] = [
     (
         {"RoleSessionName": "Session1:2"},
         ValidationFailed,
-        "1 validation error detected: Value 'Session1:2' at 'roleSessionName' failed to satisfy constraint: "
-        r"Member must satisfy regular expression pattern: [\w+=,.@-]*",
+        ("1 validation error detected: Value 'Session1:2' at 'roleSessionName' failed to satisfy constraint: "
+        r"Member must satisfy regular expression pattern: [\w+=,.@-]*"),
     ),
     (
         {"DurationSeconds": 3601},
@@ -291,8 +291,8 @@ REFUSALS: list[tuple[dict[str, object], type[ServiceError], str]] = [
     (
         {"Policy": "\u4e2d"},
         ValidationError,
-        "1 validation error detected: Value at 'policy' failed to satisfy constraint: "
-        r"Member must satisfy regular expression pattern: [\u0009\u000A\u000D\u0020-\u00FF]+",
+        ("1 validation error detected: Value at 'policy' failed to satisfy constraint: "
+        r"Member must satisfy regular expression pattern: [\u0009\u000A\u000D\u0020-\u00FF]+"),
     ),
     ({"Policy": "{"}, MalformedPolicyDocument, "Syntax errors in policy."),
     (
