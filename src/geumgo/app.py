@@ -23,6 +23,7 @@ from geumgo.audit.trail import Head, Trail, TrailFull, TrailKeys
 from geumgo.audit.verify import Report, records, verify
 from geumgo.clock import SystemClock
 from geumgo.context import Clock, Params, Place
+from geumgo.jobs import queue
 from geumgo.jobs.crew import Crew
 from geumgo.jobs.worker import Failure, Worker
 from geumgo.pipeline import Count, Parts, Pipeline
@@ -369,6 +370,36 @@ def work(settings: Settings, stop: threading.Event) -> None:
 
 
 # -- what operators ask ------------------------------------------------------------------------------------------------
+
+
+def status(settings: Settings) -> dict[str, Any]:
+    """How the data directory is, for one screen; `problems` are plain sentences, none if all is well."""
+    root = open_root(settings)
+    storage = open_storage(settings)
+    try:
+        with storage.reading() as tx:
+            accounts = account_ids(tx, root)
+            jobs = queue.counts(tx, now_ms=SystemClock().now_ms())
+            given_up = queue.parked(tx)
+            heads = audit_store.heads(tx, node_of(settings))
+    finally:
+        storage.close()
+    problems = [
+        f"The job {each.kind} for {each.place.account}/{each.place.region} was given up after {each.attempts} attempts ({each.last_error})."
+        for each in given_up
+    ]
+    return {
+        "data": str(settings.data.resolve()),
+        "database": "PostgreSQL" if settings.database else "SQLite",
+        "seal": settings.seal,
+        "regions": list(settings.regions),
+        "accounts": accounts,
+        "jobs_waiting": jobs.waiting,
+        "jobs_running": jobs.running,
+        "jobs_given_up": jobs.parked,
+        "trail_chains": len(heads),
+        "problems": problems,
+    }
 
 
 def verify_trail(settings: Settings) -> Report:
