@@ -235,6 +235,7 @@ class Pipeline:
             gateway=InnerDoor(self, turn, turn.service),
             conditions=conditions_of(turn.request, turn.region, parts.clock.now_ms()),
             reads_only=reads_only,
+            regions=parts.regions,
             principals=parts.principals,
         )
 
@@ -253,6 +254,7 @@ class Pipeline:
             gateway=InnerDoor(self, turn, service),
             conditions=within(ctx, asking, service),
             reads_only=ctx.reads_only,
+            regions=ctx.regions,
             principals=ctx.principals,
             afterwards=ctx.afterwards,
             events=ctx.events,
