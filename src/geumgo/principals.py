@@ -4,7 +4,7 @@ iam keeps them, `app` hands its answer to every `Context`. Rooms that keep polic
 finds here what it needs to make and to honour a session.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -95,8 +95,8 @@ class Principals(Protocol):
         """The provider that `account` has registered for `issuer` (a URL without its scheme)."""
         ...
 
-    def mark_role_used(self, tx: Tx, role_id: str, region: str, now_ms: int) -> None:
-        """The role's date of use is `now_ms`; written at most once an hour."""
+    def mark_of_use(self, tx: Tx, role_id: str, region: str, now_ms: int) -> Callable[[Tx], None] | None:
+        """The write after which the role's date of use is `now_ms`; None while it was marked less than an hour ago."""
         ...
 
 
@@ -130,8 +130,8 @@ class NoPrincipals:
     def provider(self, tx: Tx, account: str, issuer: str) -> ProviderFacts | None:  # noqa: ARG002
         return None
 
-    def mark_role_used(self, tx: Tx, role_id: str, region: str, now_ms: int) -> None:
-        """Nothing to mark."""
+    def mark_of_use(self, tx: Tx, role_id: str, region: str, now_ms: int) -> Callable[[Tx], None] | None:  # noqa: ARG002
+        return None
 
 
 NO_PRINCIPALS = NoPrincipals()

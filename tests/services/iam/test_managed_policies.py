@@ -66,7 +66,7 @@ def test_five_versions_fit_and_numbers_never_come_back(world: World):
     for _ in range(4):
         world.ask("CreatePolicyVersion", PolicyArn=ARN, PolicyDocument=allow("iam:ListUsers"))
     with pytest.raises(
-        LimitExceeded, match="^A managed policy can have up to 5 versions. Before you create a new version,"
+        LimitExceeded, match=r"^A managed policy can have up to 5 versions. Before you create a new version,"
     ):
         world.ask("CreatePolicyVersion", PolicyArn=ARN, PolicyDocument=allow("iam:ListUsers"))
     world.ask("DeletePolicyVersion", PolicyArn=ARN, VersionId="v5")
@@ -79,13 +79,13 @@ def test_five_versions_fit_and_numbers_never_come_back(world: World):
 def test_a_policy_in_use_is_not_deleted(world: World):
     world.ask("CreatePolicy", PolicyName="p", PolicyDocument=allow("iam:ListUsers"))
     world.user("ann", PermissionsBoundary=ARN)
-    with pytest.raises(DeleteConflict, match="^Cannot delete a policy attached to entities.$"):
+    with pytest.raises(DeleteConflict, match=r"^Cannot delete a policy attached to entities.$"):
         world.ask("DeletePolicy", PolicyArn=ARN)
     world.ask("DeleteUserPermissionsBoundary", UserName="ann")
     world.ask("CreatePolicyVersion", PolicyArn=ARN, PolicyDocument=allow("iam:ListUsers"))
-    with pytest.raises(DeleteConflict, match="^This policy has more than one version."):
+    with pytest.raises(DeleteConflict, match=r"^This policy has more than one version."):
         world.ask("DeletePolicy", PolicyArn=ARN)
-    with pytest.raises(DeleteConflict, match="^Cannot delete the default version of a policy.$"):
+    with pytest.raises(DeleteConflict, match=r"^Cannot delete the default version of a policy.$"):
         world.ask("DeletePolicyVersion", PolicyArn=ARN, VersionId="v1")
     world.ask("DeletePolicyVersion", PolicyArn=ARN, VersionId="v2")
     world.ask("DeletePolicy", PolicyArn=ARN)
@@ -173,7 +173,7 @@ def test_refusals_are_in_awss_words(world: World, operation, params, kind, sente
 def test_a_policy_of_that_name_is_there_already(world: World):
     world.ask("CreatePolicy", PolicyName="p", PolicyDocument=allow("iam:ListUsers"))
     with pytest.raises(
-        EntityAlreadyExists, match="^A policy called P already exists. Duplicate names are not allowed.$"
+        EntityAlreadyExists, match=r"^A policy called P already exists. Duplicate names are not allowed.$"
     ):
         world.ask("CreatePolicy", PolicyName="P", PolicyDocument=allow("iam:ListUsers"))
 

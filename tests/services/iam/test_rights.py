@@ -130,8 +130,10 @@ FORGERIES = [
     "DELETE FROM iam_inline_policy WHERE name = 'p1'",
     "INSERT INTO iam_attachment (owner_id, policy_id) SELECT id, 'ANPAIWMBCKSKIEE64ZLYK' FROM iam_principal WHERE name = 'ann'",
     "INSERT INTO iam_inline_policy (owner_id, name, document) SELECT id, 'x', '{allow}' FROM iam_principal WHERE name = 'ann'",
-    ("INSERT INTO iam_membership (user_id, group_id) SELECT u.id, g.id FROM iam_principal u, iam_principal g "
-    "WHERE u.name = 'ann' AND g.name = 'admins'"),
+    (
+        "INSERT INTO iam_membership (user_id, group_id) SELECT u.id, g.id FROM iam_principal u, iam_principal g "
+        "WHERE u.name = 'ann' AND g.name = 'admins'"
+    ),
     "UPDATE iam_policy SET digest = 'x'",
     "UPDATE iam_policy_version SET document = '{allow}'",
     "UPDATE iam_policy SET default_version = 2",

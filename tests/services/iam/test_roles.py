@@ -1,6 +1,7 @@
 """Roles, instance profiles, groups and inline policies."""
 
 import json
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -74,6 +75,7 @@ TRUST_REFUSALS = [
 
 @pytest.mark.parametrize(("document", "sentence"), TRUST_REFUSALS)
 def test_a_trust_policy_that_is_none_is_refused(world: World, document: str, sentence: str):
+    params: dict[str, Any]
     for operation, params in (
         ("CreateRole", {"RoleName": "new", "AssumeRolePolicyDocument": document}),
         ("UpdateAssumeRolePolicy", {"RoleName": "app", "PolicyDocument": document}),
@@ -91,7 +93,7 @@ def test_a_role_with_something_left_on_it_stays(world: World):
     world.ask("AttachRolePolicy", RoleName="app", PolicyArn=arn)
     world.ask("CreateInstanceProfile", InstanceProfileName="box")
     world.ask("AddRoleToInstanceProfile", InstanceProfileName="box", RoleName="app")
-    takings = [
+    takings: list[tuple[str, str, dict[str, Any]]] = [
         (
             "must remove roles from instance profile first",
             "RemoveRoleFromInstanceProfile",
@@ -126,17 +128,18 @@ def test_inline_policies_of_one_owner_have_a_size_together(world: World):
     half = allow("iam:" + "x" * 1100)
     world.ask("PutUserPolicy", UserName="ann", PolicyName="a", PolicyDocument=half)
     world.ask("PutUserPolicy", UserName="ann", PolicyName="a", PolicyDocument=half)
-    with pytest.raises(LimitExceeded, match="^Maximum policy size of 2048 bytes exceeded for user ann$"):
+    with pytest.raises(LimitExceeded, match=r"^Maximum policy size of 2048 bytes exceeded for user ann$"):
         world.ask("PutUserPolicy", UserName="ann", PolicyName="b", PolicyDocument=half)
 
 
 def test_ten_policies_may_be_attached(world: World):
     world.ask("CreateUser", UserName="ann")
+    arn = ""
     for number in range(11):
         arn = world.ask("CreatePolicy", PolicyName=f"p{number}", PolicyDocument=allow("iam:ListUsers"))["Policy"]["Arn"]
         if number < 10:
             world.ask("AttachUserPolicy", UserName="ann", PolicyArn=arn)
-    with pytest.raises(LimitExceeded, match="^Cannot exceed quota for PoliciesPerUser: 10$"):
+    with pytest.raises(LimitExceeded, match=r"^Cannot exceed quota for PoliciesPerUser: 10$"):
         world.ask("AttachUserPolicy", UserName="ann", PolicyArn=arn)
     first = world.ask("ListAttachedUserPolicies", UserName="ann", MaxItems=4)
     assert (len(first["AttachedPolicies"]), first["IsTruncated"]) == (4, True)
@@ -149,7 +152,7 @@ def test_putting_a_role_into_a_profile_hands_it_over(world: World):
     with pytest.raises(AccessDenied, match=f"iam:PassRole on resource: arn:aws:iam::{ACCOUNT}:role/app"):
         world.ask("AddRoleToInstanceProfile", ann, InstanceProfileName="box", RoleName="app")
     world.ask("AddRoleToInstanceProfile", InstanceProfileName="box", RoleName="app")
-    with pytest.raises(LimitExceeded, match="^Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1$"):
+    with pytest.raises(LimitExceeded, match=r"^Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1$"):
         world.ask("AddRoleToInstanceProfile", InstanceProfileName="box", RoleName="app")
     shown = world.ask("GetInstanceProfile", InstanceProfileName="box")["InstanceProfile"]
     assert [role["RoleName"] for role in shown["Roles"]] == ["app"]
@@ -170,6 +173,7 @@ def test_a_service_linked_role_belongs_to_its_service(world: World):
     made = world.ask("CreateServiceLinkedRole", AWSServiceName="rds.amazonaws.com")["Role"]
     assert made["Arn"] == f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/rds.amazonaws.com/AWSServiceRoleForRDS"
     name = made["RoleName"]
+    params: dict[str, Any]
     for operation, params in (
         ("PutRolePolicy", {"PolicyName": "p", "PolicyDocument": allow("*")}),
         ("AttachRolePolicy", {"PolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}),

@@ -1,5 +1,7 @@
 """Users and their access keys."""
 
+from typing import Any
+
 import pytest
 
 from geumgo.errors import ServiceError, ValidationFailed
@@ -74,7 +76,7 @@ def test_users_are_listed_by_path_in_pages(world: World):
         world.ask("CreateUser", UserName=f"u{number}", Path="/many/")
     seen, marker = [], None
     while True:
-        more = {"Marker": marker} if marker else {}
+        more: dict[str, Any] = {"Marker": marker} if marker else {}
         page = world.ask("ListUsers", PathPrefix="/many/", MaxItems=3, **more)
         seen += [user["UserName"] for user in page["Users"]]
         if not page["IsTruncated"]:
@@ -104,14 +106,14 @@ def test_a_user_has_two_keys_at_most(world: World):
     world.ask("CreateUser", UserName="ann")
     world.ask("CreateAccessKey", UserName="ann")
     world.ask("CreateAccessKey", UserName="ann")
-    with pytest.raises(LimitExceeded, match="^Cannot exceed quota for AccessKeysPerUser: 2$"):
+    with pytest.raises(LimitExceeded, match=r"^Cannot exceed quota for AccessKeysPerUser: 2$"):
         world.ask("CreateAccessKey", UserName="ann")
 
 
 @pytest.mark.parametrize("operation", ["UpdateAccessKey", "DeleteAccessKey"])
 def test_a_key_is_good_for_nothing_once_it_is_off_or_gone(world: World, operation: str):
     ann = world.user("ann")
-    more = {"Status": "Inactive"} if operation == "UpdateAccessKey" else {}
+    more: dict[str, Any] = {"Status": "Inactive"} if operation == "UpdateAccessKey" else {}
     world.ask(operation, UserName="ann", AccessKeyId=ann.access_key_id, **more)
     assert world.find(ann.access_key_id) is None
 
@@ -142,7 +144,7 @@ def test_who_names_no_user_means_himself(world: World):
         + '"},"Action":"sts:AssumeRole"}]}',
     )
     session = world.assume(role)
-    with pytest.raises(ValidationError, match="^Must specify userName when calling with non-User credentials$"):
+    with pytest.raises(ValidationError, match=r"^Must specify userName when calling with non-User credentials$"):
         world.ask("GetUser", session)
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -112,7 +113,7 @@ def test_a_session_ends_at_its_time(world: World):
     world.clock.turn(ms=899_999)
     world.caller_with(credentials)
     world.clock.turn(ms=1)
-    with pytest.raises(ExpiredToken, match="^The security token included in the request is expired$"):
+    with pytest.raises(ExpiredToken, match=r"^The security token included in the request is expired$"):
         world.caller_with(credentials)
 
 
@@ -166,7 +167,7 @@ def test_a_session_of_a_users_key_dies_with_the_key(world: World, operation: str
     ]
     for credentials in tokens:
         world.caller_with(credentials)
-    more = {"Status": "Inactive"} if operation == "UpdateAccessKey" else {}
+    more: dict[str, Any] = {"Status": "Inactive"} if operation == "UpdateAccessKey" else {}
     world.ask(operation, UserName="ann", AccessKeyId=ann.access_key_id, **more)
     for credentials in tokens:
         assert world.find(credentials["AccessKeyId"], credentials["SessionToken"]) is None
@@ -228,7 +229,7 @@ def test_transitive_tags_travel_on_and_cannot_be_changed(world: World):
     session = world.assume(first, Tags=tags, TransitiveTagKeys=["TEAM"])
     assert world.assume(second, session).tags == {"team": "web"}
     with pytest.raises(
-        InvalidParameterValue, match="^One of the specified transitive tag keys can't be set because it conflicts"
+        InvalidParameterValue, match=r"^One of the specified transitive tag keys can't be set because it conflicts"
     ):
         world.assume(second, session, Tags=[{"Key": "Team", "Value": "db"}])
 
@@ -259,7 +260,7 @@ def test_a_long_lasting_chain_is_refused(world: World):
     second = world.role("second", trusting(ROOT), MaxSessionDuration=43_200)
     session = world.assume(first, DurationSeconds=43_200)
     with pytest.raises(
-        ValidationError, match="^The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by"
+        ValidationError, match=r"^The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by"
     ):
         world.assume(second, session, DurationSeconds=3601)
     world.assume(second, session, DurationSeconds=3600)
@@ -275,8 +276,10 @@ REFUSALS: list[tuple[dict[str, object], type[ServiceError], str]] = [
     (
         {"RoleSessionName": "Session1:2"},
         ValidationFailed,
-        ("1 validation error detected: Value 'Session1:2' at 'roleSessionName' failed to satisfy constraint: "
-        r"Member must satisfy regular expression pattern: [\w+=,.@-]*"),
+        (
+            "1 validation error detected: Value 'Session1:2' at 'roleSessionName' failed to satisfy constraint: "
+            r"Member must satisfy regular expression pattern: [\w+=,.@-]*"
+        ),
     ),
     (
         {"DurationSeconds": 3601},
@@ -291,8 +294,10 @@ REFUSALS: list[tuple[dict[str, object], type[ServiceError], str]] = [
     (
         {"Policy": "\u4e2d"},
         ValidationError,
-        ("1 validation error detected: Value at 'policy' failed to satisfy constraint: "
-        r"Member must satisfy regular expression pattern: [\u0009\u000A\u000D\u0020-\u00FF]+"),
+        (
+            "1 validation error detected: Value at 'policy' failed to satisfy constraint: "
+            r"Member must satisfy regular expression pattern: [\u0009\u000A\u000D\u0020-\u00FF]+"
+        ),
     ),
     ({"Policy": "{"}, MalformedPolicyDocument, "Syntax errors in policy."),
     (
@@ -371,7 +376,7 @@ def test_a_session_token_is_the_user_but_for_iam(world: World):
     ann = world.user("ann", allow("iam:*", "sts:*"))
     session = world.caller_with(world.sts("GetSessionToken", ann)["Credentials"])
     assert (session.kind, session.arn, session.unique_id) == ("IAMUser", ann.arn, ann.unique_id)
-    with pytest.raises(UnrecognizedClient, match="^The security token included in the request is invalid.$"):
+    with pytest.raises(UnrecognizedClient, match=r"^The security token included in the request is invalid.$"):
         world.ask("ListUsers", session)
     world.assume(world.role("app", trusting(ROOT)), session)
     assert world.sts("GetCallerIdentity", session)["Arn"] == ann.arn
@@ -428,7 +433,7 @@ def test_a_federation_token_needs_permission(world: World):
 def test_root_assumes_no_role(world: World):
     arn = world.role("app", trusting(ROOT))
     root = Caller("Root", ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT)
-    with pytest.raises(Denied, match="^Roles may not be assumed by root accounts.$"):
+    with pytest.raises(Denied, match=r"^Roles may not be assumed by root accounts.$"):
         world.assume(arn, root)
 
 

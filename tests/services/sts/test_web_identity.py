@@ -156,15 +156,15 @@ def test_what_is_no_token_is_refused(site: World, junk: str):
 def test_without_pinned_keys_no_token_is_believed(world: World):
     world.ask("CreateOpenIDConnectProvider", Url=URL, ClientIDList=["sts.amazonaws.com"])
     world.role("deploy", trusting({"Federated": ARN}, "sts:AssumeRoleWithWebIdentity"))
-    with pytest.raises(InvalidIdentityToken, match="^Couldn't retrieve verification key from your identity provider"):
+    with pytest.raises(InvalidIdentityToken, match=r"^Couldn't retrieve verification key from your identity provider"):
         assume(world, token(world))
 
 
 def test_a_role_that_is_not_there_looks_like_one_that_does_not_trust(site: World):
     for arn in (f"arn:aws:iam::{ACCOUNT}:role/none", site.role("closed", trusting({"AWS": ACCOUNT}))):
-        with pytest.raises(Denied, match="^Not authorized to perform sts:AssumeRoleWithWebIdentity$"):
+        with pytest.raises(Denied, match=r"^Not authorized to perform sts:AssumeRoleWithWebIdentity$"):
             assume(site, token(site), RoleArn=arn)
-    with pytest.raises(ValidationError, match="is invalid$"):
+    with pytest.raises(ValidationError, match=r"is invalid$"):
         assume(site, token(site), RoleArn=f"arn:aws:iam::{ACCOUNT}:user/admin")
 
 

@@ -1,6 +1,7 @@
 """Who exists: what other rooms may learn of users, roles, policies and providers. Satisfies `principals.Principals`."""
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from geumgo.access.ports import MARK_EVERY_MS
@@ -106,8 +107,11 @@ class Directory:
         arn = found.arn(self._partition)
         return ProviderFacts(arn, found.account, found.issuer, frozenset(found.audiences), found.jwks)
 
-    def mark_role_used(self, tx: Tx, role_id: str, region: str, now_ms: int) -> None:
-        keys.mark_used(tx, role_id, "", region, now_ms, at_most_every_ms=MARK_EVERY_MS)
+    def mark_of_use(self, tx: Tx, role_id: str, region: str, now_ms: int) -> Callable[[Tx], None] | None:
+        used = keys.last_used(tx, role_id)
+        if used is not None and now_ms - used[0] < MARK_EVERY_MS:
+            return None
+        return lambda later: keys.mark_used(later, role_id, "", region, now_ms, at_most_every_ms=MARK_EVERY_MS)
 
     def _iam_principal_exists(self, tx: Tx, arn: str, account_id: str, resource: str) -> bool:
         if resource == "root":

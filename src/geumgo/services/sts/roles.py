@@ -1,8 +1,8 @@
-"""AssumeRole: from one identity to another."""
+"""AssumeRole: from one identity to another. Nothing is written: the session is its token."""
 
 from geumgo.context import Context, Params
 from geumgo.principals import RoleFacts
-from geumgo.room import operation
+from geumgo.room import reads
 from geumgo.services.sts import domain
 from geumgo.services.sts.errors import Denied, InvalidParameterValue, ValidationError
 from geumgo.services.sts.keyring import session_arn
@@ -10,7 +10,7 @@ from geumgo.services.sts.policies import passed
 from geumgo.services.sts.tokens import Claims, checked_pack, issue
 
 
-@operation
+@reads
 def assume_role(ctx: Context, params: Params) -> Params:
     """A session of the role. That the caller may have it was decided before: by the role's trust policy, and his own.
 
@@ -45,8 +45,9 @@ def assume_role(ctx: Context, params: Params) -> Params:
 def answer(ctx: Context, params: Params, role: RoleFacts, claims: Claims, packed: bytes) -> Params:
     """A session of `role` as STS answers it; the role's date of use is left behind."""
     issued = issue(ctx, claims, packed, params)
-    region, now_ms, principals = ctx.place.region, ctx.clock.now_ms(), ctx.principals
-    ctx.behind(lambda tx: principals.mark_role_used(tx, role.id, region, now_ms))
+    mark = ctx.principals.mark_of_use(ctx.tx, role.id, ctx.place.region, ctx.clock.now_ms())
+    if mark is not None:
+        ctx.behind(mark)
     found: Params = {
         **issued,
         "AssumedRoleUser": {

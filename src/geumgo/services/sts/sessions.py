@@ -1,7 +1,7 @@
 """GetSessionToken and GetFederationToken: temporary credentials of the caller's own user."""
 
 from geumgo.context import Context, Params
-from geumgo.room import operation
+from geumgo.room import reads
 from geumgo.services.sts import domain
 from geumgo.services.sts.errors import Denied
 from geumgo.services.sts.keyring import federated_arn
@@ -10,7 +10,7 @@ from geumgo.services.sts.roles import wanted_tags
 from geumgo.services.sts.tokens import Claims, Kind, checked_pack, issue
 
 
-@operation
+@reads
 def get_session_token(ctx: Context, params: Params) -> Params:
     """The caller's own rights for a while. There are no MFA devices here, so a code is never right.
 
@@ -21,7 +21,7 @@ def get_session_token(ctx: Context, params: Params) -> Params:
     return issue(ctx, _claims(ctx, params, "IAMUser", ctx.caller.name), b"", params)
 
 
-@operation
+@reads
 def get_federation_token(ctx: Context, params: Params) -> Params:
     """A federated user, who may do what both the caller's policies and the session policies allow.
 

@@ -1,14 +1,14 @@
 """AssumeRoleWithWebIdentity: a token of an OpenID Connect provider in place of a signature."""
 
 from geumgo.context import Context, Params
-from geumgo.room import operation
+from geumgo.room import reads
 from geumgo.services.sts.policies import passed
 from geumgo.services.sts.roles import answer, lasting
 from geumgo.services.sts.tokens import Claims, checked_pack
 from geumgo.services.sts.web_tokens import WebToken
 
 
-@operation
+@reads
 def assume_role_with_web_identity(ctx: Context, params: Params) -> Params:
     """A session of the role. The token was verified, and the role's trust policy asked, before this.
 
