@@ -1,0 +1,17 @@
+"""Secrets and their versions: AWS Secrets Manager as a room.
+
+A secret has values in versions, each sealed under a data key of its own that KMS wraps, and labels that say which version is which.
+What a caller may do is decided by his own policies and by the one that is attached to the secret. A deleted secret can be restored
+until its window ends; then its data keys go, and with them every value.
+"""
+
+from geumgo.room import Room
+from geumgo.services.secretsmanager import listing, random_password, resource_policy, secrets, values, versions
+from geumgo.services.secretsmanager.access import ACCESS
+
+ROOM = Room(
+    "secretsmanager",
+    chapters=(secrets, listing, values, versions, resource_policy, random_password),
+    access=ACCESS,
+    tables="geumgo.services.secretsmanager.tables",
+)

@@ -1,0 +1,107 @@
+"""ListSecrets, and the search that BatchGetSecretValue shares with it."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from geumgo.context import Context, Params, as_datetime
+from geumgo.room import reads
+from geumgo.services.secretsmanager import store
+from geumgo.services.secretsmanager.domain_filters import matches, name_prefix, refuse_filters
+from geumgo.services.secretsmanager.paging import make_token, read_token
+from geumgo.services.secretsmanager.records import Secret
+from geumgo.services.secretsmanager.store import Listed, Order
+
+MOST_LOOKED_AT: Final = 2_000
+"""Secrets that one page looks at. A search that matches few of many gives short pages, as AWS says it may."""
+
+_PAGE: Final = 100
+_CHUNK: Final = 200
+
+
+class Page(NamedTuple):
+    """Secrets that match, and the token that leads to the next page (None: this was the last)."""
+
+    found: Sequence[Listed]
+    token: str | None
+
+
+def find_page(ctx: Context, operation: str, params: Params, *, limit: int) -> Page:
+    """The next `limit` secrets of the caller's account, or fewer, that the filters of the request mean.
+
+    Raises InvalidParameter, InvalidNextToken. Unverified: that secrets come in the order of their creation by default.
+    """
+    filters = params.get("Filters", [])
+    refuse_filters(filters)
+    order = Order(params.get("SortBy", "created-date"), params.get("SortOrder", "asc") == "desc")
+    deleted_too = params.get("IncludePlannedDeletion", False)
+    asked = {"filters": filters, "order": order, "deleted": deleted_too}
+    after = read_token(ctx, operation, asked, params.get("NextToken"))
+    found: list[Listed] = []
+    for _ in range(MOST_LOOKED_AT // _CHUNK):
+        rows = store.list_secrets(
+            ctx.tx,
+            ctx.sealing,
+            ctx.place.account,
+            ctx.place.region,
+            order=order,
+            after=after,
+            prefix=name_prefix(filters),
+            deleted_too=deleted_too,
+            limit=_CHUNK + 1,
+        )
+        for listed in rows[:_CHUNK]:
+            if len(found) == limit:
+                return Page(found, make_token(ctx, operation, asked, found[-1].position))
+            if matches(listed.secret, filters):
+                found.append(listed)
+            after = listed.position
+        if len(rows) <= _CHUNK:
+            return Page(found, None)
+    assert after is not None, "rows were looked at"
+    return Page(found, make_token(ctx, operation, asked, after))
+
+
+@reads
+def list_secrets(ctx: Context, params: Params) -> Params:
+    """Source: ListSecrets, API reference."""
+    page = find_page(ctx, "ListSecrets", params, limit=params.get("MaxResults", _PAGE))
+    answer: Params = {"SecretList": [_entry(listed) for listed in page.found]}
+    if page.token is not None:
+        answer["NextToken"] = page.token
+    return answer
+
+
+def _entry(listed: Listed) -> Params:
+    entry = described(listed.secret, listed.read_day_ms)
+    stages = listed.secret.labels_by_version()
+    if stages:
+        entry["SecretVersionsToStages"] = stages
+    return entry
+
+
+def described(secret: Secret, read_day_ms: int | None) -> Params:
+    """What DescribeSecret and ListSecrets both say of a secret: members that have a value.
+
+    KmsKeyId is absent for the default key, Tags for a secret that was never tagged. Source: recorded on AWS. Unverified: DeletedDate
+    is when the deletion was asked for.
+    """
+    answer: Params = {
+        "ARN": secret.arn,
+        "Name": secret.name,
+        "CreatedDate": as_datetime(secret.created_at_ms),
+        "LastChangedDate": as_datetime(secret.changed_at_ms),
+    }
+    for member, text in (
+        ("Description", secret.description or None),
+        ("KmsKeyId", secret.kms_key_id),
+        ("OwningService", secret.owning_service),
+        ("Type", secret.secret_type),
+    ):
+        if text is not None:
+            answer[member] = text
+    for member, at_ms in (("LastAccessedDate", read_day_ms), ("DeletedDate", secret.deleted_at_ms)):
+        if at_ms is not None:
+            answer[member] = as_datetime(at_ms)
+    if secret.tags is not None:
+        answer["Tags"] = [{"Key": key, "Value": value} for key, value in secret.tags.items()]
+    return answer

@@ -1,0 +1,121 @@
+"""From a SecretId to a secret: once per call, for the gate and for the operation."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
+
+from geumgo.context import Context
+from geumgo.domain.policy import Policy, PolicyKind, compile_policy
+from geumgo.sealing import random
+from geumgo.services.secretsmanager import domain, store
+from geumgo.services.secretsmanager.errors import no_such_secret
+from geumgo.services.secretsmanager.records import Address, Secret, Version
+
+COMPILED_POLICIES: Final = 1024  # documents of resource policies that are kept compiled
+_ANY_SUFFIX: Final = "??????"  # what policies call "whatever the last six characters are"
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """What a SecretId led to. `arn` is the secret's, or the one that it would have; `policy` is the document attached to it."""
+
+    arn: str
+    account: str
+    secret: Secret | None = None
+    policy: str | None = None
+
+
+@lru_cache(maxsize=COMPILED_POLICIES)
+def compiled(document: str) -> Policy:
+    """The resource policy, compiled. Raises MalformedPolicy."""
+    return compile_policy(document, PolicyKind.RESOURCE)
+
+
+def address(ctx: Context, secret_id: str) -> Address:
+    """Raises ValidationFailed unless `secret_id` is a name or an ARN."""
+    return domain.parse_secret_id(secret_id, account=ctx.place.account, region=ctx.place.region)
+
+
+def locate(ctx: Context, secret_id: str) -> Located:
+    """What `secret_id` names. Raises ValidationFailed if it cannot be a name."""
+    known = ctx.found.get(("secret", secret_id))
+    if known is None:
+        at = address(ctx, secret_id)
+        found = store.find(ctx.tx, ctx.sealing, at) if _is_served_here(ctx, at) else None
+        known = ctx.found["secret", secret_id] = _located(ctx, secret_id, at, found)
+    located: Located = known
+    return located
+
+
+def locate_value(ctx: Context, secret_id: str, version_id: str | None) -> Located:
+    """As `locate`; the version, by default the current one, is read in the same query and waits for `get_value`."""
+    at = address(ctx, secret_id)
+    row = store.find_with_value(ctx.tx, ctx.sealing, at, version_id) if _is_served_here(ctx, at) else None
+    found, version = row if row is not None else (None, None)
+    located = ctx.found["secret", secret_id] = _located(ctx, secret_id, at, found)
+    if located.secret is not None and version is not None:
+        ctx.found["version", located.secret.id, version.id] = version
+    return located
+
+
+def _is_served_here(ctx: Context, at: Address) -> bool:
+    """Unverified: an ARN of another region is answered as one that is not there."""
+    return at.region == ctx.place.region
+
+
+def _located(ctx: Context, secret_id: str, at: Address, found: store.Found | None) -> Located:
+    if found is not None:
+        secret = found.secret
+        if secret_id.startswith("arn:") and not secret_id.startswith(f"arn:{secret.partition}:"):
+            return Located(secret_id, at.account)
+        return Located(secret.arn, secret.account, secret, found.policy)
+    partition = secret_id.split(":")[1] if ":" in secret_id else ctx.place.partition
+    resource = f"secret:{at.name}-{at.suffix or _ANY_SUFFIX}"
+    return Located(f"arn:{partition}:secretsmanager:{at.region}:{at.account}:{resource}", at.account)
+
+
+def get(ctx: Context, secret_id: str) -> Secret:
+    """The secret that `secret_id` names. Raises ResourceNotFound."""
+    secret = locate(ctx, secret_id).secret
+    if secret is None:
+        raise no_such_secret()
+    return secret
+
+
+def get_usable(ctx: Context, secret_id: str) -> Secret:
+    """The secret that `secret_id` names. Raises ResourceNotFound, and InvalidRequest if it waits for its deletion."""
+    secret = get(ctx, secret_id)
+    domain.refuse_deleted(secret)
+    return secret
+
+
+def get_version(ctx: Context, secret: Secret, version_id: str) -> Version | None:
+    """A version of a secret, or None."""
+    known: Version | None = ctx.found.get(("version", secret.id, version_id))
+    return known or store.find_version(ctx.tx, ctx.sealing, secret, version_id)
+
+
+def made_up(ctx: Context, name: str) -> Secret:
+    """A secret of this name that could be made now: with a random id and suffix, kept nowhere yet."""
+    known = ctx.found.get(("new", name))
+    if known is None:
+        now_ms = ctx.clock.now_ms()
+        place = ctx.place
+        known = ctx.found["new", name] = Secret(
+            id=random.uuid().replace("-", ""),
+            partition=place.partition,
+            account=place.account,
+            region=place.region,
+            name=name,
+            suffix=random.letters(6),
+            created_token="",
+            created_at_ms=now_ms,
+            changed_at_ms=now_ms,
+        )
+    secret: Secret = known
+    return secret
+
+
+def keep(ctx: Context, secret: Secret) -> None:
+    """Write a changed secret, with the time of its change."""
+    store.save(ctx.tx, ctx.sealing, replace(secret, changed_at_ms=ctx.clock.now_ms()))
