@@ -75,11 +75,11 @@ TRUST_REFUSALS = [
 
 @pytest.mark.parametrize(("document", "sentence"), TRUST_REFUSALS)
 def test_a_trust_policy_that_is_none_is_refused(world: World, document: str, sentence: str):
-    params: dict[str, Any]
-    for operation, params in (
+    asked: list[tuple[str, dict[str, Any]]] = [
         ("CreateRole", {"RoleName": "new", "AssumeRolePolicyDocument": document}),
         ("UpdateAssumeRolePolicy", {"RoleName": "app", "PolicyDocument": document}),
-    ):
+    ]
+    for operation, params in asked:
         if operation == "UpdateAssumeRolePolicy":
             world.role("app", LAMBDA)
         with pytest.raises(MalformedPolicyDocument) as refusal:
@@ -173,14 +173,14 @@ def test_a_service_linked_role_belongs_to_its_service(world: World):
     made = world.ask("CreateServiceLinkedRole", AWSServiceName="rds.amazonaws.com")["Role"]
     assert made["Arn"] == f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/rds.amazonaws.com/AWSServiceRoleForRDS"
     name = made["RoleName"]
-    params: dict[str, Any]
-    for operation, params in (
+    asked: list[tuple[str, dict[str, Any]]] = [
         ("PutRolePolicy", {"PolicyName": "p", "PolicyDocument": allow("*")}),
         ("AttachRolePolicy", {"PolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}),
         ("UpdateAssumeRolePolicy", {"PolicyDocument": trusting({"AWS": ACCOUNT})}),
         ("UpdateRole", {}),
         ("DeleteRole", {}),
-    ):
+    ]
+    for operation, params in asked:
         with pytest.raises(UnmodifiableEntity):
             world.ask(operation, RoleName=name, **params)
     with pytest.raises(InvalidInput):

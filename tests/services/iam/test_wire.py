@@ -66,7 +66,7 @@ class Wire:
         return protocol.encode(call, answer, request.id)
 
 
-class _Response(AWSResponse):
+class _Response(AWSResponse):  # type: ignore[misc]
     """botocore's response, with its body at hand."""
 
     def __init__(self, url: str, answer: Answer) -> None:
