@@ -5,7 +5,7 @@ hex digits in upper case.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -19,6 +19,8 @@ Pair = tuple[bytes, bytes]
 
 def pairs_of(query: bytes) -> list[Pair]:
     """The names and values of a raw query, decoded, in order. A name without `=` has an empty value. No empty parts."""
+    if not query:
+        return []
     return [
         (unquote_to_bytes(name), unquote_to_bytes(value))
         for name, _, value in (part.partition(b"=") for part in query.split(b"&") if part)
@@ -42,7 +44,7 @@ def canonical_request(
     *,
     method: str,
     path: bytes,
-    pairs: Iterable[Pair],
+    pairs: Sequence[Pair],
     headers: Sequence[Pair],
     signed: Sequence[str],
     body_sha256: str,
@@ -66,6 +68,8 @@ def canonical_path(path: bytes, service: str) -> bytes:
 
     Source: the same guide. Services other than S3 encode twice; S3 takes the path as it is sent.
     """
+    if path == b"/":
+        return path
     if service in SINGLE_ENCODED:
         return quote_from_bytes(unquote_to_bytes(path), safe="/-._~").encode() or b"/"
     return quote_from_bytes(normalised(path), safe="/-._~").encode()
@@ -85,8 +89,10 @@ def normalised(path: bytes) -> bytes:
     return b"/" + b"/".join(kept) + closed
 
 
-def canonical_query(pairs: Iterable[Pair]) -> bytes:
+def canonical_query(pairs: Sequence[Pair]) -> bytes:
     """Names and values encoded, sorted by encoded name, then by encoded value."""
+    if not pairs:
+        return b""
     encoded = sorted(
         (quote_from_bytes(name, safe="-._~"), quote_from_bytes(value, safe="-._~")) for name, value in pairs
     )
@@ -95,11 +101,14 @@ def canonical_query(pairs: Iterable[Pair]) -> bytes:
 
 def canonical_headers(headers: Sequence[Pair], signed: Sequence[str]) -> bytes:
     """One line for each signed header, with a newline after the last. Twins are joined by commas, in their order."""
-    values: dict[bytes, list[bytes]] = {name.encode("latin-1"): [] for name in signed}
+    names = [name.encode("latin-1") for name in signed]
+    found = dict.fromkeys(names, b"")
+    twice = set()
     for name, value in headers:
-        if name in values:
-            values[name].append(collapsed(value))
-    return b"".join(name + b":" + b",".join(found) + b"\n" for name, found in values.items())
+        if name in found:
+            found[name] = found[name] + b"," + collapsed(value) if name in twice else collapsed(value)
+            twice.add(name)
+    return b"".join([b"%b:%b\n" % line for line in found.items()])
 
 
 def collapsed(value: bytes) -> bytes:
