@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from geumgo.context import Caller
@@ -91,6 +93,31 @@ def test_the_same_named_request_gives_the_same_grant_and_another_token(kms):
     assert one["GrantToken"] != two["GrantToken"]
     assert grant(kms, arn, Name="mine", operations=["Encrypt"])["GrantId"] != one["GrantId"]
     assert grant(kms, arn)["GrantId"] != grant(kms, arn)["GrantId"]
+
+
+def test_a_grant_of_grants_gives_on_no_more_than_it_has(kms):
+    arn = kms.key()
+    grant(kms, arn, operations=["CreateGrant", "Encrypt"], Constraints={"EncryptionContextSubset": {"app": "one"}})
+    narrow = {"EncryptionContextEquals": {"app": "one", "stage": "live"}}
+    grant(kms, arn, grantee=BOB.arn, operations=["Encrypt"], Constraints=narrow, caller=ANN)
+    grant(
+        kms,
+        arn,
+        grantee=BOB.arn,
+        operations=["Encrypt"],
+        Constraints={"EncryptionContextSubset": {"app": "one"}},
+        caller=ANN,
+    )
+    too_much: list[dict[str, Any]] = [
+        {"operations": ["Decrypt"], "Constraints": narrow},
+        {"operations": ["Encrypt", "Decrypt"], "Constraints": narrow},
+        {"operations": ["Encrypt"]},
+        {"operations": ["Encrypt"], "Constraints": {"EncryptionContextSubset": {"stage": "live"}}},
+        {"operations": ["Encrypt"], "Constraints": {"EncryptionContextEquals": {"app": "two"}}},
+    ]
+    for asked in too_much:
+        with refused("AccessDeniedException"):
+            grant(kms, arn, grantee=BOB.arn, caller=ANN, **asked)
 
 
 def test_a_revoked_grant_allows_nothing_at_once(kms):

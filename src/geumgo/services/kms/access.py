@@ -13,7 +13,7 @@ from geumgo.errors import ServiceError
 from geumgo.room import Access
 from geumgo.sealing import Unsealable
 from geumgo.services.kms import grants, lookup, policies, store
-from geumgo.services.kms.domain import SYMMETRIC, grant_permits
+from geumgo.services.kms.domain import SYMMETRIC, grant_covers, grant_permits
 from geumgo.services.kms.records import Grant, Key
 
 Keys = dict[str, tuple[str, ...]]
@@ -34,14 +34,16 @@ def caller_names(ctx: Context) -> set[str]:
     return names
 
 
-def granted(ctx: Context, key: Key, operation: str, context: Mapping[str, str]) -> str | None:
-    """The id of a grant that permits this very request, or None."""
+def granted(
+    ctx: Context, key: Key, operation: str, context: Mapping[str, str], covers: Callable[[Grant], bool] = lambda _: True
+) -> str | None:
+    """The id of a grant that permits this very request, or None. `covers` is what else must hold of it."""
     if not key.grants:
         return None
     names = caller_names(ctx)
     sources = ctx.conditions.get("aws:SourceArn", ())
     for grant in store.list_grants(ctx.tx, ctx.sealing, key):
-        if grant_permits(grant, operation, names, context, sources):
+        if grant_permits(grant, operation, names, context, sources) and covers(grant):
             return grant.id
     return None
 
@@ -84,13 +86,20 @@ def about_context(context: Mapping[str, str]) -> Keys:
     return keys
 
 
-def demand_on(ctx: Context, key_id: str, operation: str, context: Mapping[str, str], keys: Keys) -> Demand:
+def demand_on(
+    ctx: Context,
+    key_id: str,
+    operation: str,
+    context: Mapping[str, str],
+    keys: Keys,
+    covers: Callable[[Grant], bool] = lambda _: True,
+) -> Demand:
     """`kms:<operation>` on whatever `key_id` names. A key that is not there is a thing of its account without a policy."""
     found = lookup.locate(ctx, key_id)
     said = {**about(ctx, found.key, found.alias), **about_context(context), **keys}
     if found.key is None:
         return Demand(f"kms:{operation}", Target(found.arn, key_id, found.account), said)
-    grant = granted(ctx, found.key, operation, context)
+    grant = granted(ctx, found.key, operation, context, covers)
     return Demand(f"kms:{operation}", key_target(found.key, found.arn, grant), said)
 
 
@@ -273,6 +282,15 @@ def _grant_keys(ctx: Context, params: Params) -> Keys:
     return keys
 
 
+def create_grant(ctx: Context, params: Params) -> Demands:
+    """A grant can be the permission to make another one, if that gives no more than it does itself."""
+
+    def covers(grant: Grant) -> bool:
+        return grant_covers(grant, params["Operations"], params.get("Constraints", {}))
+
+    return (demand_on(ctx, params["KeyId"], "CreateGrant", {}, _grant_keys(ctx, params), covers),)
+
+
 def retire_grant(ctx: Context, params: Params) -> Demands:
     """The retiring principal may, the grantee if the grant says so, and whoever the key policy allows."""
     try:
@@ -355,7 +373,7 @@ ACCESS: Mapping[str, Access] = {
     "CancelKeyDeletion": Access(on_key("CancelKeyDeletion"), ("KeyId",), ("KeyId",)),
     "CreateAlias": Access(create_alias, ("AliasName", "TargetKeyId")),
     "CreateGrant": Access(
-        on_key("CreateGrant", _grant_keys),
+        create_grant,
         ("KeyId", "GranteePrincipal", "RetiringPrincipal", "GranteeServicePrincipal", "RetiringServicePrincipal",
          "Operations", "Constraints", "Name", "DryRun"),
         ("GrantId",),

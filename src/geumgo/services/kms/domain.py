@@ -4,7 +4,7 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from geumgo.services.kms.errors import (
     Disabled,
@@ -353,6 +353,24 @@ GRANTABLE: Final = {
     ENCAPSULATE: frozenset({"Encapsulate", "Decapsulate", "GetPublicKey", *_ALWAYS}),
 }
 """What a grant may allow, by the usage of its key. Source: "Grants in AWS KMS", developer guide (grant operations)."""
+
+
+def grant_covers(grant: Grant, operations: Collection[str], constraints: Mapping[str, Any]) -> bool:
+    """Whether a grantee who may CreateGrant by `grant` may hand on these operations: no more than it allows, as narrowly bound.
+
+    Source: "Grants in AWS KMS", developer guide (granting CreateGrant permission).
+    """
+    equals, subset = constraints.get("EncryptionContextEquals"), constraints.get("EncryptionContextSubset")
+    if not set(operations) <= set(grant.operations):
+        return False
+    if grant.source_arn is not None and constraints.get("SourceArn") != grant.source_arn:
+        return False
+    if grant.equals is not None and equals != grant.equals:
+        return False
+    if grant.subset is None:
+        return True
+    narrower = equals if equals is not None else subset
+    return narrower is not None and all(narrower.get(name) == value for name, value in grant.subset.items())
 
 
 def grant_permits(

@@ -3,7 +3,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import astuple, fields
+from dataclasses import astuple, fields, replace
 from typing import Any
 
 from geumgo.sealing import Sealing, Unsealable
@@ -14,15 +14,15 @@ KEPT_KEYS = 4096  # rows of keys that are kept as they were checked; none of the
 
 Cell = str | int | bytes | None
 
-_KEY = tuple(f.name for f in fields(Key) if f.name != "revision")
-_KEY_COLUMNS = ", ".join(f"k.{name}" for name in _KEY) + ", k.revision, k.mac"
+_KEY = tuple(f.name for f in fields(Key))
+_KEY_COLUMNS = ", ".join(f"k.{name}" for name in _KEY) + ", k.mac"
 _MATERIAL = tuple(f.name for f in fields(Material))
 _MATERIAL_COLUMNS = ", ".join(f"m.{name}" for name in _MATERIAL)
 _ALIAS_COLUMNS = "account, region, name, key_id, created_at_ms, updated_at_ms"
 _GRANT_COLUMNS = (
     "id, region, key_id, issuer, grantee, retiring, name, operations, equals, subset, source_arn, created_at_ms"
 )
-_WIDTH = len(_KEY) + 2
+_WIDTH = len(_KEY) + 1
 
 
 def _dumped(value: Any) -> str:
@@ -71,7 +71,7 @@ def _read_key(sealing: Sealing, row: Row) -> Key:
     _check(sealing, "kms_key", cells, row[_WIDTH - 1])
     cells["multi_region"] = bool(cells["multi_region"])
     cells["tags"], cells["aliases"] = json.loads(cells["tags"]), tuple(json.loads(cells["aliases"]))
-    return Key(**cells, revision=row[_WIDTH - 2])
+    return Key(**cells)
 
 
 def find(tx: Tx, sealing: Sealing, region: str, key_id: str) -> Key | None:
@@ -108,23 +108,16 @@ def add(tx: Tx, sealing: Sealing, key: Key) -> None:
     row = _as_row(key)
     names = ", ".join(row)
     values = ", ".join(f":{name}" for name in row)
-    tx.run(
-        f"INSERT INTO kms_key ({names}, revision, mac) VALUES ({values}, :revision, :mac)",
-        **row,
-        revision=key.revision,
-        mac=sealing.vouch("kms_key", row),
-    )
+    tx.run(f"INSERT INTO kms_key ({names}, mac) VALUES ({values}, :mac)", **row, mac=sealing.vouch("kms_key", row))
 
 
 def save(tx: Tx, sealing: Sealing, key: Key) -> None:
     """Write a changed key. Its revision must still be the one that was read."""
-    row = _as_row(key)
+    row = _as_row(replace(key, revision=key.revision + 1))
     changes = ", ".join(f"{name} = :{name}" for name in row if name not in ("region", "id"))
     changed = tx.run(
-        f"UPDATE kms_key SET {changes}, revision = revision + 1, mac = :mac"
-        " WHERE region = :region AND id = :id AND revision = :revision",
+        f"UPDATE kms_key SET {changes}, mac = :mac WHERE region = :region AND id = :id AND revision = :revision - 1",
         **row,
-        revision=key.revision,
         mac=sealing.vouch("kms_key", row),
     )
     assert changed == 1, f"key {key.id} changed under an open transaction"

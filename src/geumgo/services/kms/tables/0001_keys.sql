@@ -1,4 +1,4 @@
--- Rows that decide rights carry a MAC under a key that the database does not hold: `mac` covers every other column but `revision`.
+-- Rows that decide rights carry a MAC under a key that the database does not hold: `mac` covers every other column.
 
 CREATE TABLE kms_key (
     region TEXT NOT NULL,
