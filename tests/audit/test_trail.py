@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from geumgo.audit.disk import Disk
 from geumgo.audit.line import take_apart
 from geumgo.audit.reader import records
 from geumgo.audit.trail import Trail, TrailBroken, TrailFull
@@ -124,8 +125,23 @@ def test_a_full_segment_is_ended_and_the_chain_goes_on(tmp_path: Path, clock: Tu
 
 def test_only_its_owner_may_read_the_trail(tmp_path: Path, clock: TurnedClock) -> None:
     open_trail(tmp_path / "audit", clock)
+    assert stat.S_IMODE((tmp_path / "audit").stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "audit" / "n1-a").stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in files_of(tmp_path / "audit")} == {0o600}
+
+
+def test_the_names_of_new_directories_and_segments_are_durable(tmp_path: Path, clock: TurnedClock) -> None:
+    class Noting(Disk):
+        def __init__(self) -> None:
+            self.synced: list[Path] = []
+
+        def sync_directory(self, path: Path) -> None:
+            self.synced.append(path)
+            super().sync_directory(path)
+
+    disk = Noting()
+    open_trail(tmp_path / "audit", clock, disk=disk)
+    assert disk.synced == [tmp_path, tmp_path / "audit", tmp_path / "audit" / "n1-a"]
 
 
 def test_a_chain_has_one_writer(tmp_path: Path, clock: TurnedClock) -> None:

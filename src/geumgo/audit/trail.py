@@ -120,12 +120,16 @@ class Trail:
         assert CHAIN_NAME.fullmatch(chain), f"not a name of a chain: {chain}"
         assert anchor is None or anchor.chain == chain, "the anchor is of another chain"
         place = directory / chain
+        disk = disk or Disk()
         try:
-            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for made in (directory, place):
+                if not made.is_dir():
+                    made.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    disk.sync_directory(made.parent)
             lock = _locked(place)
         except OSError as fault:
             raise TrailBroken(f"the audit trail in {place} cannot be opened: {fault.strerror}") from fault
-        trail = cls(place, chain, keys, clock, segment_bytes, directory / "reserve", disk or Disk(), lock)
+        trail = cls(place, chain, keys, clock, segment_bytes, directory / "reserve", disk, lock)
         try:
             with trail._disk_faults():
                 trail._start(anchor, reserve_bytes)
