@@ -11,7 +11,9 @@ COMMANDS = {
     "init": "geumgo.cli.serve:init",
     "status": "geumgo.cli.inspect:status",
     "audit": "geumgo.cli.inspect:audit",
+    "doctor": "geumgo.cli.doctor:doctor",
     "account": "geumgo.cli.account:account",
+    "run": "geumgo.cli.run:run",
 }
 
 
@@ -37,10 +39,12 @@ def group() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run a command. What the operator must know is one plain sentence on stderr, and exit status 1."""
-    from geumgo.cli.plain import PLAIN
-
     try:
         return group.main(args=arguments, prog_name="geumgo", standalone_mode=True)
-    except PLAIN as fault:
+    except Exception as fault:
+        from geumgo.cli.plain import PLAIN
+
+        if not isinstance(fault, PLAIN):
+            raise
         click.echo(f"geumgo: {fault}", err=True)
         sys.exit(1)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from geumgo.cli.plain import data_option, settings_of
+from geumgo.cli.plain import data_option, existing
 
 
 @click.group()
@@ -25,7 +25,7 @@ def create(data: Path | None, config: Path | None, account_id: str, as_json: boo
     if not re.fullmatch(r"\d{12}", account_id):
         raise click.BadParameter("an account id is twelve digits")
     try:
-        first = app.create_account(settings_of(config, data=data), account_id)
+        first = app.create_account(existing(config, data=data), account_id)
     except app.AccountExists:
         raise click.ClickException(f"The account {account_id} is there already; nothing was changed.") from None
     if as_json:

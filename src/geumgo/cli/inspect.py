@@ -3,11 +3,12 @@
 import json
 import sys
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 
 import click
 
-from geumgo.cli.plain import data_option, settings_of
+from geumgo.cli.plain import data_option, existing
 
 
 @click.command()
@@ -17,7 +18,7 @@ def status(data: Path | None, config: Path | None, as_json: bool) -> None:
     """Say how the data directory is."""
     from geumgo import app
 
-    found = app.status(settings_of(config, data=data))
+    found = app.status(existing(config, data=data))
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
@@ -40,7 +41,7 @@ def verify(data: Path | None, config: Path | None, as_json: bool) -> None:
     """Check every chain of the trail: any edit, loss or reordering is named."""
     from geumgo import app
 
-    report = app.verify_trail(settings_of(config, data=data))
+    report = app.verify_trail(existing(config, data=data))
     if as_json:
         click.echo(json.dumps(asdict(report), indent=2, default=str))
     else:
@@ -59,5 +60,20 @@ def tail(data: Path | None, config: Path | None, lines: int) -> None:
     """Print the newest records, one JSON object a line."""
     from geumgo import app
 
-    for record in app.read_trail(settings_of(config, data=data))[-lines:]:
+    for record in app.read_trail(existing(config, data=data))[-lines:]:
         click.echo(json.dumps(record, ensure_ascii=True))
+
+
+@audit.command("export")
+@data_option
+@click.option("--since", type=click.DateTime(), help="Only records from this time on (UTC).")
+@click.option("--until", type=click.DateTime(), help="Only records before this time (UTC).")
+def export(data: Path | None, config: Path | None, since: datetime | None, until: datetime | None) -> None:
+    """Print records as CloudTrail keeps them, one JSON object a line, oldest first."""
+    from geumgo import app
+
+    first, end = (moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else "" for moment in (since, until))
+    for record in app.read_trail(existing(config, data=data)):
+        at = record["eventTime"]
+        if at >= first and (not end or at < end):
+            click.echo(json.dumps(record, ensure_ascii=True))

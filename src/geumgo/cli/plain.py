@@ -28,5 +28,18 @@ def data_option(command: Command) -> Command:
     )(command)
 
 
+def existing(config: Path | None, **flags: Any) -> Settings:
+    """The settings of a data directory that is there. Raises SettingsError if it is not."""
+    from geumgo import app
+
+    settings = settings_of(config, **flags)
+    if not app.initialised(settings):
+        raise SettingsError(
+            f"There is nothing of Geumgo in {settings.data}."
+            f" Name its directory with --data, or make one: geumgo init --data {settings.data}"
+        )
+    return settings
+
+
 def settings_of(config: Path | None, **flags: Any) -> Settings:
     return load(flags, os.environ, config)

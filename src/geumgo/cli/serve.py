@@ -90,8 +90,11 @@ def run(settings: Settings, *, dev: bool) -> int:
 
 def api(settings: Settings, slot: str, listener: socket.socket, metrics: socket.socket | None, board: Any) -> Any:
     """What an API process does. Everything is imported here, before the fork, so that the processes share it."""
-    from geumgo import app
+    from geumgo import app, protocol
     from geumgo.edge.server import serve as serve_http
+
+    for room in app.ROOMS:
+        protocol.models.load(room.service)
 
     def child(started: Any) -> None:
         built = app.build(settings, slot=slot, count=board.page(slot).answered)

@@ -5,6 +5,8 @@ children, never before a fork. A child that dies is started again; a parent that
 """
 
 import ctypes
+import errno
+import gc
 import os
 import resource
 import select
@@ -67,6 +69,8 @@ class Supervisor:
             signal.signal(number, self._stop)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self.waiting = {child.name for child in self.children}
+        gc.collect()
+        gc.freeze()  # what is here stays: the collector of a child need not touch, and so copy, what all share
         reading, writing = os.pipe2(os.O_CLOEXEC)
         for child in self.children:
             self._start(child, reading, writing)
@@ -186,7 +190,8 @@ class Supervisor:
                         log.error("process killed", process=child.name, why="it did not end within its grace")
                         os.kill(child.pid, signal.SIGKILL)
                 deadline = float("inf")
-            select.select([self.wake[0]], [], [], 0.05)
+            if select.select([self.wake[0]], [], [], 0.05)[0]:
+                os.read(self.wake[0], 4096)
 
 
 def say(writing: int, name: str) -> None:
@@ -198,13 +203,11 @@ def listen(name: str, where: str) -> socket.socket:
     host, port = address(name, where)
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listener = socket.socket(found[0], socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(found[4])
-        listener.listen(BACKLOG)
+        listener = socket.create_server(found[4][:2], family=found[0], backlog=BACKLOG)
     except OSError as fault:
+        why = fault.strerror if isinstance(fault, socket.gaierror) else os.strerror(fault.errno or errno.EINVAL)
         raise SettingsError(
-            f"Cannot listen on {where}: {fault.strerror or fault}. End what listens there, or set {name!r} to another HOST:PORT."
+            f"Cannot listen on {where}: {why}. End what listens there, or set {name!r} to another HOST:PORT."
         ) from fault
     listener.setblocking(False)
     return listener

@@ -1,0 +1,161 @@
+"""A small AWS client for the command line: credentials as AWS tools find them, Signature Version 4, JSON 1.1.
+
+Source of the signature: "Create a signed AWS API request", IAM user guide. Source of the variables and files: "Configuration and
+credential file settings" and "Service-specific endpoints", AWS SDKs and tools reference guide.
+"""
+
+import configparser
+import hashlib
+import hmac
+import http.client
+import json
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import click
+
+TIMEOUT_SECONDS: Final = 30.0
+ANSWER_BYTES: Final = 16 << 20
+CONTENT_TYPE: Final = "application/x-amz-json-1.1"
+
+
+class ClientError(click.ClickException):
+    """The call was not answered, or was refused. The message is a plain sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An access key. `repr` shows only its id."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str = ""
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.access_key_id})"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One service at one endpoint."""
+
+    service: str
+    endpoint: str
+    region: str
+    credentials: Credentials
+    ca_file: str = ""
+
+    def ask(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer. Raises ClientError."""
+        body = json.dumps(params).encode()
+        url = urlsplit(self.endpoint)
+        headers = signed(self, url.netloc, f"{self.service}.{operation}", body, datetime.now(UTC))
+        connection = self._connection(url.scheme, url.netloc)
+        try:
+            connection.request("POST", "/", body, headers)
+            answer = connection.getresponse()
+            text = answer.read(ANSWER_BYTES)
+        except (OSError, http.client.HTTPException) as fault:
+            raise ClientError(
+                f"{self.endpoint} does not answer ({fault}). Is the server running, and is AWS_ENDPOINT_URL right?"
+            ) from fault
+        finally:
+            connection.close()
+        return read(operation, answer.status, text)
+
+    def _connection(self, scheme: str, place: str) -> http.client.HTTPConnection:
+        if scheme == "https":
+            context = ssl.create_default_context(cafile=self.ca_file or None)
+            return http.client.HTTPSConnection(place, timeout=TIMEOUT_SECONDS, context=context)
+        return http.client.HTTPConnection(place, timeout=TIMEOUT_SECONDS)
+
+
+def read(operation: str, status: int, text: bytes) -> dict[str, Any]:
+    """The answer of `operation`. Raises ClientError if it is a refusal, or not one of AWS's."""
+    try:
+        found = json.loads(text or b"{}")
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ClientError(f"{operation} was answered with status {status} and something that is not AWS's JSON.")
+    if status != 200:
+        code = str(found.get("__type", status)).rpartition("#")[2]
+        raise ClientError(f"{operation} was refused: {code}: {found.get('message', found.get('Message', ''))}")
+    return found
+
+
+def signed(client: Client, host: str, target: str, body: bytes, at: datetime) -> dict[str, str]:
+    """The headers of a POST to `/`, its signature among them."""
+    time = at.strftime("%Y%m%dT%H%M%SZ")
+    headers = {"content-type": CONTENT_TYPE, "host": host, "x-amz-date": time, "x-amz-target": target}
+    if client.credentials.session_token:
+        headers["x-amz-security-token"] = client.credentials.session_token
+    names = ";".join(sorted(headers))
+    lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
+    canonical = f"POST\n/\n\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
+    scope = f"{time[:8]}/{client.region}/{client.service}/aws4_request"
+    text = f"AWS4-HMAC-SHA256\n{time}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    key = f"AWS4{client.credentials.secret_access_key}".encode()
+    for part in (*scope.split("/"), text):
+        key = hmac.digest(key, part.encode(), "sha256")
+    credential = f"{client.credentials.access_key_id}/{scope}"
+    headers["authorization"] = f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={names}, Signature={key.hex()}"
+    return headers
+
+
+# -- where an AWS tool would look --------------------------------------------------------------------------------------
+
+
+def from_environment(service: str, environment: Mapping[str, str]) -> Client:
+    """A client of `service` as the environment and the files of AWS tools say. Raises ClientError if something is missing."""
+    profile = environment.get("AWS_PROFILE") or environment.get("AWS_DEFAULT_PROFILE") or "default"
+    config = section(environment, "AWS_CONFIG_FILE", "config", profile, f"profile {profile}")
+    variable = {"secretsmanager": "SECRETS_MANAGER"}.get(service, service.upper())
+    endpoint = (
+        environment.get(f"AWS_ENDPOINT_URL_{variable}")
+        or environment.get("AWS_ENDPOINT_URL")
+        or config.get("endpoint_url", "")
+    )
+    if urlsplit(endpoint).scheme not in ("http", "https") or not urlsplit(endpoint).netloc:
+        raise ClientError("Where is the server? Set AWS_ENDPOINT_URL, for example to http://127.0.0.1:7373.")
+    region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or config.get("region", "")
+    if not region:
+        raise ClientError("Which region? Set AWS_DEFAULT_REGION, for example to us-east-1.")
+    return Client(
+        service, endpoint, region, credentials(environment, profile, config), environment.get("AWS_CA_BUNDLE", "")
+    )
+
+
+def credentials(environment: Mapping[str, str], profile: str, config: Mapping[str, str]) -> Credentials:
+    """Raises ClientError: there are none."""
+    if environment.get("AWS_ACCESS_KEY_ID") and environment.get("AWS_SECRET_ACCESS_KEY"):
+        return Credentials(
+            environment["AWS_ACCESS_KEY_ID"],
+            environment["AWS_SECRET_ACCESS_KEY"],
+            environment.get("AWS_SESSION_TOKEN", ""),
+        )
+    found = {**config, **section(environment, "AWS_SHARED_CREDENTIALS_FILE", "credentials", profile)}
+    if not (found.get("aws_access_key_id") and found.get("aws_secret_access_key")):
+        raise ClientError(
+            "Who asks? Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SHARED_CREDENTIALS_FILE to a file that has them."
+        )
+    return Credentials(found["aws_access_key_id"], found["aws_secret_access_key"], found.get("aws_session_token", ""))
+
+
+def section(environment: Mapping[str, str], variable: str, name: str, *titles: str) -> dict[str, str]:
+    """The first section of the file that has one of `titles`. Empty: there is no such file or section."""
+    home = Path(environment.get("HOME", "/"))
+    path = Path(environment.get(variable) or home / ".aws" / name)
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read_string(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, configparser.Error) as fault:
+        raise ClientError(f"The file {path} cannot be read ({type(fault).__name__}).") from None
+    return next((dict(parser[title]) for title in titles if parser.has_section(title)), {})
