@@ -97,6 +97,18 @@ def test_a_date_header_will_do_where_there_is_no_x_amz_date() -> None:
     refused(with_header(request, b"date", format_datetime(date + timedelta(seconds=1), usegmt=True).encode()))
 
 
+@pytest.mark.parametrize("between", [",", ", ", ",  "])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_an_authorization_says_the_same_in_any_order(between: str, order: tuple[int, ...]) -> None:
+    request = signed(headers=JSON, body=BODY)
+    written = (request.header(b"authorization") or b"").decode()
+    scheme, _, rest = written.partition(" ")
+    parts = rest.split(", ")
+    again = with_header(request, b"authorization", f"{scheme} {between.join(parts[place] for place in order)}".encode())
+    assert read_claim(again) == read_claim(request)
+    check(again)
+
+
 def test_a_request_without_a_trace_of_a_signature_has_no_claim() -> None:
     assert read_claim(request_of("POST", b"/", [(b"Host", b"h"), (b"X-Amz-Target", b"a.B")], BODY)) is None
     assert read_claim(request_of("GET", b"/?Action=AssumeRoleWithWebIdentity&X-Amz-Date=1", [(b"Host", b"h")])) is None

@@ -4,10 +4,10 @@ Source: "CloudTrail record contents", CloudTrail User Guide; the shapes of calls
 is given by the trail.
 """
 
-import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from geumgo.context import Caller, Session
@@ -19,7 +19,7 @@ ERROR_CODES: Final = {"AccessDeniedException": "AccessDenied"}
 AGENT_CHARACTERS: Final = 1_024  # Source: userAgent, CloudTrail record contents
 MESSAGE_CHARACTERS: Final = 1_024  # Source: errorMessage, the same page
 NAME_CHARACTERS: Final = 256
-PARAMETERS_BYTES: Final = 100 << 10  # Source: requestParameters and responseElements, the same page
+PARAMETERS_CHARACTERS: Final = 100 << 10  # Source: requestParameters and responseElements, the same page
 DEPTH: Final = 16
 
 NAMED_BY_CALLER: Final = frozenset({"EncryptionContext", "Tags", "Variables", "Attributes"})
@@ -197,7 +197,7 @@ def members(values: Mapping[str, Any]) -> tuple[dict[str, Any] | None, bool]:
     if not values:
         return None, False
     kept = {camel(name): _member(name, value) for name, value in values.items()}
-    if len(json.dumps(kept)) > PARAMETERS_BYTES:
+    if len(repr(kept)) > PARAMETERS_CHARACTERS:  # near enough to its length in JSON, and the cheapest measure
         return None, True
     return kept, False
 
@@ -240,4 +240,9 @@ def bounded(text: str, characters: int) -> str:
 
 def iso(at_ms: int) -> str:
     """A time (Unix milliseconds) as the trail writes it: to the second, in UTC."""
-    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _second(at_ms // 1000)
+
+
+@lru_cache(maxsize=1024)
+def _second(at_s: int) -> str:
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
