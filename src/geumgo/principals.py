@@ -75,6 +75,14 @@ class Principals(Protocol):
         """A kept document as people read it: ARNs again, but for those who are gone, whose ids stay."""
         ...
 
+    def unique_id(self, tx: Tx, arn: str) -> str | None:
+        """The unique id of the user or role with exactly this ARN: what is kept of somebody who is given something."""
+        ...
+
+    def arn_of(self, tx: Tx, unique_id: str) -> str | None:
+        """The ARN that the user or role with this unique id has now, None if it is gone."""
+        ...
+
     def role(self, tx: Tx, arn: str) -> RoleFacts | None:
         """The role with exactly this ARN, path included."""
         ...
@@ -85,6 +93,10 @@ class Principals(Protocol):
 
     def key_is_active(self, tx: Tx, access_key_id: str) -> bool:
         """Whether a long-term access key exists and is active."""
+        ...
+
+    def take_code(self, tx: Tx, user_id: str, serial: str, code: str, now_ms: int) -> bool:
+        """Whether `code` is one of the user's MFA device `serial`, now. It is used up then, if this (writing) transaction commits."""
         ...
 
     def managed_policy(self, tx: Tx, account: str, arn: str) -> str | None:
@@ -112,6 +124,12 @@ class NoPrincipals:
     def unpin(self, tx: Tx, document: str) -> str:  # noqa: ARG002
         return document
 
+    def unique_id(self, tx: Tx, arn: str) -> str | None:  # noqa: ARG002
+        return None
+
+    def arn_of(self, tx: Tx, unique_id: str) -> str | None:  # noqa: ARG002
+        return None
+
     def role(self, tx: Tx, arn: str) -> RoleFacts | None:  # noqa: ARG002
         return None
 
@@ -122,6 +140,9 @@ class NoPrincipals:
         return None
 
     def key_is_active(self, tx: Tx, access_key_id: str) -> bool:  # noqa: ARG002
+        return False
+
+    def take_code(self, tx: Tx, user_id: str, serial: str, code: str, now_ms: int) -> bool:  # noqa: ARG002
         return False
 
     def managed_policy(self, tx: Tx, account: str, arn: str) -> str | None:  # noqa: ARG002

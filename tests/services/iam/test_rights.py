@@ -4,13 +4,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from geumgo.context import Caller
 from geumgo.domain.policy import PolicyKind
 from geumgo.errors import AccessDenied
 from geumgo.sealing import Unsealable
 from geumgo.services.iam.bootstrap import AccountExists, bootstrap, create_account
 from geumgo.services.iam.domain import holdings_digest
 from geumgo.services.iam.records import Holdings
-from tests.services.iam.world import ACCOUNT, OTHER_ACCOUNT, World, allow, deny
+from tests.services.iam.world import ACCOUNT, OTHER_ACCOUNT, ROOMS, World, allow, deny
 
 
 def test_a_group_gives_its_rights_to_its_members_only_while_they_are_in_it(world_on_each_engine: World):
@@ -39,8 +40,6 @@ def test_a_boundary_limits_and_gives_nothing(world: World):
 
 
 def test_root_has_everything_but_what_is_denied(world: World):
-    from geumgo.context import Caller
-
     root = Caller("Root", ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT)
     with world.storage.reading() as tx:
         found = world.rights.of(tx, root)
@@ -64,9 +63,8 @@ def test_nobody_without_a_policy_may_call_anything(world: World):
         "UserName": "ann", "GroupName": "g", "RoleName": "r", "PolicyName": "p", "InstanceProfileName": "i", "Tags": [], "TagKeys": [],
         "PolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/p", "Url": "https://x.example", "OpenIDConnectProviderArn": f"arn:aws:iam::{ACCOUNT}:oidc-provider/x",
         "AWSServiceName": "rds.amazonaws.com", "DeletionTaskId": "task/x/y", "AccessKeyId": ann.access_key_id, "PolicySourceArn": ann.arn,
+        "SerialNumber": f"arn:aws:iam::{ACCOUNT}:mfa/x",
     }  # fmt: skip
-    from tests.services.iam.world import ROOMS
-
     with world.asking(ann) as ctx:
         for name, operation in ROOMS["iam"].operations.items():
             demands = operation.access.demands(ctx, params)

@@ -34,6 +34,9 @@ RECORDED = (
     "SetAsDefault",
     "AccessKeyId",
     "Status",
+    "SerialNumber",
+    "VirtualMFADeviceName",
+    "AssignmentStatus",
     "InstanceProfileName",
     "Url",
     "ClientID",
@@ -82,9 +85,12 @@ ANSWERED = (
 Demanding = Callable[[Context, Params], Demands]
 
 
-def _access(demands: Demanding) -> Access:
+def _access(demands: Demanding, leave: frozenset[str] = frozenset()) -> Access:
     return Access(
-        demands=lambda ctx, params: _signed_in(ctx, demands(ctx, params)), recorded=RECORDED, answered=ANSWERED
+        demands=lambda ctx, params: _signed_in(ctx, demands(ctx, params)),
+        recorded=RECORDED,
+        answered=ANSWERED,
+        leave=leave,
     )
 
 
@@ -225,6 +231,11 @@ def _simulation(action: str) -> Access:
 
 
 ACCESS: dict[str, Access] = {
+    "CreateVirtualMFADevice": _access(
+        _to("CreateVirtualMFADevice", resources.device, "TagMFADevice").demands, leave=frozenset({"Path"})
+    ),
+    "ListVirtualMFADevices": _lists("ListVirtualMFADevices", "mfa"),
+    "GetMFADevice": _to("GetMFADevice", resources.device),
     "CreateUser": _creates("CreateUser", "user", "TagUser"),
     "UpdateUser": _renames("UpdateUser", "user"),
     "ListUsers": _lists("ListUsers", "user"),
@@ -285,6 +296,10 @@ for _action in [
     "UpdateLoginProfile",
     "DeleteLoginProfile",
     "ChangePassword",
+    "EnableMFADevice",
+    "ResyncMFADevice",
+    "DeactivateMFADevice",
+    "ListMFADevices",
 ]:
     ACCESS[_action] = _on(_action, "user")
 for _action in [
@@ -332,6 +347,8 @@ for _action in [
     "UntagPolicy",
 ]:
     ACCESS[_action] = _to(_action, resources.policy_to_write)
+for _action in ["DeleteVirtualMFADevice", "TagMFADevice", "UntagMFADevice", "ListMFADeviceTags"]:
+    ACCESS[_action] = _to(_action, resources.device)
 for _action in [
     "GetInstanceProfile",
     "DeleteInstanceProfile",

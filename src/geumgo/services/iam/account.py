@@ -10,7 +10,7 @@ from geumgo.services.iam import domain
 from geumgo.services.iam.errors import EntityAlreadyExists, NoSuchEntity
 from geumgo.services.iam.passwords import need_account
 from geumgo.services.iam.store import account as accounts
-from geumgo.services.iam.store import instance_profiles, policies, principals, providers
+from geumgo.services.iam.store import devices, instance_profiles, policies, principals, providers
 
 _TWELVE_DIGITS: Final = re.compile(r"[0-9]{12}")
 
@@ -45,7 +45,10 @@ def list_account_aliases(ctx: Context, params: Params) -> Params:  # noqa: ARG00
 def get_account_summary(ctx: Context, params: Params) -> Params:  # noqa: ARG001
     """Counts and quotas. What is not served here counts zero. Source: GetAccountSummary, API reference."""
     tx, account = ctx.tx, ctx.place.account
+    held = devices.of_account(tx, ctx.sealing, account)
     counts = {
+        "MFADevices": len(held),
+        "MFADevicesInUse": sum(device.user_id is not None for device in held),
         "Users": principals.count(tx, account, "user"),
         "Groups": principals.count(tx, account, "group"),
         "Roles": principals.count(tx, account, "role"),
@@ -56,8 +59,6 @@ def get_account_summary(ctx: Context, params: Params) -> Params:  # noqa: ARG001
     }
     zero = (
         "ServerCertificates",
-        "MFADevices",
-        "MFADevicesInUse",
         "AccountMFAEnabled",
         "AccountAccessKeysPresent",
         "AccountPasswordPresent",

@@ -2,18 +2,20 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from geumgo.access.ports import MARK_EVERY_MS
 from geumgo.domain.policy import PolicyKind
 from geumgo.principals import ProviderFacts, RoleFacts, UserFacts
 from geumgo.sealing import Sealing
+from geumgo.services.iam import totp
 from geumgo.services.iam.domain import parse_iam_arn
 from geumgo.services.iam.keyring import ACTIVE
 from geumgo.services.iam.pinned import named, refuse, with_principals
 from geumgo.services.iam.records import Principal
 from geumgo.services.iam.rights import compiled
-from geumgo.services.iam.store import account, keys, policies, principals, providers
+from geumgo.services.iam.store import account, devices, keys, policies, principals, providers
 from geumgo.storage import Tx
 
 ROLE_SESSION_S: Final = 3600
@@ -73,6 +75,17 @@ class Directory:
 
         return with_principals(document, shown)
 
+    def unique_id(self, tx: Tx, arn: str) -> str | None:
+        who = named(arn)
+        if who is None:
+            return None
+        found = principals.by_name(tx, self._sealing, who[0], "role" if who[1] == "role" else "user", who[2])
+        return found.id if found is not None and found.arn(self._partition) == arn else None
+
+    def arn_of(self, tx: Tx, unique_id: str) -> str | None:
+        found = principals.by_id(tx, self._sealing, unique_id) if _UNIQUE_ID.fullmatch(unique_id) else None
+        return found.arn(self._partition) if found is not None else None
+
     def role(self, tx: Tx, arn: str) -> RoleFacts | None:
         named = parse_iam_arn(arn, "role")
         if named is None:
@@ -93,6 +106,17 @@ class Directory:
     def key_is_active(self, tx: Tx, access_key_id: str) -> bool:
         key = keys.by_id(tx, self._sealing, access_key_id)
         return key is not None and key.status == ACTIVE
+
+    def take_code(self, tx: Tx, user_id: str, serial: str, code: str, now_ms: int) -> bool:
+        device = devices.find(tx, self._sealing, serial)
+        if device is None or device.user_id is None or device.user_id != user_id:
+            return False
+        seed = devices.open_seed(self._sealing, device).reveal()
+        step = totp.matching_step(seed, code, now_ms, after=device.last_step)
+        if step is None:
+            return False
+        devices.save(tx, self._sealing, replace(device, last_step=step))
+        return True
 
     def managed_policy(self, tx: Tx, account: str, arn: str) -> str | None:
         policy = policies.by_arn(tx, self._sealing, account, arn)

@@ -92,3 +92,10 @@ class ValidationError(ServiceError):
     """A value that the model lets through and the service does not."""
 
     code = "ValidationError"
+
+
+class InvalidAuthenticationCode(ServiceError):
+    """The codes are not those of the device."""
+
+    code = "InvalidAuthenticationCode"
+    status = 403

@@ -144,3 +144,20 @@ class Provider:
 
     def arn(self, partition: str) -> str:
         return f"arn:{partition}:iam::{self.account}:oidc-provider/{self.issuer}"
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A virtual MFA device. `serial` is its ARN; `sealed` its wrapped seed. In use by `user_id` since `enabled_at_ms`, if at all.
+
+    No code of `last_step` or a step before it is ever taken.
+    """
+
+    serial: str
+    account: str
+    user_id: str | None
+    sealed: bytes
+    tags: Mapping[str, str]
+    created_at_ms: int
+    enabled_at_ms: int | None = None
+    last_step: int = 0

@@ -19,6 +19,7 @@ from geumgo.services.iam.records import Kind, ManagedPolicy, Principal
 from geumgo.services.iam.roles import full_role
 from geumgo.services.iam.store import (
     deletions,
+    devices,
     holdings,
     instance_profiles,
     keys,
@@ -103,7 +104,7 @@ def get_credential_report(ctx: Context, params: Params) -> Params:  # noqa: ARG0
 
 
 def _row(ctx: Context, user: Principal) -> list[str]:
-    """One user's line. There are no certificates and no MFA devices here, which is what the columns say."""
+    """One user's line. There are no certificates here, which is what the columns say."""
     login = logins.find(ctx.tx, ctx.sealing, user.id)
     used = keys.last_used(ctx.tx, user.id)
     cells = [_plain(user.name), user.arn(ctx.place.partition), _time(user.created_at_ms)]
@@ -113,7 +114,7 @@ def _row(ctx: Context, user: Principal) -> list[str]:
         age_days = int((need_account(ctx).password_rules or {}).get("MaxPasswordAge", 0))
         until = _time(login.changed_at_ms + age_days * 86_400_000) if age_days else "N/A"
         cells += ["true", _time(used[0]) if used is not None else "no_information", _time(login.changed_at_ms), until]
-    cells.append("false")
+    cells.append("true" if devices.of_user(ctx.tx, ctx.sealing, user.id) else "false")
     held = keys.of_user(ctx.tx, ctx.sealing, user.id)
     for number in range(2):
         if number >= len(held):

@@ -11,7 +11,7 @@ from geumgo.context import Context, Params
 from geumgo.services.iam import domain
 from geumgo.services.iam.lookup import named_principal, principal_name
 from geumgo.services.iam.records import Kind
-from geumgo.services.iam.store import instance_profiles, policies, providers
+from geumgo.services.iam.store import devices, instance_profiles, policies, providers
 
 
 def principal(ctx: Context, kind: Kind, params: Params, *, creating: bool = False) -> Target:
@@ -71,6 +71,17 @@ def provider(ctx: Context, params: Params) -> Target:
     issuer = arn.partition(":oidc-provider/")[2]
     found = providers.find(ctx.tx, ctx.sealing, ctx.place.account, issuer)
     return Target(arn, arn, ctx.place.account, tags=found.tags if found is not None else {})
+
+
+def device(ctx: Context, params: Params) -> Target:
+    """A virtual MFA device, new or by its serial number, which is its ARN."""
+    if "VirtualMFADeviceName" in params:
+        arn = arn_of(ctx, f"mfa{params.get('Path', '/')}{params['VirtualMFADeviceName']}")
+        return Target(arn, arn, ctx.place.account)
+    serial = params["SerialNumber"]
+    found = devices.find(ctx.tx, ctx.sealing, serial)
+    own = found is not None and found.account == ctx.place.account
+    return Target(serial, serial, ctx.place.account, tags=found.tags if found is not None and own else {})
 
 
 def listed(ctx: Context, kind: str, params: Params) -> Target:

@@ -15,7 +15,7 @@ from geumgo.services.iam.lookup import (
     page_of_tags,
     show_user,
 )
-from geumgo.services.iam.store import holdings, keys, logins, principals
+from geumgo.services.iam.store import devices, holdings, keys, logins, principals
 
 
 @operation
@@ -52,6 +52,8 @@ def delete_user(ctx: Context, params: Params) -> Params:
         raise DeleteConflict("Cannot delete entity, must remove users from group first.")
     if keys.of_user(ctx.tx, ctx.sealing, user.id):
         raise DeleteConflict("Cannot delete entity, must delete access keys first.")
+    if devices.of_user(ctx.tx, ctx.sealing, user.id):
+        raise DeleteConflict("Cannot delete entity, must delete MFA device first.")
     if logins.find(ctx.tx, ctx.sealing, user.id) is not None:
         raise DeleteConflict("Cannot delete entity, must delete login profile first.")
     principals.delete(ctx.tx, user)

@@ -41,6 +41,9 @@ def _assume_role(ctx: Context, params: Params) -> Demands:
     keys = _tag_keys(params) | {"sts:RoleSessionName": (params["RoleSessionName"],)}
     if "ExternalId" in params:
         keys["sts:ExternalId"] = (params["ExternalId"],)
+    if _second_factor(ctx, params):
+        keys["aws:MultiFactorAuthPresent"] = ("true",)
+        keys["aws:MultiFactorAuthAge"] = ("0",)
     identity = params.get("SourceIdentity") or (session.source_identity if session is not None else None)
     if identity is not None:
         keys["sts:SourceIdentity"] = (identity,)
@@ -81,10 +84,27 @@ def _web_identity(ctx: Context, params: Params) -> Demands:
     return ()
 
 
-def _session_token(ctx: Context, params: Params) -> Demands:  # noqa: ARG001
+def _session_token(ctx: Context, params: Params) -> Demands:
     """No permission, but a long-term key. Source: GetSessionToken, API reference."""
     _refuse_sessions(ctx, "GetSessionToken")
+    _second_factor(ctx, params)
     return ()
+
+
+def _second_factor(ctx: Context, params: Params) -> bool:
+    """Whether the caller proves himself by a code of his MFA device. The code is good once.
+
+    Raises Denied for a code that is not the device's, a device that is not his, and for half of the two.
+    Source of the sentence: as the CLI reports it.
+    """
+    if "SerialNumber" not in params and "TokenCode" not in params:
+        return False
+    serial, code = params.get("SerialNumber", ""), params.get("TokenCode", "")
+    user = ctx.caller.unique_id if ctx.caller.kind == "IAMUser" and ctx.caller.session is None else ""
+    if not ctx.principals.take_code(ctx.tx, user, serial, code, ctx.clock.now_ms()):
+        raise Denied("MultiFactorAuthentication failed with invalid MFA one time pass code.")
+    ctx.found["sts", "mfa"] = True
+    return True
 
 
 def _federation_token(ctx: Context, params: Params) -> Demands:

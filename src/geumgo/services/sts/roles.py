@@ -1,8 +1,8 @@
-"""AssumeRole: from one identity to another. Nothing is written: the session is its token."""
+"""AssumeRole: from one identity to another. Nothing is kept but that an MFA code is used up: the session is its token."""
 
 from geumgo.context import Context, Params
 from geumgo.principals import RoleFacts
-from geumgo.room import reads
+from geumgo.room import operation
 from geumgo.services.sts import domain
 from geumgo.services.sts.errors import Denied, InvalidParameterValue, ValidationError
 from geumgo.services.sts.keyring import session_arn
@@ -10,7 +10,7 @@ from geumgo.services.sts.policies import passed
 from geumgo.services.sts.tokens import Claims, checked_pack, issue
 
 
-@reads
+@operation
 def assume_role(ctx: Context, params: Params) -> Params:
     """A session of the role. That the caller may have it was decided before: by the role's trust policy, and his own.
 
@@ -18,8 +18,6 @@ def assume_role(ctx: Context, params: Params) -> Params:
     """
     role = ctx.principals.role(ctx.tx, params["RoleArn"])
     assert role is not None, "the gate let somebody assume a role that does not exist"
-    if "SerialNumber" in params or "TokenCode" in params:
-        raise Denied("MultiFactorAuthentication failed with invalid MFA one time pass code.")
     session = ctx.caller.session
     chained = ctx.caller.kind == "AssumedRole"
     inherited = (
@@ -38,6 +36,7 @@ def assume_role(ctx: Context, params: Params) -> Params:
         expires_at_ms=ctx.clock.now_ms() + 1000 * lasting(params, role, chained=chained),
         transitive=tuple(sorted(transitive)),
         source_identity=source_identity(ctx, params),
+        mfa=("sts", "mfa") in ctx.found,
     )
     return answer(ctx, params, role, claims, checked_pack(policy, arns, tags))
 

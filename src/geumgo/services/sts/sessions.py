@@ -1,23 +1,20 @@
 """GetSessionToken and GetFederationToken: temporary credentials of the caller's own user."""
 
 from geumgo.context import Context, Params
-from geumgo.room import reads
+from geumgo.room import operation, reads
 from geumgo.services.sts import domain
-from geumgo.services.sts.errors import Denied
 from geumgo.services.sts.keyring import federated_arn
 from geumgo.services.sts.policies import passed
 from geumgo.services.sts.roles import wanted_tags
 from geumgo.services.sts.tokens import Claims, Kind, checked_pack, issue
 
 
-@reads
+@operation
 def get_session_token(ctx: Context, params: Params) -> Params:
-    """The caller's own rights for a while. There are no MFA devices here, so a code is never right.
+    """The caller's own rights for a while, and with a second factor those that ask for it.
 
     Source: GetSessionToken, API reference.
     """
-    if "SerialNumber" in params or "TokenCode" in params:
-        raise Denied("MultiFactorAuthentication failed with invalid MFA one time pass code.")
     return issue(ctx, _claims(ctx, params, "IAMUser", ctx.caller.name), b"", params)
 
 
@@ -50,5 +47,6 @@ def _claims(ctx: Context, params: Params, kind: Kind, name: str) -> Claims:
         name=name,
         issued_at_ms=now_ms,
         expires_at_ms=now_ms + 1000 * int(params.get("DurationSeconds", domain.TOKEN_SESSION_S)),
+        mfa=("sts", "mfa") in ctx.found,
         through_key=ctx.caller.access_key_id,
     )
