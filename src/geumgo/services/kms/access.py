@@ -8,99 +8,24 @@ from typing import Any
 
 from geumgo.access.demand import Demand, Demands, Target
 from geumgo.context import Context, Params
-from geumgo.domain.policy import MalformedPolicy
 from geumgo.errors import ServiceError
 from geumgo.room import Access
 from geumgo.sealing import Unsealable
-from geumgo.services.kms import grants, lookup, policies, store
-from geumgo.services.kms.domain import SYMMETRIC, grant_covers, grant_permits
-from geumgo.services.kms.records import Grant, Key
+from geumgo.services.kms import grants, lookup, store
+from geumgo.services.kms.domain import SYMMETRIC, grant_covers
+from geumgo.services.kms.records import Grant
+from geumgo.services.kms.targets import (
+    Keys,
+    about,
+    about_context,
+    caller_names,
+    demand_on,
+    granted,
+    key_target,
+    said_of,
+)
 
-Keys = dict[str, tuple[str, ...]]
 AddKeys = Callable[[Context, Params], Keys]
-
-
-# -- targets ----------------------------------------------------------------------------------------------------------
-
-
-def caller_names(ctx: Context) -> set[str]:
-    """Every name by which a grant may mean the caller: its ARN, the role behind a session, a service's host name."""
-    caller = ctx.caller
-    names = {caller.arn} if caller.arn else set()
-    if caller.kind == "AWSService":
-        names.add(caller.name)
-    if caller.kind == "AssumedRole" and caller.session is not None:
-        names.add(caller.session.issuer_arn)
-    return names
-
-
-def granted(
-    ctx: Context, key: Key, operation: str, context: Mapping[str, str], covers: Callable[[Grant], bool] = lambda _: True
-) -> str | None:
-    """The id of a grant that permits this very request, or None. `covers` is what else must hold of it."""
-    if not key.grants:
-        return None
-    names = caller_names(ctx)
-    sources = ctx.conditions.get("aws:SourceArn", ())
-    for grant in store.list_grants(ctx.tx, ctx.sealing, key):
-        if grant_permits(grant, operation, names, context, sources) and covers(grant):
-            return grant.id
-    return None
-
-
-def key_target(key: Key, shown: str, grant: str | None = None) -> Target:
-    """The key with its policy, which must allow."""
-    try:
-        policy = policies.compiled(key.policy)
-    except MalformedPolicy:
-        raise Unsealable(f"the policy of {key.arn} is vouched for and cannot be read") from None
-    return Target(key.arn, shown, key.account, policy, "required", key.tags, grant)
-
-
-def about(ctx: Context, key: Key | None, alias: str | None) -> Keys:
-    """The condition keys that describe the caller's account and the key."""
-    keys: Keys = {"kms:CallerAccount": (ctx.caller.account,)} if ctx.caller.account else {}
-    if alias is not None:
-        keys["kms:RequestAlias"] = (alias,)
-    if key is None:
-        return keys
-    keys["kms:KeySpec"] = keys["kms:CustomerMasterKeySpec"] = (key.spec,)
-    keys["kms:KeyUsage"] = keys["kms:CustomerMasterKeyUsage"] = (key.usage,)
-    keys["kms:KeyOrigin"] = (key.origin,)
-    keys["kms:MultiRegion"] = (_said(key.multi_region),)
-    keys["kms:ResourceAliases"] = key.aliases
-    if key.multi_region:
-        keys["kms:MultiRegionKeyType"] = ("PRIMARY" if key.is_primary else "REPLICA",)
-    return keys
-
-
-def _said(value: bool) -> str:
-    return "true" if value else "false"
-
-
-def about_context(context: Mapping[str, str]) -> Keys:
-    """The condition keys that an encryption context gives. Source: "kms:EncryptionContext", developer guide."""
-    keys: Keys = {f"kms:EncryptionContext:{name}": (value,) for name, value in context.items()}
-    if context:
-        keys["kms:EncryptionContextKeys"] = tuple(context)
-    return keys
-
-
-def demand_on(
-    ctx: Context,
-    key_id: str,
-    operation: str,
-    context: Mapping[str, str],
-    keys: Keys,
-    covers: Callable[[Grant], bool] = lambda _: True,
-) -> Demand:
-    """`kms:<operation>` on whatever `key_id` names. A key that is not there is a thing of its account without a policy."""
-    found = lookup.locate(ctx, key_id)
-    said = {**about(ctx, found.key, found.alias), **about_context(context), **keys}
-    if found.key is None:
-        return Demand(f"kms:{operation}", Target(found.arn, key_id, found.account), said)
-    grant = granted(ctx, found.key, operation, context, covers)
-    return Demand(f"kms:{operation}", key_target(found.key, found.arn, grant), said)
 
 
 # -- the shapes of declarations ---------------------------------------------------------------------------------------
@@ -141,7 +66,7 @@ def _from(members: Mapping[str, str], defaults: Mapping[str, str] | None = None)
         for member, name in members.items():
             value: Any = params.get(member, (defaults or {}).get(member))
             if value is not None:
-                said[name] = (_said(value) if isinstance(value, bool) else str(value),)
+                said[name] = (said_of(value) if isinstance(value, bool) else str(value),)
         return said
 
     return keys
@@ -165,8 +90,8 @@ def create_key(ctx: Context, params: Params) -> Demands:
         "kms:KeySpec": (spec,),
         "kms:KeyUsage": (params.get("KeyUsage", "ENCRYPT_DECRYPT"),),
         "kms:KeyOrigin": (params.get("Origin", "AWS_KMS"),),
-        "kms:MultiRegion": (_said(params.get("MultiRegion", False)),),
-        "kms:BypassPolicyLockoutSafetyCheck": (_said(params.get("BypassPolicyLockoutSafetyCheck", False)),),
+        "kms:MultiRegion": (said_of(params.get("MultiRegion", False)),),
+        "kms:BypassPolicyLockoutSafetyCheck": (said_of(params.get("BypassPolicyLockoutSafetyCheck", False)),),
         **_tags(params),
     }
     return (Demand("kms:CreateKey", None, keys), *_tagging(ctx, params, keys))
@@ -218,7 +143,7 @@ def re_encrypt(ctx: Context, params: Params) -> Demands:
         lookup.locate(ctx, params["SourceKeyId"]).key if "SourceKeyId" in params else opened.key if opened else None
     )
     same: Keys = {
-        "kms:ReEncryptOnSameKey": (_said(source is not None and target is not None and source.id == target.id),)
+        "kms:ReEncryptOnSameKey": (said_of(source is not None and target is not None and source.id == target.id),)
     }
     opening = _opening(
         ctx,
@@ -271,7 +196,7 @@ def delete_alias(ctx: Context, params: Params) -> Demands:
 def _grant_keys(ctx: Context, params: Params) -> Keys:
     keys: Keys = {
         "kms:GrantOperations": tuple(params["Operations"]),
-        "kms:GrantIsForAWSResource": (_said(bool(ctx.caller.via) or ctx.caller.kind == "AWSService"),),
+        "kms:GrantIsForAWSResource": (said_of(bool(ctx.caller.via) or ctx.caller.kind == "AWSService"),),
     }
     for member in ("GranteePrincipal", "RetiringPrincipal", "GranteeServicePrincipal", "RetiringServicePrincipal"):
         if params.get(member):
@@ -319,7 +244,7 @@ _PAIR = _from({"KeyPairSpec": "kms:DataKeyPairSpec", "": "kms:EncryptionAlgorith
 
 
 def _bypass(ctx: Context, params: Params) -> Keys:  # noqa: ARG001
-    return {"kms:BypassPolicyLockoutSafetyCheck": (_said(params.get("BypassPolicyLockoutSafetyCheck", False)),)}
+    return {"kms:BypassPolicyLockoutSafetyCheck": (said_of(params.get("BypassPolicyLockoutSafetyCheck", False)),)}
 
 
 def _request_tags(ctx: Context, params: Params) -> Keys:  # noqa: ARG001

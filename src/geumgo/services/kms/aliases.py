@@ -51,7 +51,7 @@ def create_alias(ctx: Context, params: Params) -> Params:
 
 
 def _existing(ctx: Context, name: str) -> Alias:
-    """The caller's alias. Source: recorded by others on AWS (the message)."""
+    """The caller's alias. Unverified: the message."""
     refuse_alias_name(name)
     alias = store.find_alias(ctx.tx, ctx.sealing, ctx.place.account, ctx.place.region, name)
     if alias is None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
 
 from geumgo.context import Context, Params, as_datetime
 from geumgo.room import operation, reads
@@ -26,9 +25,6 @@ from geumgo.services.kms.keys import page_end
 from geumgo.services.kms.records import Grant, Key
 from geumgo.services.kms.tokens import make_token, read_token
 
-GRANTS_PER_KEY: Final = 50_000
-
-
 # -- making -----------------------------------------------------------------------------------------------------------
 
 
@@ -43,8 +39,8 @@ def create_grant(ctx: Context, params: Params) -> Params:
     same = _same_named(ctx, key, grant)
     if same is not None:
         return {"GrantToken": make_token(ctx, same), "GrantId": same.id}
-    if key.grants >= GRANTS_PER_KEY:
-        raise LimitExceeded(f"{key.arn} has {GRANTS_PER_KEY} grants already.")
+    if key.grants >= store.MOST_GRANTS:
+        raise LimitExceeded(f"{key.arn} has {store.MOST_GRANTS} grants already.")
     store.add_grant(ctx.tx, ctx.sealing, grant)
     store.save(ctx.tx, ctx.sealing, replace(key, grants=key.grants + 1))
     return {"GrantToken": make_token(ctx, grant), "GrantId": grant.id}
@@ -115,7 +111,7 @@ def _same_named(ctx: Context, key: Key, wanted: Grant) -> Grant | None:
     """A grant that differs in nothing but its id and its date, if the request gave a name."""
     if not wanted.name:
         return None
-    for grant in store.list_grants(ctx.tx, ctx.sealing, key):
+    for grant in store.grants_to(ctx.tx, ctx.sealing, key, wanted.grantee):
         if replace(grant, id=wanted.id, created_at_ms=wanted.created_at_ms) == wanted:
             return grant
     return None
@@ -145,7 +141,7 @@ def retire_grant(ctx: Context, params: Params) -> Params:
 
 
 def named_grant(ctx: Context, params: Params) -> Grant:
-    """The grant that RetireGrant names. Source: recorded by others on AWS (the message)."""
+    """The grant that RetireGrant names. Unverified: the message."""
     if "GrantToken" in params:
         return read_token(ctx, params["GrantToken"])
     if "KeyId" not in params or "GrantId" not in params:
@@ -177,11 +173,7 @@ def list_grants(ctx: Context, params: Params) -> Params:
     limit = min(params.get("Limit", 50), 100)
     after = read_marker(params.get("Marker"))
     wanted = params.get("GranteePrincipal") or params.get("GranteeServicePrincipal")
-    found = [
-        grant
-        for grant in store.list_grants(ctx.tx, ctx.sealing, key, after=after)
-        if wanted is None or grant.grantee == wanted
-    ]
+    found = store.list_grants(ctx.tx, ctx.sealing, key, grantee=wanted, after=after, limit=limit + 1)
     return {"Grants": [_shown(key.arn, g) for g in found[:limit]], **page_end([g.id for g in found], limit)}
 
 

@@ -50,7 +50,7 @@ def _locate(ctx: Context, key_id: str) -> Found:
 
 
 def _behind_alias(ctx: Context, reference: Reference, arn: str) -> Found:
-    """Source: recorded by others on AWS (the message). Unverified: that it is the same for every operation."""
+    """Unverified: the message for an alias that is not there."""
     alias = store.find_alias(ctx.tx, ctx.sealing, reference.account, reference.region, reference.alias)
     target = alias.key if alias is not None else managed.make_if_first_used(ctx, reference)
     row = None if target is None else store.find_with_material(ctx.tx, ctx.sealing, reference.region, target, None)

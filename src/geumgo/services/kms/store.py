@@ -12,6 +12,8 @@ from geumgo.storage import Row, Tx
 
 KEPT_KEYS = 4096  # rows of keys that are kept as they were checked; none of them holds a secret
 
+MOST_GRANTS = 50_000  # on one key
+
 Cell = str | int | bytes | None
 
 _KEY = tuple(f.name for f in fields(Key))
@@ -300,17 +302,23 @@ def drop_grant(tx: Tx, grant: Grant) -> None:
     tx.run("DELETE FROM kms_grant WHERE id = :id", id=grant.id)
 
 
-def list_grants(tx: Tx, sealing: Sealing, key: Key, *, after: str = "", limit: int = 1_000_000) -> list[Grant]:
-    """Grants on the key behind `after`, sorted by id, `limit` at most."""
+def list_grants(tx: Tx, sealing: Sealing, key: Key, *, grantee: str | None, after: str, limit: int) -> list[Grant]:
+    """Grants on the key behind `after`, sorted by id, `limit` at most; to one grantee only if `grantee` is given."""
     rows = tx.all(
-        f"SELECT {_GRANT_COLUMNS}, mac FROM kms_grant WHERE region = :region AND key_id = :key AND id > :after"
-        " ORDER BY id LIMIT :limit",
+        f"SELECT {_GRANT_COLUMNS}, mac FROM kms_grant WHERE region = :region AND key_id = :key"
+        f"{'' if grantee is None else ' AND grantee = :grantee'} AND id > :after ORDER BY id LIMIT :limit",
+        **({} if grantee is None else {"grantee": grantee}),
         region=key.region,
         key=key.id,
         after=after,
         limit=limit,
     )
     return [_as_grant(sealing, row) for row in rows]
+
+
+def grants_to(tx: Tx, sealing: Sealing, key: Key, grantee: str) -> list[Grant]:
+    """Every grant on the key to one grantee."""
+    return list_grants(tx, sealing, key, grantee=grantee, after="", limit=MOST_GRANTS)
 
 
 def list_retirable(tx: Tx, sealing: Sealing, region: str, retiring: str, *, after: str, limit: int) -> list[Grant]:

@@ -78,6 +78,7 @@ CREATE TABLE kms_grant (
 );
 
 CREATE INDEX kms_grant_by_key ON kms_grant (region, key_id, id);
+CREATE INDEX kms_grant_by_grantee ON kms_grant (region, key_id, grantee, id);
 CREATE INDEX kms_grant_by_retiring ON kms_grant (region, retiring, id);
 
 -- Dates of use decide nothing: no MAC.
