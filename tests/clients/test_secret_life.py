@@ -6,6 +6,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ AWS = str(Path(sys.executable).with_name("aws"))
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    arguments: tuple[str, ...] = ("--workers", "2")
-    environment = {}
-    if request.param == "postgres":
-        environment["GEUMGO_DATABASE"] = request.getfixturevalue("postgres_server").new_database()
-    with Server(tmp_path_factory.mktemp("life") / "data", arguments=arguments, environment=environment) as running:
-        yield running
+    """A server with two API processes, on each database in turn."""
+    data = tmp_path_factory.mktemp("life") / "data"
+    with ExitStack() as stack:
+        environment = {}
+        if request.param == "postgres":
+            environment["GEUMGO_DATABASE"] = stack.enter_context(request.getfixturevalue("postgres_server").database())
+        yield stack.enter_context(Server(data, arguments=("--workers", "2"), environment=environment))
 
 
 @pytest.fixture
