@@ -151,7 +151,7 @@ def _where_the_resource_must_consent(world: World, lacking: set[str], named: set
     granting = set()
     if _granted_by_resource(world, named, rules):
         granting.add("resource")
-    if "account" in named and not lacking:
+    if (granting or "account" in named) and not lacking:
         granting |= {"identity", "root", "resource"}
     if granting:
         return Verdict(True, frozenset(f"allow:{kind}" for kind in granting))
@@ -173,7 +173,7 @@ def _granted_by_resource(world: World, named: set[str], rules: Rules) -> bool:
 
 
 def _no_resource(world: World) -> str:
-    return "no:trust" if world["resource_kind"] == "TRUST" else "no:resource"
+    return "no:trust" if world["resource_kind"] == "TRUST" and world["resource_policy"] is not None else "no:resource"
 
 
 def _names_of_allows(world: World, rules: Rules) -> set[str]:
