@@ -32,15 +32,20 @@ makes 144 a day, so the quota is above that.
 # -- names ------------------------------------------------------------------------------------------------------------
 
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@!-]{1,512}")
+_ACCOUNT = re.compile(r"[0-9]{12}", re.ASCII)
 _SUFFIX_LENGTH: Final = 7  # a hyphen and six characters
 
 
 def refuse_name(name: str) -> None:
     """Raises ValidationFailed unless a secret may be called `name`. Source: recorded on AWS."""
     if not _NAME.fullmatch(name):
-        raise ValidationFailed(
-            "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!"
-        )
+        raise invalid_name()
+
+
+def invalid_name() -> ValidationFailed:
+    return ValidationFailed(
+        "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!"
+    )
 
 
 def parse_secret_id(secret_id: str, *, account: str, region: str) -> Address:
@@ -55,14 +60,17 @@ def parse_secret_id(secret_id: str, *, account: str, region: str) -> Address:
         refuse_name(secret_id)
         return Address(account, region, secret_id)
     arn = split_arn(secret_id)
-    if arn is None or arn.service != "secretsmanager" or not arn.resource.startswith("secret:"):
-        refuse_name(secret_id)
-    assert arn is not None
-    named = arn.resource.removeprefix("secret:")
-    refuse_name(named)
-    if len(named) > _SUFFIX_LENGTH and named[-_SUFFIX_LENGTH] == "-":
-        return Address(arn.account, arn.region, named[:-_SUFFIX_LENGTH], named[1 - _SUFFIX_LENGTH :])
-    return Address(arn.account, arn.region, named)
+    if arn is None or arn.service != "secretsmanager" or not _ACCOUNT.fullmatch(arn.account) or not arn.region:
+        raise invalid_name()
+    kind, _, named = arn.resource.partition(":")
+    if kind != "secret":
+        raise invalid_name()
+    whole = len(named) > _SUFFIX_LENGTH and named[-_SUFFIX_LENGTH] == "-"
+    name, suffix = (named[:-_SUFFIX_LENGTH], named[1 - _SUFFIX_LENGTH :]) if whole else (named, None)
+    refuse_name(name)
+    if suffix is not None:
+        refuse_name(suffix)
+    return Address(arn.account, arn.region, name, suffix)
 
 
 def refuse_unstorable(params: Mapping[str, Any], *, but: Iterable[str]) -> None:
