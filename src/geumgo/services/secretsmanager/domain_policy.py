@@ -1,24 +1,29 @@
-"""Whether a resource policy grants broad access: to callers that nobody has named, whatever else they must prove.
+"""Whether a resource policy grants broad access: to callers whom nobody has named, wherever they come from.
 
-The document is a valid policy. Each Allow is looked at by itself, together with the Deny statements that narrow everybody.
-Source: "Permissions policies attached to a secret" and ValidateResourcePolicy, Secrets Manager user guide; "The meaning of public", S3
-user guide (which conditions hold a policy to fixed values, and how wide an address range may be). Unverified: that AWS's solver
-decides every policy alike.
+The documents here are valid policies. Each Allow is looked at by itself, together with the Deny statements that narrow it.
+
+Source: "Managing a resource-based policy for a secret", user guide (which condition keys hold a policy to fixed values; it refers to
+"The meaning of public", S3 user guide, for the rest: fixed organizations and user ids, how wide an address range may be). Unverified:
+that AWS's solver decides every policy alike, and that it takes a service without source for broad: S3 does not, but whoever may make
+that service act could have the secret read.
 """
 
 import ipaddress
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
+
+from geumgo.domain.policy.document import Number, read_document
 
 Statement = Mapping[str, Any]
 
 _VENDOR: Final = "secretsmanager:"
-_PUBLIC_PROVIDERS: Final = frozenset(
-    {"*", "accounts.google.com", "cognito-identity.amazonaws.com", "graph.facebook.com", "www.amazon.com"}
+_OPEN_PROVIDERS: Final = frozenset(
+    {"accounts.google.com", "cognito-identity.amazonaws.com", "graph.facebook.com", "www.amazon.com"}
 )
-_FIXED_KEYS: Final = frozenset(
+"""Anybody in the world can get a token from these."""
+
+_NAME_KEYS: Final = frozenset(
     {
         "aws:principalaccount",
         "aws:principalorgid",
@@ -27,22 +32,22 @@ _FIXED_KEYS: Final = frozenset(
         "aws:sourceowner",
         "aws:sourcevpc",
         "aws:sourcevpce",
-        "aws:userid",
         "aws:vpceaccount",
         "aws:vpceorgid",
     }
 )
 _ARN_KEYS: Final = frozenset({"aws:principalarn", "aws:sourcearn"})
-_ADDRESS_KEYS: Final = frozenset({"aws:sourceip", "aws:vpcsourceip"})
-_PATH_KEYS: Final = frozenset({"aws:principalorgpaths", "aws:sourceorgpaths"})
-_NARROWEST_PREFIX: Final = {4: 8, 6: 32}  # a range that is wider than this is nobody's in particular
-_ACCOUNT: Final = re.compile(r"[0-9]{12}")
+_PATH_KEYS: Final = frozenset({"aws:principalorgpaths", "aws:sourceorgpaths", "aws:vpceorgpaths"})
+_USER_ID_KEY: Final = "aws:userid"
+_ADDRESS_KEY: Final = "aws:sourceip"
+_WIDEST_IPV4: Final = 8  # bits of prefix; a wider range of addresses is nobody's in particular
+_WIDEST_IPV6: Final = 32
+_ACCOUNT: Final = re.compile(r"\d{12}", re.ASCII)
 _ORGANIZATION: Final = re.compile(r"o-[a-z0-9]{10,32}/")
 
-_EQUALS: Final = frozenset({"StringEquals", "StringEqualsIgnoreCase"})
-_LIKE: Final = frozenset({"StringLike"})
+_TEXTUAL: Final = frozenset({"StringEquals", "StringEqualsIgnoreCase", "StringLike"})
 _ARNS: Final = frozenset({"ArnEquals", "ArnLike"})
-_NEGATED: Final = {
+_OPPOSITES: Final = {
     "StringNotEquals": "StringEquals",
     "StringNotEqualsIgnoreCase": "StringEqualsIgnoreCase",
     "StringNotLike": "StringLike",
@@ -53,19 +58,19 @@ _NEGATED: Final = {
 
 
 def grants_broad_access(document: str) -> bool:
-    """Whether some Allow of a valid resource policy speaks of everybody, and no condition holds it to fixed values."""
+    """Whether some Allow speaks of everybody or of an AWS service, and nothing holds it to fixed values."""
     listed = list(_statements(document))
     return any(
         statement["Effect"] == "Allow"
-        and _names_everybody(statement)
-        and not _is_pinned(statement)
+        and _speaks_of_strangers(statement)
+        and not _is_held(statement)
         and not any(_narrows(other, statement) for other in listed)
         for statement in listed
     )
 
 
 def foreign_actions(document: str) -> list[str]:
-    """The actions of a valid policy that are not of Secrets Manager."""
+    """The actions of a policy that are not of Secrets Manager. `*` is: it means this secret's actions."""
     return [
         action
         for statement in _statements(document)
@@ -75,7 +80,7 @@ def foreign_actions(document: str) -> list[str]:
 
 
 def service_principals(document: str) -> list[str]:
-    """The AWS services that a valid policy names."""
+    """The AWS services that a policy names."""
     return [
         name
         for statement in _statements(document)
@@ -86,7 +91,7 @@ def service_principals(document: str) -> list[str]:
 
 
 def _statements(document: str) -> Iterator[Statement]:
-    found = json.loads(document)["Statement"]
+    found = read_document(document)["Statement"]
     yield from found if isinstance(found, list) else [found]
 
 
@@ -94,93 +99,131 @@ def _texts(value: Any) -> Sequence[str]:
     return [value] if isinstance(value, str) else list(value)
 
 
-def _names_everybody(statement: Statement) -> bool:
-    principal = statement.get("Principal", "*")
-    if isinstance(principal, str):
+def _speaks_of_strangers(statement: Statement) -> bool:
+    principal = statement["Principal"]  # a NotPrincipal stands beside Deny only
+    if isinstance(principal, str) or "*" in _texts(principal.get("AWS", [])):
         return True
-    if any("*" in name for name in _texts(principal.get("AWS", []))):
-        return True
-    return any(name in _PUBLIC_PROVIDERS for name in _texts(principal.get("Federated", [])))
+    return "Service" in principal or any(name in _OPEN_PROVIDERS for name in _texts(principal.get("Federated", [])))
 
 
-# -- what holds a statement to fixed values ---------------------------------------------------------------------------
+# -- what holds an Allow to fixed values ------------------------------------------------------------------------------
 
 
-def _is_pinned(statement: Statement) -> bool:
-    """Whether one condition of an Allow can be met by known callers only. `IfExists` and ForAllValues are met without the key."""
+def _is_held(statement: Statement) -> bool:
+    """Whether one condition of an Allow can be met by known callers only.
+
+    A condition that a missing key meets (`IfExists`, ForAllValues) holds nobody, unless a Null demands the key.
+    """
+    conditions = list(_conditions(statement))
+    demanded = {
+        key for operator, key, values in conditions if operator == "Null" and set(map(str.lower, values)) == {"false"}
+    }
+    return any(
+        _holds(_bare(operator), key, values)
+        for operator, key, values in conditions
+        if key in demanded or not _is_met_without_key(operator)
+    )
+
+
+def _conditions(statement: Statement) -> Iterator[tuple[str, str, list[str]]]:
+    """Operator, key in lower case, and values as JSON writes them, of every condition."""
     for operator, keys in statement.get("Condition", {}).items():
-        if operator.endswith("IfExists") or operator.startswith("ForAllValues:"):
-            continue
-        bare = operator.removeprefix("ForAnyValue:")
-        if any(_holds_to_fixed(bare, key, values) for key, values in keys.items()):
-            return True
-    return False
+        for key, value in keys.items():
+            listed = value if isinstance(value, list) else [value]
+            yield operator, key.lower(), list(map(_text, listed))
+
+
+def _text(value: str | bool | Number) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.text if isinstance(value, Number) else value
+
+
+def _is_met_without_key(operator: str) -> bool:
+    return operator.endswith("IfExists") or operator.startswith("ForAllValues:")
+
+
+def _bare(operator: str) -> str:
+    return operator.removeprefix("ForAllValues:").removeprefix("ForAnyValue:").removesuffix("IfExists")
+
+
+def _holds(operator: str, key: str, values: Sequence[str]) -> bool:
+    """Whether a positive operator on this key is met by callers from fixed places only. One loose value is enough to say no."""
+    if operator == "IpAddress":
+        return key == _ADDRESS_KEY and _are_bounded(values)
+    if any("${" in text for text in values):  # a variable is whatever the caller brings along
+        return False
+    if operator in _ARNS:
+        return key in _ARN_KEYS and all(_is_fixed_arn(text.split(":", 5)) for text in values)
+    if operator not in _TEXTUAL:
+        return False
+    if key in _ARN_KEYS:
+        return all(_is_fixed(text) or _is_fixed_beginning(text) for text in values)
+    if key in _PATH_KEYS:
+        return all(_ORGANIZATION.match(text) is not None for text in values)
+    if key == _USER_ID_KEY:
+        return all(_is_fixed(text.partition(":")[0]) for text in values)
+    return key in _NAME_KEYS and all(map(_is_fixed, values))
+
+
+def _is_fixed(text: str) -> bool:
+    return bool(text) and "*" not in text and "?" not in text
+
+
+def _is_fixed_arn(parts: Sequence[str]) -> bool:
+    """Whether an ARN, matched part by part, is of one account, or, where its service has no accounts in ARNs, one thing."""
+    if len(parts) != 6:
+        return False
+    return bool(_ACCOUNT.fullmatch(parts[4])) or (not parts[4] and _is_fixed(parts[2]) and _is_fixed(parts[5]))
+
+
+def _is_fixed_beginning(text: str) -> bool:
+    """Whether an ARN, matched as one text, is fixed up to its account: a wildcard before that could reach over the colons."""
+    parts = text.split(":", 5)
+    return _is_fixed_arn(parts) and _is_fixed("".join(parts[:5]))
+
+
+def _are_bounded(ranges: Iterable[str]) -> bool:
+    """Whether the addresses, neighbouring ranges taken together, are nowhere wider than a /8 (or, for IPv6, a /32)."""
+    four: list[ipaddress.IPv4Network] = []
+    six: list[ipaddress.IPv6Network] = []
+    for text in ranges:
+        network = ipaddress.ip_network(text, strict=False)
+        four.append(network) if isinstance(network, ipaddress.IPv4Network) else six.append(network)
+    return all(each.prefixlen >= _WIDEST_IPV4 for each in ipaddress.collapse_addresses(four)) and all(
+        each.prefixlen >= _WIDEST_IPV6 for each in ipaddress.collapse_addresses(six)
+    )
+
+
+# -- what a Deny takes away again -------------------------------------------------------------------------------------
 
 
 def _narrows(denial: Statement, allowed: Statement) -> bool:
-    """Whether a Deny keeps everybody out of what `allowed` allows who does not come from fixed values.
+    """Whether a Deny leaves nobody of those that `allowed` speaks of but known callers.
 
-    It must deny all principals at least these actions on everything, under a single condition: every further one would let callers
-    through. ForAnyValue would be met by nobody who lacks the key.
+    It must deny these actions on everything: to all but those whom it names, or to everybody who does not come from fixed values. A
+    second condition would let through whoever fails it, and ForAnyValue whoever lacks the key.
     """
-    if denial["Effect"] != "Deny" or denial.get("Principal") not in ("*", {"AWS": "*"}, {"AWS": ["*"]}):
+    if denial["Effect"] != "Deny" or "*" not in _texts(denial.get("Resource", [])) or not _covers(denial, allowed):
         return False
-    if "*" not in _texts(denial.get("Resource", [])) or not _covers_actions(denial, allowed):
+    conditions = list(_conditions(denial))
+    if "NotPrincipal" in denial:
+        spared = denial["NotPrincipal"]
+        return (
+            not conditions and isinstance(spared, dict) and set(spared) == {"AWS"} and "*" not in _texts(spared["AWS"])
+        )
+    if denial["Principal"] != "*" and "*" not in _texts(denial["Principal"].get("AWS", [])):
         return False
-    conditions = [
-        (operator, key, values)
-        for operator, keys in denial.get("Condition", {}).items()
-        for key, values in keys.items()
-    ]
     if len(conditions) != 1:
-        return False
+        return not conditions
     operator, key, values = conditions[0]
-    positive = _NEGATED.get(operator.removesuffix("IfExists"))
-    return positive is not None and _holds_to_fixed(positive, key, values)
+    positive = _OPPOSITES.get(operator.removesuffix("IfExists"))
+    return positive is not None and _holds(positive, key, values)
 
 
-def _covers_actions(denial: Statement, allowed: Statement) -> bool:
+def _covers(denial: Statement, allowed: Statement) -> bool:
+    """Whether a Deny lists every action of an Allow, as it is written there."""
     denied = {action.lower() for action in _texts(denial.get("Action", []))}
     if denied & {"*", f"{_VENDOR}*"}:
         return True
     return "Action" in allowed and {action.lower() for action in _texts(allowed["Action"])} <= denied
-
-
-def _holds_to_fixed(operator: str, key: str, values: Any) -> bool:
-    """Whether a positive operator on this key can be met by callers from fixed places only. One loose value is enough to say no."""
-    lowered = key.lower()
-    texts = [str(value) for value in (values if isinstance(values, list) else [values])]
-    if operator == "IpAddress":
-        return lowered in _ADDRESS_KEYS and all(map(_is_bounded_range, texts))
-    if operator not in _EQUALS | _LIKE | _ARNS or any("${" in text for text in texts):
-        return False
-    if lowered in _ARN_KEYS:
-        return all(_is_fixed_arn(text, crosses_colons=operator in _LIKE) for text in texts)
-    if operator in _ARNS:
-        return False
-    if lowered in _PATH_KEYS:
-        return all(_ORGANIZATION.match(text) is not None for text in texts)
-    if lowered not in _FIXED_KEYS:
-        return False
-    if lowered == "aws:userid":
-        return not any("*" in text.partition(":")[0] or "?" in text.partition(":")[0] for text in texts)
-    return operator in _EQUALS or not any("*" in text or "?" in text for text in texts)
-
-
-def _is_fixed_arn(text: str, *, crosses_colons: bool) -> bool:
-    """Whether an ARN pattern names one account, or, where its service has no accounts in ARNs, one thing.
-
-    `crosses_colons`: a wildcard also stands for colons, so that it may swallow the account.
-    """
-    parts = text.split(":", 5)
-    if len(parts) != 6 or any(sign in part for part in parts[: 5 if crosses_colons else 3] for sign in "*?"):
-        return False
-    return bool(_ACCOUNT.fullmatch(parts[4])) or (not parts[4] and not any(sign in parts[5] for sign in "*?"))
-
-
-def _is_bounded_range(text: str) -> bool:
-    try:
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return network.prefixlen >= _NARROWEST_PREFIX[network.version]
