@@ -14,7 +14,7 @@ from geumgo.context import Caller, Context, Place, Session
 from geumgo.domain.policy import PolicyKind, compile_policy
 from geumgo.errors import ServiceError
 from geumgo.jobs.worker import Worker
-from geumgo.principals import NoPrincipals
+from geumgo.principals import NoPrincipals, UnknownPrincipal
 from geumgo.protocol.models import load
 from geumgo.protocol.validate import validate
 from geumgo.sealing import random
@@ -67,6 +67,11 @@ class Registered(NoPrincipals):
 
     def exists(self, tx: Tx, principal: str) -> bool:
         return "nobody" not in principal
+
+    def pin(self, tx: Tx, document: str) -> str:
+        if "nobody" in document:
+            raise UnknownPrincipal("Invalid principal in policy")
+        return document
 
 
 class NoDoor:

@@ -12,7 +12,8 @@ from geumgo.errors import ServiceError
 from geumgo.room import Access
 from geumgo.sealing import Unsealable
 from geumgo.services.kms import grants, lookup, store
-from geumgo.services.kms.domain import SYMMETRIC, grant_covers
+from geumgo.services.kms.domain import SYMMETRIC, grant_covers, is_account
+from geumgo.services.kms.errors import InvalidArn
 from geumgo.services.kms.records import Grant
 from geumgo.services.kms.targets import (
     Keys,
@@ -255,9 +256,19 @@ def _tag_names(ctx: Context, params: Params) -> Keys:  # noqa: ARG001
     return {"aws:TagKeys": tuple(params["TagKeys"])} if params["TagKeys"] else {}
 
 
-def list_retirable(ctx: Context, params: Params) -> Demands:  # noqa: ARG001
-    """Unverified: that the permission has no resource; the listing is not of one key."""
-    return (Demand("kms:ListRetirableGrants", None, about(ctx, None, None)),)
+def list_retirable(ctx: Context, params: Params) -> Demands:
+    """On the retiring principal, which must be of the caller's own account.
+
+    Source: ListRetirableGrants, botocore model 2014-11-01. Unverified: the message.
+    """
+    if "RetiringPrincipal" not in params:
+        return (Demand("kms:ListRetirableGrants", None, about(ctx, None, None)),)
+    retiring = params["RetiringPrincipal"]
+    parts = retiring.split(":", 5)
+    account = parts[4] if len(parts) == 6 and parts[0] == "arn" else retiring
+    if not is_account(account):
+        raise InvalidArn(f"Invalid arn {retiring}")
+    return (Demand("kms:ListRetirableGrants", Target(retiring, retiring, account), about(ctx, None, None)),)
 
 
 _SIGNING = _from({"SigningAlgorithm": "kms:SigningAlgorithm", "MessageType": "kms:MessageType"}, {"MessageType": "RAW"})

@@ -373,6 +373,13 @@ def grant_covers(grant: Grant, operations: Collection[str], constraints: Mapping
     return narrower is not None and all(narrower.get(name) == value for name, value in grant.subset.items())
 
 
+_ACCOUNT = re.compile(r"[0-9]{12}")
+
+
+def is_account(text: str) -> bool:
+    return _ACCOUNT.fullmatch(text) is not None
+
+
 def grant_permits(
     grant: Grant, operation: str, principals: Collection[str], context: Mapping[str, str], sources: Collection[str]
 ) -> bool:

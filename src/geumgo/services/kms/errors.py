@@ -53,6 +53,12 @@ class IncorrectKeyMaterial(ServiceError):
     code = "IncorrectKeyMaterialException"
 
 
+class InvalidArn(ServiceError):
+    """A principal is named by something that is no ARN."""
+
+    code = "InvalidArnException"
+
+
 class InvalidAliasName(ServiceError):
     """The alias cannot be called that."""
 

@@ -17,6 +17,7 @@ from geumgo.services.kms.domain import (
     refuse_unusable,
 )
 from geumgo.services.kms.errors import (
+    AccessDenied,
     InvalidGrantId,
     LimitExceeded,
     ValidationFailed,
@@ -44,6 +45,11 @@ def create_grant(ctx: Context, params: Params) -> Params:
     store.add_grant(ctx.tx, ctx.sealing, grant)
     store.save(ctx.tx, ctx.sealing, replace(key, grants=key.grants + 1))
     return {"GrantToken": make_token(ctx, grant), "GrantId": grant.id}
+
+
+def kept_name(ctx: Context, principal: str) -> str:
+    """A principal as a grant keeps it: users and roles by unique id, so that who is made again under an old name inherits nothing."""
+    return ctx.principals.unique_id(ctx.tx, principal) or principal
 
 
 def _asked(ctx: Context, key: Key, params: Params) -> Grant:
@@ -94,7 +100,7 @@ def _refuse_loose_service(params: Params, constraints: Params) -> None:
 
 
 def _principal(ctx: Context, params: Params, role: str, *, required: bool) -> str:
-    """The principal in `GranteePrincipal`, `GranteeServicePrincipal` or their retiring twins. It must exist.
+    """The principal in `GranteePrincipal`, `GranteeServicePrincipal` or their retiring twins, as it is kept. It must exist.
 
     Source: CreateGrant, API reference. Unverified: the messages.
     """
@@ -104,7 +110,7 @@ def _principal(ctx: Context, params: Params, role: str, *, required: bool) -> st
     named: str = by_arn or by_service
     if named and not ctx.principals.exists(ctx.tx, named):
         raise ValidationFailed(f"The {role.lower()} principal {named} is not valid.")
-    return named
+    return kept_name(ctx, named)
 
 
 def _same_named(ctx: Context, key: Key, wanted: Grant) -> Grant | None:
@@ -169,29 +175,34 @@ def list_grants(ctx: Context, params: Params) -> Params:
     """Source: ListGrants, API reference: 50 a page, filtered by id or grantee."""
     key = lookup.get_by_id(ctx, params["KeyId"])
     if "GrantId" in params:
-        return {"Grants": [_shown(key.arn, _on(ctx, key, params["GrantId"]))], "Truncated": False}
+        return {"Grants": [_shown(ctx, key.arn, _on(ctx, key, params["GrantId"]))], "Truncated": False}
     limit = min(params.get("Limit", 50), 100)
     after = read_marker(params.get("Marker"))
     wanted = params.get("GranteePrincipal") or params.get("GranteeServicePrincipal")
-    found = store.list_grants(ctx.tx, ctx.sealing, key, grantee=wanted, after=after, limit=limit + 1)
-    return {"Grants": [_shown(key.arn, g) for g in found[:limit]], **page_end([g.id for g in found], limit)}
+    grantee = kept_name(ctx, wanted) if wanted else None
+    found = store.list_grants(ctx.tx, ctx.sealing, key, grantee=grantee, after=after, limit=limit + 1)
+    return {"Grants": [_shown(ctx, key.arn, g) for g in found[:limit]], **page_end([g.id for g in found], limit)}
 
 
 @reads
 def list_retirable_grants(ctx: Context, params: Params) -> Params:
-    """Source: ListRetirableGrants, API reference."""
+    """Source: ListRetirableGrants, API reference; only a service may ask for a service's. Unverified: the messages."""
     retiring = params.get("RetiringPrincipal") or params.get("RetiringServicePrincipal")
     if not retiring:
         raise ValidationFailed("Required input parameter 'RetiringPrincipal' not specified")
+    if "RetiringPrincipal" not in params and ctx.caller.kind != "AWSService":
+        raise AccessDenied("RetiringServicePrincipal may be used by AWS services only.")
+    retiring = kept_name(ctx, retiring)
     limit = min(params.get("Limit", 50), 100)
     after = read_marker(params.get("Marker"))
     found = store.list_retirable(ctx.tx, ctx.sealing, ctx.place.region, retiring, after=after, limit=limit + 1)
     keys = {g.key: store.find(ctx.tx, ctx.sealing, g.region, g.key) for g in found[:limit]}
-    shown = [_shown(key.arn, grant) for grant in found[:limit] if (key := keys[grant.key]) is not None]
+    shown = [_shown(ctx, key.arn, grant) for grant in found[:limit] if (key := keys[grant.key]) is not None]
     return {"Grants": shown, **page_end([g.id for g in found], limit)}
 
 
-def _shown(key_arn: str, grant: Grant) -> Params:
+def _shown(ctx: Context, key_arn: str, grant: Grant) -> Params:
+    """A grant as KMS answers it. Unverified: that a user or role who is gone is shown by its unique id, as in policies."""
     said: Params = {
         "KeyId": key_arn,
         "GrantId": grant.id,
@@ -202,10 +213,10 @@ def _shown(key_arn: str, grant: Grant) -> Params:
     if grant.name:
         said["Name"] = grant.name
     for role, principal in (("Grantee", grant.grantee), ("Retiring", grant.retiring)):
-        if principal.startswith("arn:"):
-            said[f"{role}Principal"] = principal
-        elif principal:
-            said[f"{role}ServicePrincipal"] = principal
+        if principal:
+            service = "." in principal and not principal.startswith("arn:")
+            member = f"{role}ServicePrincipal" if service else f"{role}Principal"
+            said[member] = ctx.principals.arn_of(ctx.tx, principal) or principal
     constraints = {
         "EncryptionContextEquals": grant.equals,
         "EncryptionContextSubset": grant.subset,

@@ -72,14 +72,14 @@ def create_key(ctx: Context, params: Params) -> Params:
         manager="CUSTOMER",
         state=ENABLED if origin == OURS else PENDING_IMPORT,
         description=description,
-        policy=params.get("Policy") or policies.default_policy(place.partition, place.account),
+        policy=policies.default_policy(place.partition, place.account),
         created_at_ms=ctx.clock.now_ms(),
         version=1 if origin == OURS else 0,
         tags=tags_of(params.get("Tags", [])),
     )
     bypass = params.get("BypassPolicyLockoutSafetyCheck", False)
     if "Policy" in params:
-        policies.refuse_policy(ctx, key.arn, key.policy, bypass_lockout=bypass)
+        key = replace(key, policy=policies.to_keep(ctx, key.arn, params["Policy"], bypass_lockout=bypass))
     store.add(ctx.tx, ctx.sealing, key)
     if origin == OURS:
         sealed.give_first_material(ctx, key)

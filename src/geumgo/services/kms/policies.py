@@ -1,16 +1,15 @@
 """Key policies: what a key says about who may use it. A key always has exactly one, called `default`."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from geumgo.access.gate import as_principal
 from geumgo.context import Caller, Context, Params
 from geumgo.domain.policy import Asked, MalformedPolicy, Policy, PolicyKind, Standing, compile_policy, decide
 from geumgo.domain.policy import Context as Conditions
-from geumgo.principals import NO_PRINCIPALS
+from geumgo.principals import UnknownPrincipal
 from geumgo.room import operation, reads
 from geumgo.services.kms import lookup, store
 from geumgo.services.kms.domain import refuse_unstorable
@@ -53,24 +52,27 @@ def default_policy(partition: str, account: str) -> str:
     )
 
 
-def refuse_policy(ctx: Context, arn: str, document: str, *, bypass_lockout: bool) -> None:
-    """Raises unless `document` is a key policy whose principals exist and, without the bypass, one that its author can change again.
+def to_keep(ctx: Context, arn: str, document: str, *, bypass_lockout: bool) -> str:
+    """`document` as it is kept: users and roles by unique id, so that who is made again under an old name inherits nothing.
 
-    Source: PutKeyPolicy, API reference; the lockout message as users report it. Unverified: the message on its size.
+    Raises unless it is a key policy whose principals exist and, without the bypass, one that its author can change again.
+
+    Source: PutKeyPolicy, API reference; "Principal", IAM User Guide (ARNs become unique ids when a policy is saved); the lockout message
+    as users report it. Unverified: the message on its size.
     """
     refuse_unstorable("policy", document)
     if len(document.encode()) > LIMIT_BYTES:
         raise LimitExceeded(f"The key policy is larger than {LIMIT_BYTES} bytes.")
     try:
-        policy = compiled(document)
+        compiled(document)
+        kept = ctx.principals.pin(ctx.tx, document)
     except MalformedPolicy as error:
         raise MalformedPolicyDocument(error.message) from None
-    if ctx.principals is not NO_PRINCIPALS:
-        for principal in named_principals(document):
-            if not ctx.principals.exists(ctx.tx, principal):
-                raise MalformedPolicyDocument("Policy contains a statement with one or more invalid principals.")
-    if not bypass_lockout and not may_change(ctx.caller, arn, ctx.place.account, policy):
+    except UnknownPrincipal:
+        raise MalformedPolicyDocument("Policy contains a statement with one or more invalid principals.") from None
+    if not bypass_lockout and not may_change(ctx.caller, arn, ctx.place.account, compiled(kept)):
         raise MalformedPolicyDocument("The new key policy will not allow you to update the key policy in the future.")
+    return kept
 
 
 def may_change(caller: Caller, arn: str, account: str, policy: Policy) -> bool:
@@ -83,21 +85,6 @@ def may_change(caller: Caller, arn: str, account: str, policy: Policy) -> bool:
     return decide(asked, Standing(identity=(everything,), resource=policy, resource_rule="required")).allowed
 
 
-def named_principals(document: str) -> set[str]:
-    """Every AWS principal that a policy names, in whatever form."""
-    statements = json.loads(document).get("Statement", [])
-    return set(_principals(statements if isinstance(statements, list) else [statements]))
-
-
-def _principals(statements: list[dict[str, Any]]) -> Iterator[str]:
-    for statement in statements:
-        for element in ("Principal", "NotPrincipal"):
-            named = statement.get(element)
-            if isinstance(named, dict):
-                listed = named.get("AWS", [])
-                yield from [listed] if isinstance(listed, str) else listed
-
-
 def _refuse_other_name(params: Params, refusal: type[NotFound | UnsupportedOperation], message: str) -> None:
     if params.get("PolicyName", NAME) != NAME:
         raise refusal(message)
@@ -107,7 +94,7 @@ def _refuse_other_name(params: Params, refusal: type[NotFound | UnsupportedOpera
 def get_key_policy(ctx: Context, params: Params) -> Params:
     key = lookup.get_by_id(ctx, params["KeyId"])
     _refuse_other_name(params, NotFound, "No such policy exists")
-    return {"Policy": key.policy, "PolicyName": NAME}
+    return {"Policy": ctx.principals.unpin(ctx.tx, key.policy), "PolicyName": NAME}
 
 
 @reads
@@ -120,7 +107,7 @@ def list_key_policies(ctx: Context, params: Params) -> Params:
 def put_key_policy(ctx: Context, params: Params) -> Params:
     key: Key = lookup.get_own(ctx, "PutKeyPolicy", params["KeyId"])
     _refuse_other_name(params, UnsupportedOperation, "Only default policy is supported")
-    document = params["Policy"]
-    refuse_policy(ctx, key.arn, document, bypass_lockout=params.get("BypassPolicyLockoutSafetyCheck", False))
+    bypass = params.get("BypassPolicyLockoutSafetyCheck", False)
+    document = to_keep(ctx, key.arn, params["Policy"], bypass_lockout=bypass)
     store.save(ctx.tx, ctx.sealing, replace(key, policy=document))
     return {}

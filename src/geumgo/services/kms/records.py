@@ -110,7 +110,10 @@ class Alias:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A permission on one key. `id` is 64 hexadecimal digits. Principals are ARNs, or the host name of an AWS service."""
+    """A permission on one key. `id` is 64 hexadecimal digits.
+
+    Principals are unique ids (users and roles), ARNs (accounts and sessions) or the host names of AWS services.
+    """
 
     id: str
     region: str

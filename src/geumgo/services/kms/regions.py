@@ -37,16 +37,16 @@ def replicate_key(ctx: Context, params: Params) -> Params:
     _refuse_region(ctx, key, region)
     description, tags = params.get("Description", ""), params.get("Tags", [])
     refuse_unstorable("description", description)
-    document = params.get("Policy") or policies.default_policy(key.partition, key.account)
+    document = kept = params.get("Policy") or policies.default_policy(key.partition, key.account)
     bypass = params.get("BypassPolicyLockoutSafetyCheck", False)
     if "Policy" in params:
-        policies.refuse_policy(ctx, key.arn_in(region), document, bypass_lockout=bypass)
+        kept = policies.to_keep(ctx, key.arn_in(region), document, bypass_lockout=bypass)
     replica = replace(
         key,
         region=region,
         state=ENABLED if key.origin == OURS else PENDING_IMPORT,
         description=description,
-        policy=document,
+        policy=kept,
         created_at_ms=ctx.clock.now_ms(),
         version=key.version if key.origin == OURS else 0,
         tags=tags_of(tags),
