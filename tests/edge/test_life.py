@@ -3,6 +3,8 @@
 import errno
 import os
 import select
+import ssl
+import subprocess
 import time
 from pathlib import Path
 
@@ -262,3 +264,55 @@ def refuses(echo: Echo) -> bool:
             return wire.rest() == b""
     except ConnectionRefusedError:
         return True
+
+
+# -- TLS ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """Paths of a certificate for localhost and its key."""
+    directory = tmp_path_factory.mktemp("tls")
+    paths = str(directory / "certificate.pem"), str(directory / "key.pem")
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "1",
+    ]
+    command += [
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=DNS:localhost",
+        "-out",
+        paths[0],
+        "-keyout",
+        paths[1],
+    ]
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    return paths
+
+
+def test_with_a_certificate_the_api_speaks_tls_and_nothing_else(certificate: tuple[str, str]):
+    with Echo(tls_certificate=certificate[0], tls_key=certificate[1], request_seconds=1.0) as echo:
+        context = ssl.create_default_context(cafile=certificate[0])
+        with echo.connect() as wire:
+            wire.sock = context.wrap_socket(wire.sock, server_hostname="localhost")
+            wire.send(GET + b"nonsense\r\n\r\n")
+            assert wire.reply().seen["secure"] is True
+            assert wire.rest() == b""
+        with echo.connect() as wire:
+            wire.sock = context.wrap_socket(wire.sock, server_hostname="localhost")
+            wire.send(b"nonsense\r\n\r\n")
+            assert wire.reply().status == 400
+        with echo.connect() as wire:
+            wire.send(GET)
+            assert b"200" not in wire.rest()
+        assert "geumgo_ready 1" in echo.scrape()
