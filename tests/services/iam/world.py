@@ -15,7 +15,7 @@ from geumgo.room import Room
 from geumgo.sealing import random
 from geumgo.sealing.root import RootKeys
 from geumgo.services import iam, sts
-from geumgo.services.iam.bootstrap import create_account
+from geumgo.services.iam.bootstrap import FirstKey, create_account
 from geumgo.services.iam.directory import Directory
 from geumgo.services.iam.keyring import LongTermKeyring
 from geumgo.services.iam.rights import Rights
@@ -58,18 +58,24 @@ class Door:
 class World:
     """Two rooms, and everything that stands around them."""
 
-    def __init__(self, storage: Storage, clock: TurnedClock) -> None:
+    def __init__(
+        self, storage: Storage, clock: TurnedClock, sealing: RootKeys | None = None, first: FirstKey | None = None
+    ) -> None:
+        """A new site; with `first`, the one that is in `storage` already, under the root keys of `sealing`."""
         self.storage = storage
         self.clock = clock
-        self.sealing = RootKeys({1: random.key()})
+        self.root = random.key()
+        self.sealing = sealing or RootKeys({1: self.root})
         migrate(storage, [("iam", "geumgo.services.iam.tables")])
         self.directory = Directory(self.sealing)
         self.rights = Rights(self.sealing)
         self.gate = Gate(self.rights)
         self.keyring = LongTermKeyring(self.sealing)
         self.temporary = TemporaryKeyring(self.sealing, self.directory)
-        with storage.writing() as tx:
-            self.first = create_account(tx, self.sealing, ACCOUNT, clock.now_ms())
+        if first is None:
+            with storage.writing() as tx:
+                first = create_account(tx, self.sealing, ACCOUNT, clock.now_ms())
+        self.first = first
         self.admin = self.caller_of(self.first.access_key_id)
 
     def ask(self, operation: str, caller: Caller | None = None, service: str = "iam", **params: Any) -> Params:

@@ -1,5 +1,7 @@
 """Access keys and dates of use."""
 
+from dataclasses import replace
+
 from geumgo.sealing import Plaintext, Sealing
 from geumgo.services.iam.records import AccessKey
 from geumgo.services.iam.store.memory import remembered
@@ -57,6 +59,20 @@ def of_user(tx: Tx, sealing: Sealing, user_id: str) -> list[AccessKey]:
     """The user's keys, oldest first."""
     rows = tx.all(f"{_SELECT} WHERE k.user_id = :user_id ORDER BY k.created_at_ms, k.id", user_id=user_id)
     return [_checked(sealing, row) for row in rows]
+
+
+def renew(tx: Tx, sealing: Sealing) -> int:
+    """Every secret is sealed anew, and every row vouched for. Answers how many. Raises Unsealable for a row that is not ours."""
+    found = [_checked(sealing, row) for row in tx.all(_SELECT)]
+    for key in found:
+        renewed = replace(key, sealed=seal_secret(sealing, key, open_secret(sealing, key)))
+        tx.run(
+            "UPDATE iam_access_key SET sealed = :sealed, mac = :mac WHERE id = :id",
+            id=key.id,
+            sealed=renewed.sealed,
+            mac=sealing.vouch("iam_access_key", _columns(renewed)),
+        )
+    return len(found)
 
 
 def mark_used(tx: Tx, used_id: str, service: str, region: str, now_ms: int, *, at_most_every_ms: int) -> None:
