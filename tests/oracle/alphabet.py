@@ -111,7 +111,7 @@ def _people(account: str) -> list[dict[str, Any]]:
     return [ann, ann, other_ann, app, app, team, federated, root]
 
 
-PEOPLE = [*_people(HOME) * 2, *_people(AWAY)]
+PEOPLE = [*_people(HOME) * 5, *_people(AWAY)]
 SERVICES = [_principal("AWSService", service=f"{name}.amazonaws.com") for name in ("lambda", "events")]
 ANONYMOUS = _principal("Anonymous")
 PROVIDER = f"arn:aws:iam::{HOME}:oidc-provider/idp.example.org"

@@ -96,7 +96,7 @@ class Maker:
         return world
 
     def _owner(self) -> str:
-        return a.HOME if self.chance(0.85) else a.AWAY
+        return a.HOME if self.chance(0.9) else a.AWAY
 
     def _caller(self) -> dict[str, Any]:
         return dict(self.one_of(a.PEOPLE if self.chance(0.92) else [*a.SERVICES, a.ANONYMOUS]))
@@ -105,15 +105,19 @@ class Maker:
 
     def _attach(self, world: World, actions: list[str], resources: list[str], named: list[Any] | None) -> None:
         """Policies of every kind that may stand around this caller and this resource; `named` None: no resource policy."""
-        actions = [*actions, world["action"], world["action"], world["action"].upper(), "*"]
+        actions = [*actions, *[world["action"]] * 4, world["action"].upper()]
         if named is not None:
             of_the_caller = a.names_of(world["principal"]) if world["principal"]["kind"] != "Anonymous" else ["*"]
             paper = _Paper(
-                "TRUST" if world["resource_kind"] == "TRUST" else "resource", actions, resources, named, of_the_caller
+                "TRUST" if world["resource_kind"] == "TRUST" else "resource",
+                actions,
+                [*resources, *["*"] * 6, *[world["resource"]] * 6],
+                named,
+                of_the_caller,
             )
             world["resource_policy"] = self._document(paper)
         if world["principal"]["account"]:
-            self._attach_own(world, actions, [*resources, "*", "*", *[world["resource"]] * 4])
+            self._attach_own(world, [*actions, "*", "*"], [*resources, "*", "*", *[world["resource"]] * 4])
 
     def _attach_own(self, world: World, actions: list[str], resources: list[str]) -> None:
         kind = world["principal"]["kind"]
