@@ -4,10 +4,11 @@
 parts of an API process, `work` runs the process for jobs.
 """
 
+import gc
 import secrets
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,9 +40,8 @@ from geumgo.services.iam.keyring import LongTermKeyring
 from geumgo.services.iam.rights import Rights
 from geumgo.services.sts.keyring import TemporaryKeyring
 from geumgo.settings import CONFIG_NAME, CREDENTIALS_NAME, Settings
-from geumgo.storage import Broken, Conflict, Storage, StorageError, Tx
+from geumgo.storage import Broken, Storage, StorageError, Tx
 from geumgo.storage.migrate import migrate
-from geumgo.storage.postgres import open_postgres
 from geumgo.storage.sqlite import open_sqlite
 
 log = structlog.get_logger("geumgo.app")
@@ -49,7 +49,7 @@ log = structlog.get_logger("geumgo.app")
 ROOMS: Final[tuple[Room, ...]] = (iam.ROOM, kms.ROOM, secretsmanager.ROOM, sts.ROOM)
 NODE_NAME: Final = "node"
 LANES: Final = 2  # jobs that run side by side in the process for jobs
-ANCHOR_TRIES: Final = 3
+PRUNE_EVERY_MS: Final = 3_600_000
 
 
 class AlreadyThere(Exception):
@@ -81,6 +81,42 @@ class Keyrings:
 
 
 @dataclass(slots=True)
+class Anchor:
+    """Keeps the head of one chain in the database, where whoever holds the files cannot reach it; and tidies up behind the trail."""
+
+    trail: Trail
+    node: str
+    clock: Clock
+    kept: Head | None = None
+    pruned_at_ms: int = 0
+
+    def keep(self, storage: Storage) -> None:
+        """The newest head is signed and kept; rows of old intents are gone. What does not work now is tried again at the next call.
+
+        Raises TrailBroken or storage.Broken when this process must end.
+        """
+        try:
+            self.trail.checkpoint()
+            self.keep_heads(storage)
+            if self.clock.now_ms() - self.pruned_at_ms >= PRUNE_EVERY_MS:
+                self.pruned_at_ms = self.clock.now_ms()
+                with storage.writing() as tx:
+                    audit_store.prune_applied(tx, self.pruned_at_ms)
+        except (TrailFull, StorageError) as fault:
+            if isinstance(fault, Broken):
+                raise
+            log.warning("the trail's head is not kept", fault=str(fault), next="it is tried again in a second")
+
+    def keep_heads(self, storage: Storage) -> None:
+        """Raises StorageError."""
+        heads = [head for head in self.trail.heads() if head != self.kept]
+        if heads:
+            with storage.writing() as tx:
+                audit_store.keep_heads(tx, self.node, heads)
+            self.kept = heads[-1]
+
+
+@dataclass(slots=True)
 class App:
     """The parts of one process, and what its surroundings ask of it."""
 
@@ -89,10 +125,8 @@ class App:
     trail: Trail
     pipeline: Pipeline
     worker: Worker
-    node: str
+    anchor: Anchor
     rooms: dict[str, Room]
-    kept: Head | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def ready(self) -> list[str]:
         """What keeps this process from serving, in plain words. Empty: nothing."""
@@ -107,41 +141,16 @@ class App:
         return problems
 
     def tick(self) -> None:
-        """About once a second: the head of the trail is signed and kept in the database, where the files' owner cannot reach it.
-
-        Raises TrailBroken or storage.Broken when this process must end.
-        """
-        try:
-            self.trail.checkpoint()
-            heads = [head for head in self.trail.heads() if head != self.kept]
-            if heads:
-                keep(self.storage, self.node, heads)
-                self.kept = heads[-1]
-        except (TrailFull, StorageError) as fault:
-            if isinstance(fault, Broken):
-                raise
-            log.warning("the trail's head is not kept", fault=str(fault), next="it is tried again in a second")
+        """About once a second. Raises TrailBroken or storage.Broken when this process must end."""
+        self.anchor.keep(self.storage)
 
     def close(self) -> None:
         """The trail is signed to its end and anchored, everything is closed."""
         try:
             self.trail.close()
-            keep(self.storage, self.node, self.trail.heads())
+            self.anchor.keep_heads(self.storage)
         finally:
             self.storage.close()
-
-
-def keep(storage: Storage, node: str, heads: Any) -> None:
-    """Raises Conflict if others were faster each time: the next tick keeps a newer head."""
-    for attempt in range(ANCHOR_TRIES):
-        try:
-            with storage.writing() as tx:
-                audit_store.keep_heads(tx, node, heads)
-        except Conflict:
-            if attempt == ANCHOR_TRIES - 1:
-                raise
-        else:
-            return
 
 
 # -- a data directory --------------------------------------------------------------------------------------------------
@@ -226,7 +235,19 @@ def prepare_tables(storage: Storage) -> list[str]:
 
 
 def open_storage(settings: Settings) -> Storage:
-    return open_postgres(settings.database) if settings.database else open_sqlite(settings.database_file)
+    if not settings.database:
+        return open_sqlite(settings.database_file)
+    from geumgo.storage.postgres import open_postgres  # a start on SQLite need not load PostgreSQL's library
+
+    return open_postgres(settings.database)
+
+
+def warm() -> None:
+    """What every process needs is loaded, so that processes forked after it share it and start at once."""
+    for room in ROOMS:
+        protocol.models.load(room.service)
+    gc.collect()
+    gc.freeze()
 
 
 def open_root(settings: Settings) -> RootKeys:
@@ -283,7 +304,9 @@ def build(settings: Settings, *, slot: str, clock: Clock | None = None, count: C
         count=count or (lambda _service, _operation, _code: None),
     )
     bench = Bench(root, clock, trail, f"{node}-{slot}", threading.Lock())
-    return App(settings, storage, trail, Pipeline(parts), bench.worker(storage), node, dict(parts.rooms))
+    anchor = Anchor(trail, node, clock)
+    anchor.keep(storage)
+    return App(settings, storage, trail, Pipeline(parts), bench.worker(storage), anchor, dict(parts.rooms))
 
 
 def open_trail(settings: Settings, storage: Storage, root: RootKeys, clock: Clock, node: str, slot: str) -> Trail:
@@ -300,7 +323,6 @@ def open_trail(settings: Settings, storage: Storage, root: RootKeys, clock: Cloc
         segment_bytes=settings.segment_bytes,
     )
     recovery.resolve(trail, storage, clock.now_ms())
-    keep(storage, node, trail.heads())
     return trail
 
 
@@ -318,6 +340,15 @@ class Bench:
         return Worker(
             storage, handlers(), self.clock, self.root, owner=self.owner, event=self.event, note=note_failure, lane=lane
         )
+
+    def anchoring(self, anchor: Anchor, storage: Storage, stop: threading.Event) -> None:
+        """Once a second until `stop` is set. What ends the process ends it here too: `stop` is set, and the fault is raised."""
+        try:
+            while not stop.wait(1.0):
+                with self.lock:
+                    anchor.keep(storage)
+        finally:
+            stop.set()
 
     def event(self, place: Place, name: str, details: Params) -> None:
         """A service event is in the trail, durable."""
@@ -361,11 +392,17 @@ def work(settings: Settings, stop: threading.Event) -> None:
     trail = open_trail(settings, storage, root, clock, node, slot)
     bench = Bench(root, clock, trail, f"{node}-{slot}", threading.Lock())
     crew = Crew(lambda: open_storage(settings), bench.worker, clock, owner=bench.owner, lanes=LANES, note=note_failure)
+    anchor = Anchor(trail, node, clock)
+    anchor.keep(storage)
+    beat = threading.Thread(target=bench.anchoring, args=(anchor, storage, stop), name="anchor")
+    beat.start()
     try:
         crew.run(stop)
     finally:
+        stop.set()
+        beat.join()
         trail.close()
-        keep(storage, node, trail.heads())
+        anchor.keep_heads(storage)
         storage.close()
 
 
@@ -411,7 +448,8 @@ def verify_trail(settings: Settings) -> Report:
             anchors = audit_store.heads(tx, node_of(settings))
     finally:
         storage.close()
-    return verify(settings.audit, trail_keys(root).public_key, anchors)
+    public_keys = [root.audit_keys(term).signer.public_key for term in root.terms]
+    return verify(settings.audit, public_keys, anchors, mac_key=trail_keys(root).mac_key)
 
 
 def read_trail(settings: Settings) -> list[dict[str, Any]]:

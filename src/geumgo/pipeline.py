@@ -11,6 +11,7 @@ import structlog
 
 from geumgo import errors, protocol
 from geumgo.access import signature
+from geumgo.access.demand import Target
 from geumgo.access.gate import Gate, through
 from geumgo.access.ports import Key, Keyring
 from geumgo.audit import record as trail_record
@@ -68,6 +69,7 @@ class Turn:
     claimed_key: str = ""
     recorded: Params = field(default_factory=dict)
     answered: Params = field(default_factory=dict)
+    touches: tuple[Target, ...] = ()
     inner: list[Params] = field(default_factory=list)
     read_only: bool = True
 
@@ -179,7 +181,7 @@ class Pipeline:
         parts = self._parts
         with parts.storage.reading() as tx:
             ctx = self._context(turn, tx, reads_only=True)
-            answer = self._perform(ctx, operation, params)
+            answer = self._perform(turn, ctx, operation, params)
         self._leave_marks(turn, ctx)
         turn.answered = {name: answer[name] for name in operation.access.answered if name in answer}
         self._note_inner(turn)
@@ -195,7 +197,7 @@ class Pipeline:
             try:
                 with parts.storage.writing() as tx:
                     ctx = self._context(turn, tx, reads_only=False)
-                    answer = self._perform(ctx, operation, params)
+                    answer = self._perform(turn, ctx, operation, params)
                     turn.answered = {name: answer[name] for name in operation.access.answered if name in answer}
                     self._note_inner(turn)
                     intent = parts.trail.note(
@@ -219,8 +221,10 @@ class Pipeline:
             return answer
         raise errors.Throttled("Rate exceeded")
 
-    def _perform(self, ctx: Context, operation: Operation, params: Params) -> Params:
-        self._parts.gate.check(ctx, operation.access.demands(ctx, params))
+    def _perform(self, turn: Turn, ctx: Context, operation: Operation, params: Params) -> Params:
+        demands = operation.access.demands(ctx, params)
+        turn.touches = tuple(demand.target for demand in demands if demand.target is not None)
+        self._parts.gate.check(ctx, demands)
         return dict(operation.handler(ctx, params))
 
     def _context(self, turn: Turn, tx: Any, *, reads_only: bool) -> Context:
@@ -264,7 +268,7 @@ class Pipeline:
         step.read_only = not operation.writes
         step.recorded = {key: params[key] for key in access.recorded if key in params}
         try:
-            answer = self._perform(inner, operation, params)
+            answer = self._perform(step, inner, operation, params)
         except ServiceError as refusal:
             turn.inner.append(self._api_call(step, refusal))
             raise
@@ -336,7 +340,20 @@ class Pipeline:
             at_ms=self._parts.clock.now_ms(),
             read_only=turn.read_only,
             secure=request.secure,
+            resources=self._resources(turn),
+            recipient=next((each.account for each in turn.touches if each.account != turn.caller.account), ""),
         )
+
+    def _resources(self, turn: Turn) -> list[dict[str, str]]:
+        """What the call touched, where the service's records name it: things that are there, by ARN."""
+        kind = self._parts.rooms[turn.service].resource_type if turn.service in self._parts.rooms else ""
+        if not kind:
+            return []
+        return [
+            {"ARN": each.arn, "accountId": each.account, "type": kind}
+            for each in turn.touches
+            if each.shown == each.arn
+        ]
 
     def _refusal(self, turn: Turn, fault: Exception) -> ServiceError:
         """What the caller may see of `fault`. What he may not is in the log, under the request id."""

@@ -66,14 +66,22 @@ class Room:
 
     `service` is botocore's name. `chapters` are the modules that hold the operations and jobs. `access` has exactly one entry for each
     operation, under AWS's name: an operation without one, or an entry without an operation, cannot be registered (ValueError).
-    `tables` is the package with the migrations `0001_*.sql`, or None.
+    `tables` is the package with the migrations `0001_*.sql`, or None. `resource_type` ("AWS::KMS::Key") is how the service's records in the
+    trail name what a call touched; empty: they do not.
     """
 
     def __init__(
-        self, service: str, *, chapters: Sequence[ModuleType], access: Mapping[str, Access], tables: str | None = None
+        self,
+        service: str,
+        *,
+        chapters: Sequence[ModuleType],
+        access: Mapping[str, Access],
+        tables: str | None = None,
+        resource_type: str = "",
     ) -> None:
         self.service = service
         self.tables = tables
+        self.resource_type = resource_type
         self.jobs: dict[str, JobHandler] = {}
         self.operations: dict[str, Operation] = {}
         names = {name.lower(): name for name in access}

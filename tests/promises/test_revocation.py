@@ -1,5 +1,6 @@
 """P13: no request that starts after a revocation was acknowledged succeeds, on any worker."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -57,6 +58,10 @@ class Crowd:
     def _read(self, number: int) -> None:
         address = urlsplit(self.server.endpoint)
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=20)
+        with contextlib.closing(connection):
+            self._hammer(number, connection)
+
+    def _hammer(self, number: int, connection: http.client.HTTPConnection) -> None:
         body = json.dumps({"SecretId": SECRET}).encode()
         while not self.stop.is_set():
             credentials = self.credentials
@@ -206,7 +211,12 @@ KINDS: dict[str, tuple[Callable[[Server, Any], Stage], Callable[[Any, Stage], No
     "delete the role's policy": (in_a_role, lambda iam, s: iam.delete_role_policy(RoleName=s.name, PolicyName="read")),
     "delete the role": (in_a_role, delete_role),
     "deny on the secret": (with_policy, deny_on_the_secret),
-    "disable the KMS key": (with_policy, lambda _, s: s.client("kms").disable_key(KeyId="alias/revoked")),
+    "disable the KMS key": (
+        with_policy,
+        lambda _, s: s.client("kms").disable_key(
+            KeyId=s.client("kms").describe_key(KeyId="alias/revoked")["KeyMetadata"]["KeyId"]
+        ),
+    ),
 }
 
 
@@ -246,7 +256,7 @@ def test_nothing_is_accepted_after_a_revocation_is_acknowledged(server: Server, 
         strange = [entry for entry in list(crowd.log) if entry[2] >= 500]
         assert not strange, strange[:3]
         if kind == "disable the KMS key":
-            kms.enable_key(KeyId="alias/revoked")
+            kms.enable_key(KeyId=kms.describe_key(KeyId="alias/revoked")["KeyMetadata"]["KeyId"])
         if kind == "deny on the secret":
             server.client("secretsmanager").delete_resource_policy(SecretId=SECRET)
     assert late == 0, f"{late} requests were accepted after the acknowledgement"

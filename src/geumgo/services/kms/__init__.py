@@ -26,4 +26,5 @@ ROOM = Room(
     chapters=(keys, aliases, policies, tags, encryption, signing, grants, rotation, importing, regions, use),
     access=ACCESS,
     tables="geumgo.services.kms.tables",
+    resource_type="AWS::KMS::Key",
 )
