@@ -453,7 +453,7 @@ def test_what_is_packed_comes_out_as_it_went_in(policy, arns, tags):
     packed = domain.pack(policy, arns, tags)
     found = domain.unpack(packed)
     assert found[1:] == (tuple(arns), tags)
-    assert (found[0] is None) == (policy is None)
+    assert found[0] == policy
 
 
 @given(

@@ -10,7 +10,7 @@ from geumgo.domain.policy import PolicyKind
 from geumgo.principals import ProviderFacts, RoleFacts, UserFacts
 from geumgo.sealing import Sealing
 from geumgo.services.iam import totp
-from geumgo.services.iam.domain import parse_iam_arn
+from geumgo.services.iam.domain import may_be_issuer, parse_iam_arn
 from geumgo.services.iam.keyring import ACTIVE
 from geumgo.services.iam.pinned import named, refuse, with_principals
 from geumgo.services.iam.records import Principal
@@ -125,7 +125,7 @@ class Directory:
         return policies.document(tx, policy)
 
     def provider(self, tx: Tx, account: str, issuer: str) -> ProviderFacts | None:
-        found = providers.find(tx, self._sealing, account, issuer)
+        found = providers.find(tx, self._sealing, account, issuer) if may_be_issuer(issuer) else None
         if found is None:
             return None
         arn = found.arn(self._partition)
@@ -142,7 +142,7 @@ class Directory:
             return account.find(tx, self._sealing, account_id) is not None
         kind, _, issuer = resource.partition("/")
         if kind == "oidc-provider":
-            return providers.find(tx, self._sealing, account_id, issuer) is not None
+            return self.provider(tx, account_id, issuer) is not None
         if kind == "role":
             return self.role(tx, arn) is not None
         named = parse_iam_arn(arn, "user")

@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -40,6 +41,11 @@ PROVIDERS_QUOTA: Final = 100
 TAGS_QUOTA: Final = 50
 
 
+_NAME: Final = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)
+_INSIDE_PATH: Final = re.compile(r"[\x21-\x7e]{0,510}")
+_ISSUER: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?(?:/[\x21\x22\x24-\x3e\x40-\x7e]*)?")
+
+
 class PolicyName(NamedTuple):
     """An ARN of a managed policy, taken apart. The path begins and ends with a slash."""
 
@@ -59,10 +65,15 @@ def parse_iam_arn(arn: str, resource_type: str) -> PolicyName | None:
     if len(parts) != 6 or parts[0] != "arn" or parts[2] != "iam" or parts[3]:
         return None
     kind, slash, rest = parts[5].partition("/")
-    if kind != resource_type or not slash or not rest or rest.endswith("/"):
-        return None
     before, _, name = rest.rpartition("/")
+    if kind != resource_type or not slash or not _NAME.fullmatch(name) or not _INSIDE_PATH.fullmatch(before):
+        return None
     return PolicyName(parts[4], f"/{before}/" if before else "/", name)
+
+
+def may_be_issuer(text: str) -> bool:
+    """Whether `text` has the form of a provider's URL without its scheme: a host, perhaps a port and a path, nothing else."""
+    return _ISSUER.fullmatch(text) is not None
 
 
 def version_id(number: int) -> str:

@@ -16,8 +16,11 @@ Change = Callable[[str, str], str]
 
 
 def with_principals(document: str, change: Change) -> str:
-    """`document` (a valid policy) with every principal put through `change`; the very same text if nothing changes."""
-    tree = json.loads(document)
+    """`document` (a valid policy) with every principal put through `change`; the very same text if nothing changes.
+
+    Numbers become texts, which is how policies compare them, so that none is rounded on the way.
+    """
+    tree = json.loads(document, parse_float=str, parse_int=str)
     statements = tree["Statement"] if isinstance(tree["Statement"], list) else [tree["Statement"]]
     changed = False
     for statement in statements:
@@ -26,7 +29,7 @@ def with_principals(document: str, change: Change) -> str:
                 after = {kind: _changed(kind, values, change) for kind, values in statement[element].items()}
                 changed = changed or after != statement[element]
                 statement[element] = after
-    return json.dumps(tree, ensure_ascii=False) if changed else document
+    return json.dumps(tree) if changed else document
 
 
 def named(arn: str) -> tuple[str, str, str] | None:

@@ -5,10 +5,8 @@ where it is longer than a tag may be (`geumgo:jwks:1`, `geumgo:jwks:2` ...), bas
 to `pin_jwks`. Without pinned keys no token of the provider is accepted.
 """
 
-import re
 from dataclasses import replace
 from typing import Final
-from urllib.parse import urlsplit
 
 from geumgo.context import Context, Params, as_datetime
 from geumgo.room import operation, reads
@@ -22,7 +20,6 @@ from geumgo.storage import Tx
 
 CLIENT_IDS_LIMIT: Final = 100
 THUMBPRINTS_LIMIT: Final = 5
-_HOST: Final = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]{1,5})?")
 
 
 @operation
@@ -148,14 +145,14 @@ def _tagged(provider: Provider, tags: dict[str, str]) -> Provider:
 
 
 def _issuer(url: str) -> str:
-    """The URL without its scheme. Raises ValidationError unless it is https, without port tricks, query, fragment or user.
+    """The URL without its scheme. Raises ValidationError unless it is https, without user, query or fragment.
 
     Source: CreateOpenIDConnectProvider, API reference; the sentence recorded on AWS.
     """
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not _HOST.fullmatch(parts.netloc) or parts.query or parts.fragment:
+    issuer = domain.issuer_of(url)
+    if not url.startswith("https://") or not domain.may_be_issuer(issuer):
         raise ValidationError("Invalid Open ID Connect Provider URL")
-    return domain.issuer_of(url)
+    return issuer
 
 
 def _thumbprints(params: Params) -> tuple[str, ...]:
@@ -169,7 +166,8 @@ def _find(ctx: Context, arn: str) -> Provider | None:
     parts = arn.split(":", 5)
     if len(parts) != 6 or parts[4] != ctx.place.account or not parts[5].startswith("oidc-provider/"):
         return None
-    provider = store.find(ctx.tx, ctx.sealing, ctx.place.account, parts[5].removeprefix("oidc-provider/"))
+    issuer = parts[5].removeprefix("oidc-provider/")
+    provider = store.find(ctx.tx, ctx.sealing, ctx.place.account, issuer) if domain.may_be_issuer(issuer) else None
     return provider if provider is not None and provider.arn(ctx.place.partition) == arn else None
 
 

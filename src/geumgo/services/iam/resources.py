@@ -69,7 +69,8 @@ def provider(ctx: Context, params: Params) -> Target:
         return Target(arn, arn, ctx.place.account)
     arn = params["OpenIDConnectProviderArn"]
     issuer = arn.partition(":oidc-provider/")[2]
-    found = providers.find(ctx.tx, ctx.sealing, ctx.place.account, issuer)
+    known = domain.may_be_issuer(issuer)
+    found = providers.find(ctx.tx, ctx.sealing, ctx.place.account, issuer) if known else None
     return Target(arn, arn, ctx.place.account, tags=found.tags if found is not None else {})
 
 

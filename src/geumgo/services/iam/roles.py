@@ -181,7 +181,8 @@ def delete_service_linked_role(ctx: Context, params: Params) -> Params:
 
 @reads
 def get_service_linked_role_deletion_status(ctx: Context, params: Params) -> Params:
-    if not deletions.exists(ctx.tx, params["DeletionTaskId"], ctx.place.account):
+    task = params["DeletionTaskId"]
+    if not task.isprintable() or not deletions.exists(ctx.tx, task, ctx.place.account):
         raise NoSuchEntity(f"Deletion task {params['DeletionTaskId']} cannot be found.")
     return {"Status": "SUCCEEDED"}
 

@@ -87,16 +87,15 @@ def pack(policy: str | None, policy_arns: Sequence[str], tags: Mapping[str, str]
     """Session policies and tags as they travel in the token, as short as may be."""
     if policy is None and not policy_arns and not tags:
         return b""
-    short = json.dumps(json.loads(policy), separators=(",", ":"), ensure_ascii=False) if policy is not None else None
-    text = json.dumps([short, list(policy_arns), dict(tags)], separators=(",", ":"), ensure_ascii=False)
-    return zlib.compress(text.encode(), 9)
+    text = json.dumps([policy, list(policy_arns), dict(tags)], separators=(",", ":"), ensure_ascii=False)
+    return zlib.compress(text.encode("utf-8", "surrogatepass"), 9)
 
 
 def unpack(packed: bytes) -> tuple[str | None, tuple[str, ...], dict[str, str]]:
     """What was packed: policy, ARNs of policies, tags."""
     if not packed:
         return None, (), {}
-    policy, arns, tags = json.loads(zlib.decompress(packed))
+    policy, arns, tags = json.loads(zlib.decompress(packed).decode("utf-8", "surrogatepass"))
     return policy, tuple(arns), tags
 
 
