@@ -98,7 +98,8 @@ def test_versions_come_in_pages(house: Any, sm: Any) -> None:
     for number in range(1, 5):
         house.clock.turn(ms=1)
         put(sm, number)
-    seen, asked = [], {}
+    seen: list[str] = []
+    asked: dict[str, Any] = {}
     while True:
         page = sm.list_secret_version_ids(SecretId="s", IncludeDeprecated=True, MaxResults=2, **asked)
         seen += [v["VersionId"] for v in page["Versions"]]

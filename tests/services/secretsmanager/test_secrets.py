@@ -79,11 +79,12 @@ def test_a_name_that_looks_like_an_arns_end_is_not_found_by_partial_arn(sm: Any)
 )
 def test_a_broken_name_is_refused_by_every_operation(sm: Any, operation: str) -> None:
     member = "Name" if operation == "CreateSecret" else "SecretId"
-    more: dict[str, Any] = {
+    members: dict[str, dict[str, Any]] = {
         "DeleteSecret": {"ForceDeleteWithoutRecovery": True},
         "PutSecretValue": {"SecretString": "x"},
         "TagResource": {"Tags": []},
-    }.get(operation, {})
+    }
+    more = members.get(operation, {})
     words = "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!"
     for name in (" lead", "trail ", "in ner", "st*r", "wh?t", "br]ck", "b\\s"):
         with refused("ValidationException", words):
