@@ -28,7 +28,8 @@ class Verdict(NamedTuple):
 
 
 def decide(world: World, rules: Rules = AS_DOCUMENTED) -> Verdict:
-    """The answer that the documentation gives for one world."""
+    """The answer that the documentation gives for one world. Names of condition keys mean the same in any case."""
+    world = {**world, "context": {name.lower(): values for name, values in world["context"].items()}}
     standing = _standing(world)
     denials = {kind for kind, policies in standing if _applying(policies, "Deny", kind, world, rules)}
     if denials and rules.deny_comes_first:

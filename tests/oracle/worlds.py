@@ -15,16 +15,20 @@ Document = dict[str, Any]
 
 UNDOCUMENTED = (
     "a key with several values under an operator without ForAllValues or ForAnyValue",
-    "a key with several values as a policy variable",
+    "a key that may have several values as a policy variable",
     "ForAnyValue together with IfExists when the key is missing",
+    "an empty string as a request value: older editions count it as no value under ForAllValues, today's do not say",
     "a request value that is not of the operator's type (a word where a number is asked)",
-    "a year alone as a date (it could be seconds since 1970), a CIDR block with host bits set",
+    "a year or a month alone as a date, a CIDR block with host bits set, an IPv4 address written as IPv6",
     "wildcards or quotes in the default value of a variable; variables under Bool (two pages contradict each other)",
-    "Bool and Null with words other than true and false, or with both",
-    "an ARN operator with a value of fewer than six components, or with a variable that holds whole components",
-    "a Principal of type AWS with * for a web identity, or NotPrincipal for one",
-    "a grant together with a boundary or a session policy; a grant across accounts",
-    "NotPrincipal with Allow",
+    "Bool and Null with words other than true and false in lower case, or with both",
+    "an ARN operator with a value of fewer than six components, or with a variable that holds a colon",
+    "a variable before the fifth colon of a Resource: it may not stand there, and what it does is not said",
+    "a * inside a segment of a Resource that would have to reach over a colon to match",
+    "the keyless forms of a Principal for a web identity: AWS *, NotPrincipal",
+    "a grant together with a boundary, or for a session or a caller of another account",
+    "NotPrincipal with Allow, and in a trust policy",
+    "the letters whose upper and lower case differ in length, under StringEqualsIgnoreCase",
 )
 
 
@@ -209,14 +213,14 @@ class Maker:
         return name if self.chance(0.8) else self.one_of([name.lower(), name.upper()])
 
     def _context(self) -> dict[str, list[str]]:
-        """Keys in lower case, each with its values; a good third of the keys is missing."""
+        """Keys in any case, each with its values; a good third of the keys is missing."""
         context: dict[str, list[str]] = {}
         for name, values in a.SINGLE:
             if self.chance(0.75 if name in a.OFTEN else 0.6):
-                context[name.lower()] = [self.one_of(values)]
+                context[self._spelled(name)] = [self.one_of(values)]
         for name in a.KINDS["strings"][0]:
             if self.chance(0.7):
-                context[name.lower()] = [self.one_of(a.WORDS) for _ in range(self.one_of([1, 1, 2, 3]))]
+                context[self._spelled(name)] = [self.one_of(a.WORDS) for _ in range(self.one_of([1, 1, 2, 3]))]
         return context
 
 

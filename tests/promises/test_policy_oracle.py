@@ -48,7 +48,7 @@ def test_both_evaluators_agree_on_every_world() -> None:
 
 def told(world: World, number: int) -> str:
     """The disagreement, as small as it gets, with both answers."""
-    small = shrunk(world, disagreed_about)
+    small = made_small(world, AS_DOCUMENTED)
     ours = decide(small)
     return (
         f"world {number} of seed {SEED}, made smaller:\n{json.dumps(small, indent=1, ensure_ascii=False)}\n"
@@ -56,11 +56,18 @@ def told(world: World, number: int) -> str:
     )
 
 
-def disagreed_about(world: World) -> bool:
-    try:
-        return product.disagree(product.decided(world), decide(world))
-    except MalformedPolicy:
-        return False
+def made_small(world: World, rules: Rules) -> World:
+    """The smallest world with the same kind of disagreement: over the answer, or over nothing but its reason."""
+    over_the_answer = product.decided(world).allowed is not decide(world, rules).allowed
+
+    def still(smaller: World) -> bool:
+        try:
+            theirs, ours = product.decided(smaller), decide(smaller, rules)
+        except MalformedPolicy:
+            return False
+        return theirs.allowed is not ours.allowed if over_the_answer else product.disagree(theirs, ours)
+
+    return shrunk(world, still)
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +88,18 @@ def test_a_broken_rule_is_noticed(name: str, decided_worlds: list[tuple[World, D
     rules: Rules = MUTANTS[name]
     assert rules != AS_DOCUMENTED
     assert any(theirs.allowed is not decide(world, rules).allowed for world, theirs in decided_worlds), name
+
+
+def test_a_disagreement_is_shown_as_a_small_world(decided_worlds: list[tuple[World, Decision]]) -> None:
+    rules = MUTANTS["boundary_limits"]
+    world = next(world for world, theirs in decided_worlds if theirs.allowed is not decide(world, rules).allowed)
+    small = made_small(world, rules)
+    assert product.decided(small).allowed is False
+    assert decide(small, rules).allowed is True
+    assert len(small["identity"]) <= 1
+    assert "Condition" not in json.dumps(small["identity"])
+    assert small["session"] is None or small["principal"]["kind"] == "FederatedUser"
+    assert len(json.dumps(small)) < len(json.dumps(world))
 
 
 @pytest.mark.parametrize("finding", FINDINGS, ids=lambda finding: finding["sentence"])
