@@ -193,7 +193,17 @@ def test_keys_are_pinned_by_tags_in_parts(world: World):
         json.dumps({"keys": [RSAKey.generate_key(2048).as_dict(private=True)]}),
         " " * 40_000,
     ],
-    ids=["nothing", "a list", "no keys", "empty", "no object", "too deep", "a symmetric key", "a private key", "too long"],
+    ids=[
+        "nothing",
+        "a list",
+        "no keys",
+        "empty",
+        "no object",
+        "too deep",
+        "a symmetric key",
+        "a private key",
+        "too long",
+    ],
 )
 def test_only_public_signing_keys_are_pinned(text: str):
     with pytest.raises(ValueError):

@@ -219,3 +219,10 @@ def test_tags_are_kept_whatever_the_case_of_their_keys(world: World):
     ]
     world.ask("UntagUser", UserName="ann", TagKeys=["TEAM"])
     assert world.ask("ListUserTags", UserName="ann")["Tags"] == [{"Key": "cost", "Value": "7"}]
+
+
+def test_who_means_himself_never_means_the_next_of_his_name(world: World):
+    ann = world.user("ann", allow("iam:*"))
+    world.ask("UpdateUser", UserName="ann", NewUserName="anna")
+    world.user("ann")
+    assert world.ask("GetUser", ann)["User"]["UserId"] == ann.unique_id

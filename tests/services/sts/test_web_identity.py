@@ -95,6 +95,11 @@ REFUSALS: list[tuple[dict[str, Any], type[ServiceError], str]] = [
         f"No OpenIDConnect provider found in your account for http://{ISSUER}",
     ),
     (
+        {"iss": "https://a\0b"},
+        InvalidIdentityToken,
+        "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)",
+    ),
+    (
         {"iss": None},
         InvalidIdentityToken,
         "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)",

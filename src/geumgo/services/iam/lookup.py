@@ -27,12 +27,17 @@ NOT_A_USER = "Must specify userName when calling with non-User credentials"
 def named_principal(ctx: Context, kind: Kind, params: Params) -> Principal | None:
     """The user, group or role that the request names, read once for demands and handler; None if there is none.
 
-    Without a UserName it is the user who asks. Source: GetUser, CreateAccessKey, API reference.
+    Without a UserName it is the user who asks, by his unique id. Source: GetUser, CreateAccessKey, API reference.
     """
     name = principal_name(ctx, kind, params)
-    key = ("iam", kind, name)
+    himself = MEMBER[kind] not in params
+    key = ("iam", kind, ctx.caller.unique_id if himself else name)
     if key not in ctx.found:
-        ctx.found[key] = principals.by_name(ctx.tx, ctx.sealing, ctx.place.account, kind, name)
+        ctx.found[key] = (
+            principals.by_id(ctx.tx, ctx.sealing, ctx.caller.unique_id)
+            if himself
+            else principals.by_name(ctx.tx, ctx.sealing, ctx.place.account, kind, name)
+        )
     found = ctx.found[key]
     assert found is None or isinstance(found, Principal)
     return found

@@ -18,6 +18,7 @@ from geumgo.services.sts import domain
 from geumgo.services.sts.errors import InvalidIdentityToken, WebTokenExpired
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512")
+LONGEST_ISSUER: Final = 255  # characters. Source: CreateOpenIDConnectProvider, botocore model
 EARLY_S: Final = 300  # seconds by which a provider's clock may be ahead of ours
 NO_JWT: Final = "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)"
 NO_KEY: Final = (
@@ -44,7 +45,7 @@ def verified(ctx: Context, token: str, account: str) -> WebToken:
     """
     unread = domain.unread_claims(token)
     issuer_url = unread.get("iss") if unread is not None else None
-    if not isinstance(issuer_url, str):
+    if not isinstance(issuer_url, str) or len(issuer_url) > LONGEST_ISSUER or not issuer_url.isprintable():
         raise InvalidIdentityToken(NO_JWT)
     issuer = issuer_url.removeprefix("https://").rstrip("/")
     provider = ctx.principals.provider(ctx.tx, account, issuer) if issuer_url.startswith("https://") else None
