@@ -264,7 +264,7 @@ def test_dev_leaves_nothing_behind(tmp_path: Path):
     environment = {**clean_environment(), "TMPDIR": str(tmp_path)}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        said = []
+        said: list[str] = []
         while not (said and said[-1].startswith("ready: http://127.0.0.1:")):
             said.append(process.stdout.readline())
             assert said[-1], "it ended before it was ready"

@@ -68,9 +68,9 @@ class Family:
     def pid(self, name: str) -> int:
         return int((self.directory / name).read_text().split()[0])
 
-    def end(self) -> tuple[int, str]:
-        """SIGTERM, and the exit status and log."""
-        self.process.send_signal(signal.SIGTERM)
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        """The signal, and the exit status and log."""
+        self.process.send_signal(number)
         _, log = self.process.communicate(timeout=DEADLINE_SECONDS)
         return self.process.returncode, log
 
@@ -95,9 +95,10 @@ def gone(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("family", [("a", "b", "worker")], indirect=True)
-def test_it_is_ready_when_all_are_and_sigterm_drains_all(family: Family):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_it_is_ready_when_all_are_and_a_stop_drains_all(family: Family, number: int):
     assert family.said == "ready\n"
-    assert family.end()[0] == 0
+    assert family.end(number)[0] == 0
     assert [(family.directory / f"{name}.end").read_text() for name in ("a", "b", "worker")] == ["drained"] * 3
 
 

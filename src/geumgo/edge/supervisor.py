@@ -65,8 +65,9 @@ class Supervisor:
         harden()
         self.wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(self.wake[1], warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP, and means it
+                signal.signal(number, self._stop)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self.waiting = {child.name for child in self.children}
         gc.collect()
@@ -167,6 +168,7 @@ class Supervisor:
             os.close(descriptor)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal tells everybody that it closes; the parent decides
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
