@@ -1,0 +1,95 @@
+"""A name is what it is to the letter: no case, no look-alike, no path and no suffix makes one thing pass for another."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.house import House
+from tests.promises.tricks import allow, deny, make_role, refused, role_arn, session, trusts, user_arn
+
+LOOK_ALIKES = ["Admin", "ADMIN"]
+NO_NAMES = [
+    "admin ", " admin", "аdmin", "admin\u200b", "../admin", "admin/..", "a/b", "admin\x00", "admin\n", "ａｄｍｉｎ", "*", "admin:root",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOOK_ALIKES)
+def test_names_that_differ_in_case_only_are_one_name(house: House, name: str) -> None:
+    iam = house.client("iam")
+    with refused("EntityAlreadyExists"):
+        iam.create_user(UserName=name)
+    iam.create_user(UserName=f"{name}-two")
+    eve = house.user("eve", allow("iam:*"), deny("iam:*", on=user_arn(house, "admin")))
+    with refused():
+        house.client("iam", eve).create_access_key(UserName=name)
+    house.client("iam", eve).create_access_key(UserName=f"{name}-two")
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_names_that_only_look_like_a_name_are_no_names(house: House, name: str) -> None:
+    iam = house.client("iam")
+    for attempt in (
+        lambda: iam.create_user(UserName=name),
+        lambda: iam.create_role(RoleName=name, AssumeRolePolicyDocument=trusts(user_arn(house, "admin"))),
+        lambda: iam.get_user(UserName=name),
+    ):
+        with refused("ValidationError", "NoSuchEntity", "InvalidInput", "MalformedQueryString", "MalformedInput"):
+            attempt()
+    assert [user["UserName"] for user in iam.list_users()["Users"]] == ["admin"]
+
+
+@pytest.mark.parametrize("path", ["x", "/x", "//", "/ /", "/a\nb/", "/é/"])
+def test_what_is_no_path_is_refused(house: House, path: str) -> None:
+    with refused("ValidationError"):
+        house.client("iam").create_user(UserName="odd", Path=path)
+
+
+@pytest.mark.parametrize("path", ["/../", "/./", "/a/../b/", "/%2e%2e/"])
+def test_a_path_is_never_read_as_a_way(house: House, path: str) -> None:
+    """A path is opaque: what is made under a strange one lies under it, and nothing that is allowed elsewhere reaches it."""
+    iam = house.client("iam")
+    iam.create_user(UserName="odd", Path=path)
+    arn = f"arn:aws:iam::{house.account}:user{path}odd"
+    assert iam.get_user(UserName="odd")["User"]["Arn"] == arn
+    near = house.user("near", allow("iam:GetUser", on=user_arn(house, "odd")))
+    with refused():
+        house.client("iam", near).get_user(UserName="odd")
+    house.client("iam", house.user("right", allow("iam:GetUser", on=arn))).get_user(UserName="odd")
+
+
+@pytest.mark.parametrize("turn", [str.upper, lambda arn: arn + " ", lambda arn: arn.replace("role/", "role//"),
+                                  lambda arn: arn.replace("role/", "role/../role/"), lambda arn: arn.replace("reader", "Reader")])  # fmt: skip
+def test_the_arn_of_a_role_is_taken_to_the_letter(house: House, turn: Callable[[str], str]) -> None:
+    ann = house.user("ann", allow("sts:AssumeRole"))
+    arn = make_role(house, "reader", trusts(user_arn(house, "ann")))
+    with refused("AccessDenied", "ValidationError"):
+        session(house, ann, turn(arn))
+    session(house, ann, arn)
+
+
+def test_a_principal_that_is_a_pattern_is_no_principal(house: House) -> None:
+    iam = house.client("iam")
+    for principal in (
+        f"arn:aws:iam::{house.account}:user/*",
+        f"arn:aws:iam::{house.account}:user/ann*",
+        f"arn:aws:iam::{house.account}:role/never-made",
+        f"arn:aws:iam::{house.account}:group/staff",
+        f"arn:aws:sts::{house.account}:assumed-role/admin-role/*",
+        f"arn:aws:iam::{house.account}:user/ADMIN",
+        "arn:aws:iam::*:root",
+        "000000000000",
+    ):
+        with refused("MalformedPolicyDocument"):
+            iam.create_role(RoleName="open", AssumeRolePolicyDocument=trusts(principal))
+    make_role(house, "open", trusts(user_arn(house, "admin")))
+
+
+def test_a_role_named_like_the_end_of_anothers_arn_is_not_that_role(house: House) -> None:
+    make_role(house, "reader", trusts(user_arn(house, "admin")), allow("kms:*"))
+    for name in ("role-reader", "reader-2", "xreader"):
+        make_role(house, name, trusts(user_arn(house, "admin")))
+    eve = house.user("eve", allow("iam:GetRole", on=role_arn(house, "reader")))
+    house.client("iam", eve).get_role(RoleName="reader")
+    for name in ("role-reader", "reader-2", "xreader"):
+        with refused():
+            house.client("iam", eve).get_role(RoleName=name)
