@@ -74,7 +74,7 @@ class Maker:
     def _key_world(self) -> World:
         caller, owner = self._caller(), self._owner()
         world = _bare(caller, (self.one_of(a.KEY_ACTIONS), self.one_of(a.KEYS[owner]), owner), "KEY")
-        self._attach(world, a.KEY_PATTERNS, a.KEY_RESOURCES, a.NAMED)
+        self._attach(world, a.KEY_PATTERNS, a.KEY_RESOURCES, a.NAMED if self.chance(0.97) else None)
         return world
 
     def _role_world(self) -> World:
