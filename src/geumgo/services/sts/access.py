@@ -5,7 +5,7 @@ Source: "Actions, resources, and condition keys for AWS Security Token Service",
 
 from geumgo.access.demand import Demand, Demands, Target
 from geumgo.context import Context, Params
-from geumgo.domain.policy import Asked, PolicyPrincipal, Standing, decide
+from geumgo.domain.policy import Asked, PolicyKind, PolicyPrincipal, Standing, compile_policy, decide
 from geumgo.domain.policy import Context as Circumstances
 from geumgo.principals import RoleFacts
 from geumgo.room import Access
@@ -15,6 +15,11 @@ from geumgo.services.sts.keyring import federated_arn
 from geumgo.services.sts.web_tokens import verified
 
 _WEB_IDENTITY = "sts:AssumeRoleWithWebIdentity"
+_TRUSTS_NOBODY = compile_policy(
+    '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::000000000000:saml-provider/nobody"},'
+    '"Action":"sts:AssumeRoleWithSAML"}}',
+    PolicyKind.TRUST,
+)
 
 
 def _nothing(ctx: Context, params: Params) -> Demands:  # noqa: ARG001
@@ -141,7 +146,8 @@ def _refuse_token_sessions(ctx: Context) -> None:
 
 
 def _role_target(arn: str, role: RoleFacts | None) -> Target:
-    trust = role.trust if role is not None else None
+    """The role with its trust policy. One that is not there trusts nobody, so that a denial does not tell which of the two it is."""
+    trust = role.trust if role is not None else _TRUSTS_NOBODY
     tags = role.tags if role is not None else {}
     return Target(arn, arn, domain.account_of(arn), policy=trust, rule="required", tags=tags)
 
