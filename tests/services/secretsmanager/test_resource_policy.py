@@ -182,6 +182,13 @@ def test_what_is_no_policy_is_a_syntax_error(sm: Any, secret: Any, document: str
     assert sm.get_secret_value(SecretId="s")["SecretString"] == "kept"
 
 
+@pytest.mark.parametrize("number", ["1e999", "0.1000000000000000000001", "1" + "0" * 5000])
+def test_no_number_is_rounded_on_its_way(house: House, sm: Any, secret: Any, ann: Key, number: str) -> None:
+    statement = {"Principal": {"AWS": arn(house, "ann")}, "Condition": {"StringEquals": {"aws:username": 0}}}
+    sm.put_resource_policy(SecretId="s", ResourcePolicy=policy(statement).replace(": 0", f": {number}"))
+    assert shown(sm)["Statement"][0]["Condition"] == {"StringEquals": {"aws:username": number}}
+
+
 @pytest.mark.parametrize(
     "principal",
     [
@@ -313,6 +320,24 @@ def test_a_deny_that_spares_its_author_is_put(house: House, sm: Any, secret: Any
     document = policy({"Effect": "Deny", "Principal": "*", **denied}).replace('"ME"', json.dumps(me))
     sm.put_resource_policy(SecretId="s", ResourcePolicy=document)
     sm.delete_resource_policy(SecretId="s")
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"Bool": {"secretsmanager:BlockPublicPolicy": "true"}},
+        {"StringEquals": {"secretsmanager:ResourceTag/team": "red"}},
+        {"StringEquals": {"aws:ResourceTag/team": "red"}},
+        {"ArnLike": {"secretsmanager:SecretId": "arn:aws:secretsmanager:*:*:secret:s-*"}},
+    ],
+)
+def test_lockout_is_decided_with_the_circumstances_of_the_request(
+    sm: Any, secret: Any, condition: dict[str, Any]
+) -> None:
+    sm.tag_resource(SecretId="s", Tags=[{"Key": "team", "Value": "red"}])
+    denial = {"Effect": "Deny", "Principal": "*", "Action": "secretsmanager:PutResourcePolicy", "Condition": condition}
+    with refused("InvalidParameterException", LOCKED_OUT):
+        sm.put_resource_policy(SecretId="s", ResourcePolicy=policy(denial), BlockPublicPolicy=True)
 
 
 def test_a_policy_may_lock_out_somebody_else(house: House, sm: Any, secret: Any) -> None:
