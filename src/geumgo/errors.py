@@ -85,6 +85,13 @@ class UnknownOperation(ServiceError):
     query_code = "InvalidAction"
 
 
+class NothingThere(UnknownOperation):
+    """A plain GET of `/`, as people probe whether an endpoint is reachable. Source: "VPC endpoints", Secrets Manager user guide."""
+
+    status = 404
+    query_status = 404
+
+
 class MissingToken(ServiceError):
     """The request is not signed at all."""
 

@@ -150,6 +150,8 @@ class Pipeline:
 
     def _route(self, turn: Turn) -> protocol.Call:
         signing_name = turn.service or None
+        if signing_name is None and turn.request.method in ("GET", "HEAD") and turn.request.target == b"/":
+            raise errors.NothingThere
         call = protocol.route.find(self._parts.models, turn.request, signing_name, self._parts.limits)
         turn.service, turn.operation = call.service.name, call.operation.name
         operation = self._operation(call.service.name, call.operation.name)

@@ -131,3 +131,9 @@ def test_a_refusal_of_an_unknown_key_looks_like_any_other(house: House) -> None:
     )
     assert first.body == second.body
     assert first.status == second.status
+
+
+def test_a_plain_get_of_the_root_finds_nothing_there(house: House) -> None:
+    """As AWS's endpoints answer whoever probes whether they can be reached."""
+    assert house.send("GET", b"/", [(b"host", b"geumgo.test")], b"").status == 404
+    assert house.trail()[-1]["errorCode"] == "UnknownOperationException"
