@@ -1,5 +1,6 @@
 """GetRandomPassword: what a password is made of, and what is refused."""
 
+import json
 import string
 from typing import Any, cast
 
@@ -11,6 +12,8 @@ from geumgo.context import Context
 from geumgo.services.secretsmanager.domain_password import recipe
 from geumgo.services.secretsmanager.errors import InvalidParameter
 from geumgo.services.secretsmanager.random_password import get_random_password
+from tests.house import House
+from tests.services.secretsmanager.asking import refused
 
 LETTERS = string.ascii_letters
 PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
@@ -126,3 +129,32 @@ def test_a_password_follows_its_recipe_or_is_refused(request_: dict[str, Any]) -
     assert set(drawn) <= set(pool)
     assert not set(drawn) & set(request_.get("ExcludeCharacters", ""))
     assert all(set(characters) & set(drawn) for characters in required)
+
+
+# -- through a client -------------------------------------------------------------------------------------------------
+
+
+def test_the_trail_never_holds_a_password(house: House, sm: Any) -> None:
+    drawn = sm.get_random_password(PasswordLength=40, ExcludePunctuation=True)["RandomPassword"]
+    assert len(drawn) == 40
+    records = [record for record in house.trail() if record["eventName"] == "GetRandomPassword"]
+    assert [record["requestParameters"] for record in records] == [{"passwordLength": 40, "excludePunctuation": True}]
+    assert drawn not in json.dumps(house.trail())
+
+
+def test_whoever_draws_a_password_needs_the_right_to(house: House) -> None:
+    nobody = house.client("secretsmanager", house.user("nobody"))
+    with refused("AccessDeniedException"):
+        nobody.get_random_password()
+
+
+def test_a_password_has_4096_characters_at_most(sm: Any) -> None:
+    """Source of the message: a user of AWS."""
+    with refused(
+        "ValidationException",
+        "1 validation error detected: Value '5000' at 'passwordLength' failed to satisfy constraint: "
+        "Member must have value less than or equal to 4096",
+    ):
+        sm.get_random_password(PasswordLength=5000)
+    with refused("InvalidParameterException", TOO_SHORT):
+        sm.get_random_password(PasswordLength=2)
