@@ -7,7 +7,7 @@ parts of an API process, `work` runs the process for jobs.
 import gc
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,7 @@ from typing import Any, Final
 import structlog
 
 from geumgo import protocol
+from geumgo.access.demand import Demand
 from geumgo.access.gate import Gate
 from geumgo.access.ports import Key
 from geumgo.audit import recovery
@@ -23,7 +24,8 @@ from geumgo.audit.record import service_event
 from geumgo.audit.trail import Head, Trail, TrailFull, TrailKeys
 from geumgo.audit.verify import Report, records, verify
 from geumgo.clock import SystemClock
-from geumgo.context import Clock, Params, Place
+from geumgo.context import NOBODY, Clock, Context, Params, Place
+from geumgo.domain.arn import split_arn
 from geumgo.jobs import queue
 from geumgo.jobs.crew import Crew
 from geumgo.jobs.worker import Failure, Worker
@@ -36,8 +38,11 @@ from geumgo.sealing.seals import FileSeal, PassphraseSeal, Seal, SealError
 from geumgo.services import iam, kms, secretsmanager, sts
 from geumgo.services.iam.bootstrap import AccountExists, account_ids, bootstrap
 from geumgo.services.iam.directory import Directory
+from geumgo.services.iam.explain import Explanation, NoSuchPrincipal
+from geumgo.services.iam.explain import explain as iam_explain
 from geumgo.services.iam.keyring import LongTermKeyring
 from geumgo.services.iam.rights import Rights
+from geumgo.services.kms import targets as kms_targets
 from geumgo.services.sts.keyring import TemporaryKeyring
 from geumgo.settings import CONFIG_NAME, CREDENTIALS_NAME, Settings
 from geumgo.storage import Broken, Storage, StorageError, Tx
@@ -461,6 +466,60 @@ def _records(settings: Settings) -> Iterator[dict[str, Any]]:
     yield from records(settings.audit)
 
 
+def explain(
+    settings: Settings, principal: str, action: str, resource: str, keys: Mapping[str, tuple[str, ...]]
+) -> Explanation:
+    """Whether `principal` (an ARN) may do `action` on `resource` with these condition keys, and why. Raises NoSuchPrincipal."""
+    root = open_root(settings)
+    storage = open_storage(settings)
+    arn = split_arn(resource)
+    region = arn.region if arn is not None and arn.region else settings.home
+    now_s = str(SystemClock().now_ms() // 1000)
+    try:
+        with storage.reading() as tx:
+            ctx = Context(
+                tx=tx,
+                place=Place("", region, settings.partition),
+                caller=NOBODY,
+                clock=SystemClock(),
+                sealing=root,
+                request_id="",
+                gateway=NoDoor(),
+                conditions={
+                    "aws:RequestedRegion": (region,),
+                    "aws:CurrentTime": (now_s,),
+                    "aws:EpochTime": (now_s,),
+                },
+                reads_only=True,
+                regions=frozenset(settings.regions),
+                principals=Directory(root, settings.partition),
+            )
+            return iam_explain(ctx, principal, action, resource, keys, REACH)
+    finally:
+        storage.close()
+
+
+def reach_key(ctx: Context, action: str, resource: str, keys: Mapping[str, tuple[str, ...]]) -> Demand:
+    """What an operation on a KMS key asks; `keys` may hold an encryption context, which grants look at."""
+    prefix = "kms:EncryptionContext:"
+    sealed_with = {key.removeprefix(prefix): values[0] for key, values in keys.items() if key.startswith(prefix)}
+    return kms_targets.demand_on(ctx, resource, action, sealed_with, {})
+
+
+def reach_secret(ctx: Context, action: str, resource: str, keys: Mapping[str, tuple[str, ...]]) -> Demand:  # noqa: ARG001
+    return secretsmanager.ROOM.operations["DescribeSecret"].access.demands(ctx, {"SecretId": resource})[0]
+
+
+REACH: Final = {"kms": reach_key, "secretsmanager": reach_secret}
+
+
+class NoDoor:
+    """Who only looks at rights asks no other room."""
+
+    def call(self, ctx: Context, service: str, operation: str, params: Params) -> Params:  # noqa: ARG002
+        raise AssertionError(f"a question about rights asked {service} to {operation}")
+
+
 def create_account(settings: Settings, account: str) -> FirstStart:
     """A further account with its administrator. Raises iam's AccountExists, ValueError."""
     root = open_root(settings)
@@ -478,7 +537,9 @@ __all__ = [
     "AlreadyThere",
     "App",
     "FirstStart",
+    "NoSuchPrincipal",
     "build",
+    "explain",
     "initialise",
     "prepare",
     "verify_trail",

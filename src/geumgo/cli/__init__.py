@@ -13,6 +13,7 @@ COMMANDS = {
     "audit": "geumgo.cli.inspect:audit",
     "doctor": "geumgo.cli.doctor:doctor",
     "account": "geumgo.cli.account:account",
+    "iam": "geumgo.cli.iam:iam",
     "run": "geumgo.cli.run:run",
 }
 
