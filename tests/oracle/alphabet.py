@@ -112,6 +112,7 @@ def _people(account: str) -> list[dict[str, Any]]:
 
 
 PEOPLE = [*_people(HOME) * 5, *_people(AWAY)]
+ROLE_SESSIONS = [caller for caller in _people(HOME) if caller["kind"] == "AssumedRole"]
 SERVICES = [_principal("AWSService", service=f"{name}.amazonaws.com") for name in ("lambda", "events")]
 ANONYMOUS = _principal("Anonymous")
 PROVIDER = f"arn:aws:iam::{HOME}:oidc-provider/idp.example.org"
@@ -178,17 +179,18 @@ WORDS = [
 ]
 WORD_PATTERNS = [
     *WORDS[:12], "prod*", "*od", "?rod", "P*", "pr?d", "*/*", "${*}", "pro${*}", "p${?}od", "${$}", "prod${$}", "${aws:username}", "?*",
-    "${AWS:USERNAME}", "${ aws:PrincipalTag/Team }", "${aws:PrincipalTag/Team}*", "${aws:PrincipalTag/team, 'prod'}", "${aws:nothing}",
+    "${AWS:USERNAME}", "${aws:nothing, 'prod'}", "${aws:username, 'x'}", "${aws:PrincipalTag/Team, 'Prod'}", "${ aws:PrincipalTag/Team }", "${aws:PrincipalTag/Team}*", "${aws:PrincipalTag/team, 'prod'}", "${aws:nothing}",
     "${aws:nothing, 'ann'}", "${aws:username}/${aws:PrincipalTag/Team}", "${*}${?}", "a.b", "a?b",
 ]  # fmt: skip
 ARNS = [
     f"arn:aws:iam::{HOME}:role/app", f"arn:aws:iam::{HOME}:user/ann", f"arn:aws:iam::{AWAY}:role/app", _secret(HOME, "prod/db-AbCdEf"),
-    _secret(HOME, "x:y-AbCdEf"), f"arn:aws:lambda:us-east-1:{HOME}:function:rotate:{AWAY}:live",
+    _secret(HOME, "x:y-AbCdEf"), *[f"arn:aws:lambda:us-east-1:{HOME}:function:rotate:{AWAY}:live"] * 3,
 ]  # fmt: skip
 ARN_PATTERNS = [
     *ARNS, f"arn:aws:iam::{HOME}:role/*", "arn:aws:iam::*:role/app", "arn:aws:*:*:*:*", f"arn:aws:lambda:*:{AWAY}:live", "arn:aws:iam::*:*/a??",
     f"arn:*:iam::{HOME}:ROLE/app", f"arn:aws:lambda:us-east-?:{HOME}:function:*", "arn:aws:iam::*:user/${aws:username}",
     "arn:aws:secretsmanager:*:*:secret:*:*", "arn:aws:iam::1*1:role/${aws:PrincipalTag/Team, 'app'}", "arn:aws:lambda:*:function:rotate:*:live",
+    f"arn:aws:secretsmanager:*:{HOME}:x:y-*", f"arn:aws:lambda:*:{AWAY}:*", "arn:aws:*:*:*:live", "arn:*:*:function:rotate:*", "arn:aws:iam:*:*:app",
 ]  # fmt: skip
 NUMBERS = ["7", "7.0", "07", "8", "-1", "30", "29.5", "0"]
 DATES = [
@@ -237,7 +239,8 @@ KINDS: dict[str, tuple[list[str], list[str], list[str], list[str]]] = {
     "arn": (["aws:PrincipalArn", "aws:SourceArn"], ARNS, ARN_PATTERNS, ["ArnEquals", "ArnNotEquals", "ArnLike", "ArnNotLike", "StringLike"]),
     "bytes": (["example:Digest"], BYTES, BYTES, ["BinaryEquals"]),
 }  # fmt: skip
-KIND_NAMES = [*["string"] * 5, *["strings"] * 4, "number", "date", "flag", "address", "arn", "arn", "bytes"]
+KIND_NAMES = [*["string"] * 5, *["strings"] * 4, "number", "date", "flag", "address", "arn", "arn", "arn", "bytes"]
 SINGLE = [(name, values) for kind, (names, values, _, _) in KINDS.items() for name in names if kind != "strings"]
+FULL = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
 MANAGED = {"identity", "boundary"}  # IAM itself refuses these before version 2012-10-17
 OFTEN = {"aws:username", "aws:PrincipalTag/Team"}

@@ -54,12 +54,14 @@ class Maker:
     def world(self) -> World:
         """One world: everything that `evaluator.decide` asks for."""
         dice = self._random()
-        if dice < 0.55:
+        if dice < 0.35:
+            world = self._focused_world()
+        elif dice < 0.7:
             world = self._secret_world()
-        elif dice < 0.75:
+        elif dice < 0.83:
             world = self._key_world()
         else:
-            world = self._role_world() if dice < 0.9 else self._bare_world()
+            world = self._role_world() if dice < 0.94 else self._bare_world()
         world["context"] = self._context()
         self._limit(world)
         return world
@@ -69,6 +71,24 @@ class Maker:
         action, resource = self.one_of(a.SECRET_ACTIONS[:1] * 3 + a.SECRET_ACTIONS), self.one_of(a.SECRETS[owner])
         world = _bare(caller, (action, resource, owner), "RESOURCE")
         self._attach(world, a.SECRET_PATTERNS, a.SECRET_RESOURCES, a.NAMED if self.chance(0.6) else None)
+        return world
+
+    def _focused_world(self) -> World:
+        """Everything allows but one statement, which decides: in an identity, a session or a resource policy."""
+        place = self.one_of(["identity", "session", "resource"])
+        caller = self.one_of(a.ROLE_SESSIONS if place == "session" else a.PEOPLE)
+        home = caller["account"]
+        world = _bare(dict(caller), ("secretsmanager:GetSecretValue", self.one_of(a.SECRETS[home]), home), "RESOURCE")
+        allows = self.chance(0.5)
+        resources = ["*"] if self.chance(0.6) else a.SECRET_RESOURCES
+        paper = _Paper(place, ["secretsmanager:GetSecretValue", "*"], resources, a.NAMED, a.names_of(caller))
+        document = self._wrapped(paper, [self._statement(paper, allows)])
+        if place == "resource":
+            world["resource_policy"] = document
+            world["identity"] = [] if allows else [a.FULL]
+        else:
+            world["identity"] = [a.FULL]
+            world[place] = [document] if allows else [a.FULL, document]
         return world
 
     def _key_world(self) -> World:
@@ -138,8 +158,7 @@ class Maker:
             world["service_control"] = [self._level(document) for _ in range(self.one_of([1, 2]))]
 
     def _level(self, document: Callable[[str, float], Document]) -> list[Document]:
-        full = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
-        return [full, document("control", 0.3)] if self.chance(0.6) else [document("control", 0.9)]
+        return [a.FULL, document("control", 0.3)] if self.chance(0.6) else [document("control", 0.9)]
 
     def _limit(self, world: World) -> None:
         """Grants and resource control policies, where the documentation says what they do."""
@@ -170,8 +189,11 @@ class Maker:
     def _document(self, paper: "_Paper", allows: float = 0.75) -> Document:
         count = self.one_of([1, 1, 1, 2, 2, 3])
         statements = [self._statement(paper, self.chance(allows)) for _ in range(count)]
-        document: Document = {"Statement": statements[0] if count == 1 and self.chance(0.3) else statements}
-        if paper.kind in a.MANAGED or self.chance(0.9):
+        return self._wrapped(paper, statements)
+
+    def _wrapped(self, paper: "_Paper", statements: list[dict[str, Any]]) -> Document:
+        document: Document = {"Statement": statements[0] if len(statements) == 1 and self.chance(0.3) else statements}
+        if paper.kind in a.MANAGED or self.chance(0.75):
             document["Version"] = "2012-10-17"
         elif self.chance(0.6):
             document["Version"] = "2008-10-17"
@@ -184,7 +206,7 @@ class Maker:
             statement["NotResource" if self.chance(0.1) else "Resource"] = self.some_of(paper.resources)
         if paper.kind == "resource" and not allows and self.chance(0.4):
             statement["NotPrincipal"] = self.one_of(a.SPARED)
-        elif paper.named:
+        elif paper.kind in {"resource", "TRUST"}:
             statement["Principal"] = self.one_of(paper.of_the_caller if self.chance(0.5) else paper.named)
         if self.chance(0.45 if allows else 0.8):
             statement["Condition"] = self._condition()
@@ -216,7 +238,7 @@ class Maker:
         """Keys in any case, each with its values; a good third of the keys is missing."""
         context: dict[str, list[str]] = {}
         for name, values in a.SINGLE:
-            if self.chance(0.75 if name in a.OFTEN else 0.6):
+            if self.chance(0.8 if name in a.OFTEN else 0.6):
                 context[self._spelled(name)] = [self.one_of(values)]
         for name in a.KINDS["strings"][0]:
             if self.chance(0.7):
@@ -225,7 +247,7 @@ class Maker:
 
 
 class _Paper(NamedTuple):
-    """What a document hangs on and what its statements may say; `named` is empty where a principal has no place."""
+    """What a document hangs on and what its statements may say; `named` does not matter where a principal has no place."""
 
     kind: str
     actions: list[str]
