@@ -29,7 +29,7 @@ run: $(VENV)/.run
 
 test: $(VENV)/.dev
 	@scripts/need postgresql
-	@$(BIN)/python -m pytest $(ARGS)
+	@scripts/test $(ARGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .

@@ -94,7 +94,7 @@ class Server:
         """A real botocore client of this server. Retries are off, so that a test sees each answer."""
         identity, secret = key or self.credentials()
         config = botocore.config.Config(
-            **{"retries": {"total_max_attempts": 1}, "connect_timeout": 5, "read_timeout": 20, **options}  # type: ignore[arg-type]
+            **{"retries": {"total_max_attempts": 1}, "connect_timeout": 5, "read_timeout": 20, **options}
         )
         return botocore.session.Session().create_client(
             service,

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -97,7 +97,7 @@ def first_answer() -> float:
             process.wait()
 
 
-def signed(endpoint: str, credentials: Credentials, operation: str, params: dict[str, object]) -> bytes:
+def signed(endpoint: str, credentials: Credentials, operation: str, params: Mapping[str, object]) -> bytes:
     """One signed request as bytes, ready for the wire. Valid for five minutes."""
     body = json.dumps(params).encode()
     headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"secretsmanager.{operation}"}
