@@ -21,6 +21,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from tests.bench import bench_policy
 from tests.server import GEUMGO, READY, Server, clean_environment, descendants
 
 SECRETS = int(os.environ.get("BENCH_SECRETS", "2000"))
@@ -198,6 +199,13 @@ def report(name: str, runs: list[tuple[float, float, float, float, int]]) -> flo
 
 
 def main() -> None:
+    figures()
+    print("\n# the cost of one decision, in one process")
+    bench_policy.main()
+
+
+def figures() -> None:
+    """Start-up, memory, and GetSecretValue over the wire."""
     print(
         f"# {os.cpu_count()} cores, Python {sys.version.split()[0]}, {RUNS} runs of {SECONDS} s, {CONNECTIONS} connections; wrk on the same cores"
     )
