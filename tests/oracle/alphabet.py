@@ -242,5 +242,5 @@ KINDS: dict[str, tuple[list[str], list[str], list[str], list[str]]] = {
 KIND_NAMES = [*["string"] * 5, *["strings"] * 4, "number", "date", "flag", "address", "arn", "arn", "arn", "bytes"]
 SINGLE = [(name, values) for kind, (names, values, _, _) in KINDS.items() for name in names if kind != "strings"]
 FULL = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
-MANAGED = {"identity", "boundary"}  # IAM itself refuses these before version 2012-10-17
+NEW = {"identity", "boundary", "control"}  # these have no place for an older version than 2012-10-17
 OFTEN = {"aws:username", "aws:PrincipalTag/Team"}

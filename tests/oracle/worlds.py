@@ -1,7 +1,21 @@
 """Policy worlds out of a seed: who asks for what, under which policies.
 
-A world is plain data (what JSON can hold), so that a finding can be kept as it is. Left out, because AWS's
-documentation does not say what happens, are the things listed in `UNDOCUMENTED`.
+A world is plain data (what JSON can hold), so that a finding can be kept as it is.
+
+Left out, because AWS's documentation does not say what happens or contradicts itself:
+- a key with several values under an operator without ForAllValues or ForAnyValue, or as a policy variable
+- ForAnyValue together with IfExists when the key is missing
+- an empty string as a request value: older editions count it as no value under ForAllValues, today's do not say
+- a request value that is not of the operator's type (a word where a number is asked)
+- a year or a month alone as a date, a CIDR block with host bits set, an IPv4 address written as IPv6
+- wildcards, quotes or braces in the default value of a variable; variables under Bool (two pages contradict each other)
+- Bool and Null with words other than true and false in lower case, or with both
+- an ARN operator with a value of fewer than six components, or with a variable whose value has a colon
+- a variable before the fifth colon of a Resource: it may not stand there, and what it does is not said
+- a * inside a segment of a Resource that would have to reach over a colon to match
+- everyone ({"AWS": "*"}) as a web identity, an empty list of session policies
+- a grant together with a boundary, for a session, or for a caller of another account
+- NotPrincipal with Allow, and in a trust policy (not supported); letters whose case changes their length
 """
 
 import random
@@ -12,24 +26,6 @@ from tests.oracle import alphabet as a
 
 World = dict[str, Any]
 Document = dict[str, Any]
-
-UNDOCUMENTED = (
-    "a key with several values under an operator without ForAllValues or ForAnyValue",
-    "a key that may have several values as a policy variable",
-    "ForAnyValue together with IfExists when the key is missing",
-    "an empty string as a request value: older editions count it as no value under ForAllValues, today's do not say",
-    "a request value that is not of the operator's type (a word where a number is asked)",
-    "a year or a month alone as a date, a CIDR block with host bits set, an IPv4 address written as IPv6",
-    "wildcards or quotes in the default value of a variable; variables under Bool (two pages contradict each other)",
-    "Bool and Null with words other than true and false in lower case, or with both",
-    "an ARN operator with a value of fewer than six components, or with a variable that holds a colon",
-    "a variable before the fifth colon of a Resource: it may not stand there, and what it does is not said",
-    "a * inside a segment of a Resource that would have to reach over a colon to match",
-    "the keyless forms of a Principal for a web identity: AWS *, NotPrincipal",
-    "a grant together with a boundary, or for a session or a caller of another account",
-    "NotPrincipal with Allow, and in a trust policy",
-    "the letters whose upper and lower case differ in length, under StringEqualsIgnoreCase",
-)
 
 
 class Maker:
@@ -193,7 +189,7 @@ class Maker:
 
     def _wrapped(self, paper: "_Paper", statements: list[dict[str, Any]]) -> Document:
         document: Document = {"Statement": statements[0] if len(statements) == 1 and self.chance(0.3) else statements}
-        if paper.kind in a.MANAGED or self.chance(0.75):
+        if paper.kind in a.NEW or self.chance(0.75):
             document["Version"] = "2012-10-17"
         elif self.chance(0.6):
             document["Version"] = "2008-10-17"
