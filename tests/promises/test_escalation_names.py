@@ -1,11 +1,12 @@
 """A name is what it is to the letter: no case, no look-alike, no path and no suffix makes one thing pass for another."""
 
+import re
 from collections.abc import Callable
 
 import pytest
 
-from tests.house import House
-from tests.promises.tricks import allow, deny, make_role, refused, role_arn, session, trusts, user_arn
+from tests.house import House, Key
+from tests.promises.tricks import allow, deny, document, make_role, refused, role_arn, session, trusts, user_arn
 
 LOOK_ALIKES = ["Admin", "ADMIN"]
 NO_NAMES = [
@@ -93,3 +94,48 @@ def test_a_role_named_like_the_end_of_anothers_arn_is_not_that_role(house: House
     for name in ("role-reader", "reader-2", "xreader"):
         with refused():
             house.client("iam", eve).get_role(RoleName=name)
+
+
+# -- what a denial tells ------------------------------------------------------------------------------------------------
+
+ASKS: dict[str, Callable[[House, Key, str], object]] = {
+    "a secret": lambda h, who, name: h.client("secretsmanager", who).get_secret_value(SecretId=name),
+    "a secret's description": lambda h, who, name: h.client("secretsmanager", who).describe_secret(SecretId=name),
+    "a secret to write": lambda h, who, name: h.client("secretsmanager", who).put_secret_value(
+        SecretId=name, SecretString="x"
+    ),
+    "a new secret": lambda h, who, name: h.client("secretsmanager", who).create_secret(Name=name, SecretString="x"),
+    "a user": lambda h, who, name: h.client("iam", who).get_user(UserName=name),
+    "a role": lambda h, who, name: h.client("iam", who).get_role(RoleName=name),
+    "a group": lambda h, who, name: h.client("iam", who).get_group(GroupName=name),
+    "a policy": lambda h, who, name: h.client("iam", who).get_policy(
+        PolicyArn=f"arn:aws:iam::{h.account}:policy/{name}"
+    ),
+    "a profile": lambda h, who, name: h.client("iam", who).get_instance_profile(InstanceProfileName=name),
+    "a new user": lambda h, who, name: h.client("iam", who).create_user(UserName=name),
+    "a role to assume": lambda h, who, name: session(h, who, role_arn(h, name)),
+    "an alias": lambda h, who, name: h.client("kms", who).encrypt(KeyId=f"alias/{name}", Plaintext=b"x"),
+    "a new alias": lambda h, who, name: h.client("kms", who).create_alias(
+        AliasName=f"alias/{name}", TargetKeyId="1234abcd-12ab-34cd-56ef-1234567890ab"
+    ),
+}
+
+
+@pytest.mark.parametrize("thing", ASKS)
+def test_a_denial_does_not_tell_whether_the_thing_is_there(house: House, thing: str) -> None:
+    iam, kms = house.client("iam"), house.client("kms")
+    house.client("secretsmanager").create_secret(Name="there", SecretString="x")
+    house.user("there")
+    make_role(house, "there", trusts(user_arn(house, "admin")))
+    iam.create_group(GroupName="there")
+    iam.create_policy(PolicyName="there", PolicyDocument=document(allow("kms:ListKeys")))
+    iam.create_instance_profile(InstanceProfileName="there")
+    kms.create_alias(AliasName="alias/there", TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
+    eve = house.user("eve", allow("kms:ListKeys"))
+    with refused() as present:
+        ASKS[thing](house, eve, "there")
+    with refused() as absent:
+        ASKS[thing](house, eve, "other")
+    key_id = r"key/[0-9a-f-]{36}"
+    said = [re.sub(key_id, "key/...", str(one[0])) for one in (present, absent)]
+    assert said[0].replace("there", "...") == said[1].replace("other", "...")

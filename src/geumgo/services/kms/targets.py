@@ -88,10 +88,14 @@ def demand_on(
     keys: Keys,
     covers: Callable[[Grant], bool] = lambda _: True,
 ) -> Demand:
-    """`kms:<operation>` on whatever `key_id` names. A key that is not there is a thing of its account without a policy."""
+    """`kms:<operation>` on whatever `key_id` names. A key that is not there is a thing of its account without a policy.
+
+    What a denial shows is made from `key_id` alone, so it does not tell whether there is such a key or alias.
+    """
     found = lookup.locate(ctx, key_id)
+    shown = found.arn if found.alias is None else key_id if key_id.startswith("arn:") else ctx.place.arn("kms", key_id)
     said = {**about(ctx, found.key, found.alias), **about_context(context), **keys}
     if found.key is None:
-        return Demand(f"kms:{operation}", Target(found.arn, key_id, found.account), said)
+        return Demand(f"kms:{operation}", Target(found.arn, shown, found.account), said)
     grant = granted(ctx, found.key, operation, context, covers)
-    return Demand(f"kms:{operation}", key_target(found.key, found.arn, grant), said)
+    return Demand(f"kms:{operation}", key_target(found.key, shown, grant), said)
