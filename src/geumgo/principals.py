@@ -65,7 +65,7 @@ class Principals(Protocol):
         ...
 
     def pin(self, tx: Tx, document: str) -> str:
-        """A valid policy document as it is to be kept: its users and roles by unique id, so that nobody inherits a name.
+        """A valid policy document as it is to be kept: its users, roles and sessions by unique id, so that nobody inherits a name.
 
         Raises UnknownPrincipal for the first one that does not exist.
         """
@@ -76,11 +76,14 @@ class Principals(Protocol):
         ...
 
     def unique_id(self, tx: Tx, arn: str) -> str | None:
-        """The unique id of the user or role with exactly this ARN: what is kept of somebody who is given something."""
+        """The unique id of the user, role or session with exactly this ARN: what is kept of somebody who is given something.
+
+        That of a session is its role's, a colon and its name, as in aws:userid; whether there is such a session is kept nowhere.
+        """
         ...
 
     def arn_of(self, tx: Tx, unique_id: str) -> str | None:
-        """The ARN that the user or role with this unique id has now, None if it is gone."""
+        """The ARN that the user, role or session with this unique id has now, None if it (or its role) is gone."""
         ...
 
     def role(self, tx: Tx, arn: str) -> RoleFacts | None:

@@ -401,3 +401,38 @@ def test_a_principal_that_is_a_pattern_is_no_principal(house: House) -> None:
         with refused("MalformedPolicyDocumentException"):
             new_key(house, {**allow("kms:Decrypt"), "Principal": {"AWS": principal}})
     new_key(house, {**allow("kms:Decrypt"), "Principal": {"AWS": user_arn(house, "admin")}})
+
+
+# -- sessions of a role that was made again -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("means", ["key policy", "grant", "secret's policy", "trust policy"])
+def test_what_was_given_to_a_session_does_not_pass_to_one_of_a_role_made_again(house: House, means: str) -> None:
+    ann = house.user("ann", allow("sts:AssumeRole"))
+    trust = trusts(user_arn(house, "ann"))
+    role = make_role(house, "reader", trust)
+    named = {"AWS": f"arn:aws:sts::{house.account}:assumed-role/reader/worker"}
+    key = new_key(house, *([{**allow("kms:Decrypt"), "Principal": named}] if means == "key policy" else []))
+    blob = sealed(house, key)
+    house.client("secretsmanager").create_secret(Name="db", SecretString="value")
+    if means == "grant":
+        house.client("kms").create_grant(KeyId=key, GranteePrincipal=named["AWS"], Operations=["Decrypt"])
+    if means == "secret's policy":
+        opened = document({**allow("secretsmanager:DescribeSecret"), "Principal": named})
+        house.client("secretsmanager").put_resource_policy(SecretId="db", ResourcePolicy=opened)
+        shown = house.client("secretsmanager").get_resource_policy(SecretId="db")["ResourcePolicy"]
+        assert json.loads(shown)["Statement"][0]["Principal"] == named
+    strong = make_role(house, "strong", trusts(named["AWS"] if means == "trust policy" else user_arn(house, "admin")))
+    uses = {
+        "key policy": lambda who: opens(house, who, blob),
+        "grant": lambda who: opens(house, who, blob),
+        "secret's policy": lambda who: house.client("secretsmanager", who).describe_secret(SecretId="db"),
+        "trust policy": lambda who: session(house, who, strong),
+    }
+    uses[means](session(house, ann, role))
+    with refused():
+        uses[means](session(house, ann, role, RoleSessionName="other"))
+    delete_role(house, "reader")
+    make_role(house, "reader", trust, allow("sts:GetCallerIdentity"))
+    with refused():
+        uses[means](session(house, ann, role))

@@ -70,6 +70,7 @@ def test_the_arn_of_a_role_is_taken_to_the_letter(house: House, turn: Callable[[
 
 def test_a_principal_that_is_a_pattern_is_no_principal(house: House) -> None:
     iam = house.client("iam")
+    make_role(house, "reader", trusts(user_arn(house, "admin")))
     for principal in (
         f"arn:aws:iam::{house.account}:user/*",
         f"arn:aws:iam::{house.account}:user/ann*",
@@ -77,12 +78,13 @@ def test_a_principal_that_is_a_pattern_is_no_principal(house: House) -> None:
         f"arn:aws:iam::{house.account}:group/staff",
         f"arn:aws:sts::{house.account}:assumed-role/admin-role/*",
         f"arn:aws:iam::{house.account}:user/ADMIN",
+        f"arn:aws:sts::{house.account}:assumed-role/READER/worker",
         "arn:aws:iam::*:root",
         "000000000000",
     ):
         with refused("MalformedPolicyDocument"):
             iam.create_role(RoleName="open", AssumeRolePolicyDocument=trusts(principal))
-    make_role(house, "open", trusts(user_arn(house, "admin")))
+    make_role(house, "open", trusts(f"arn:aws:sts::{house.account}:assumed-role/reader/worker"))
 
 
 def test_a_role_named_like_the_end_of_anothers_arn_is_not_that_role(house: House) -> None:

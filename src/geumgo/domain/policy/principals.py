@@ -21,7 +21,7 @@ _NAMED = re.compile(
     r"|sts::\d{12}:federated-user/[\w+=,.@-]{2,32})",
     re.ASCII,
 )
-_UNIQUE_ID = re.compile(r"A[A-Z0-9]{15,127}", re.ASCII)
+_UNIQUE_ID = re.compile(r"A[A-Z0-9]{15,127}(?::[\w+=,.@-]{2,64})?", re.ASCII)  # a session's: its role's, and its name
 _SERVICE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+", re.ASCII)
 _FEDERATED = re.compile(
     r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(/[\x21-\x7e]*)?"

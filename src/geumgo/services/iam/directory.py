@@ -22,7 +22,9 @@ ROLE_SESSION_S: Final = 3600
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _UNIQUE_ID: Final = re.compile(r"(?:AIDA|AROA)[A-Z2-7]{17}")
 _SERVICE: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?")
-_SESSION: Final = re.compile(r"assumed-role/([\w+=,.@-]{1,64})/[\w+=,.@-]{2,64}", re.ASCII)
+_SESSION_NAMES: Final = r"assumed-role/([\w+=,.@-]{1,64})/([\w+=,.@-]{2,64})"
+_SESSION: Final = re.compile(_SESSION_NAMES, re.ASCII)
+_SESSION_ARN: Final = re.compile(r"arn:([a-z-]+):sts::([0-9]{12}):" + _SESSION_NAMES, re.ASCII)
 _FEDERATED_USER: Final = re.compile(r"federated-user/[\w+=,.@-]{2,32}", re.ASCII)
 _WEB_PROVIDERS: Final = frozenset(
     {"accounts.google.com", "www.amazon.com", "graph.facebook.com", "cognito-identity.amazonaws.com"}
@@ -57,34 +59,33 @@ class Directory:
                 return value
             if not self.exists(tx, value):
                 raise refuse(kind, value)
-            who = named(value) if kind == "AWS" else None
-            if who is None:
-                return value
-            found = principals.by_name(tx, self._sealing, who[0], "role" if who[1] == "role" else "user", who[2])
-            assert found is not None, "it was there a line ago"
-            return found.id
+            return (self.unique_id(tx, value) if kind == "AWS" else None) or value
 
         return with_principals(document, pinned)
 
     def unpin(self, tx: Tx, document: str) -> str:
         def shown(kind: str, value: str) -> str:
-            found = (
-                principals.by_id(tx, self._sealing, value) if kind == "AWS" and _UNIQUE_ID.fullmatch(value) else None
-            )
-            return found.arn(self._partition) if found is not None else value
+            return (self.arn_of(tx, value) if kind == "AWS" else None) or value
 
         return with_principals(document, shown)
 
     def unique_id(self, tx: Tx, arn: str) -> str | None:
         who = named(arn)
-        if who is None:
+        if who is not None:
+            found = principals.by_name(tx, self._sealing, who[0], "role" if who[1] == "role" else "user", who[2])
+            return found.id if found is not None and found.arn(self._partition) == arn else None
+        session = _SESSION_ARN.fullmatch(arn)
+        if session is None or session[1] != self._partition:
             return None
-        found = principals.by_name(tx, self._sealing, who[0], "role" if who[1] == "role" else "user", who[2])
-        return found.id if found is not None and found.arn(self._partition) == arn else None
+        role = principals.by_name(tx, self._sealing, session[2], "role", session[3])
+        return f"{role.id}:{session[4]}" if role is not None and role.name == session[3] else None
 
     def arn_of(self, tx: Tx, unique_id: str) -> str | None:
-        found = principals.by_id(tx, self._sealing, unique_id) if _UNIQUE_ID.fullmatch(unique_id) else None
-        return found.arn(self._partition) if found is not None else None
+        principal_id, of_session, name = unique_id.partition(":")
+        found = principals.by_id(tx, self._sealing, principal_id) if _UNIQUE_ID.fullmatch(principal_id) else None
+        if found is None or not of_session:
+            return found.arn(self._partition) if found is not None else None
+        return f"arn:{self._partition}:sts::{found.account}:assumed-role/{found.name}/{name}"
 
     def role(self, tx: Tx, arn: str) -> RoleFacts | None:
         named = parse_iam_arn(arn, "role")
@@ -155,7 +156,8 @@ class Directory:
         """A session's role must exist; whether somebody holds such a session now is not kept anywhere."""
         session = _SESSION.fullmatch(resource)
         if session is not None:
-            return principals.by_name(tx, self._sealing, account_id, "role", session[1]) is not None
+            role = principals.by_name(tx, self._sealing, account_id, "role", session[1])
+            return role is not None and role.name == session[1]
         return (
             _FEDERATED_USER.fullmatch(resource) is not None and account.find(tx, self._sealing, account_id) is not None
         )
