@@ -1,7 +1,7 @@
 """P12: two evaluators that share no code give the same answer to every question.
 
 The product's is held against `tests.oracle`, which was written from AWS's documentation alone. ORACLE_WORLDS is the
-number of worlds (200,000 unless set; half a millisecond each on one core), ORACLE_SEED the stream that they come from.
+number of worlds (200,000 unless set, which take 65 s on one free core), ORACLE_SEED the stream that they come from.
 The long form, for a night: `ORACLE_WORLDS=50000000 ORACLE_SEED=$RANDOM pytest tests/promises/test_policy_oracle.py -s`.
 """
 
