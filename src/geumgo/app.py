@@ -98,9 +98,12 @@ class Anchor:
     def keep(self, storage: Storage) -> None:
         """The newest head is signed and kept; rows of old intents are gone. What does not work now is tried again at the next call.
 
+        A write whose commit nobody saw end has its outcome now: between two requests no other intent is open.
+
         Raises TrailBroken or storage.Broken when this process must end.
         """
         try:
+            recovery.resolve(self.trail, storage, self.clock.now_ms())
             self.trail.checkpoint()
             self.keep_heads(storage)
             if self.clock.now_ms() - self.pruned_at_ms >= PRUNE_EVERY_MS:

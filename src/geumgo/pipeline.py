@@ -3,7 +3,7 @@
 `Pipeline.handle_batch` is the only door. It answers nothing before the trail has the record of it on disk.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ from geumgo.storage import Broken, Conflict, Storage, StorageError, Unknown
 log = structlog.get_logger("geumgo.pipeline")
 
 CONFLICT_ATTEMPTS = 12  # tries of one writing transaction that others overtake, before the caller is asked to slow down
+RECORDS_BEHIND = 100  # records that travel inside one intent; more of them get an intent of their own
 GLOBAL_SERVICES = frozenset({"iam", "sts"})  # signed for us-east-1 by clients of any region
 GLOBAL_REGION = "us-east-1"
 
@@ -72,6 +73,7 @@ class Turn:
     touches: tuple[Target, ...] = ()
     inner: list[Params] = field(default_factory=list)
     read_only: bool = True
+    kept: Answer | None = None  # of a write that is committed: its intent is on the disk, so the answer may leave
 
 
 class Pipeline:
@@ -86,27 +88,29 @@ class Pipeline:
 
         Raises TrailBroken or storage.Broken when this process must not acknowledge anything more.
         """
-        answers = [self._handle(request) for request in requests]
+        turns = [Turn(request, self._parts) for request in requests]
         try:
+            answers = [self._handle(turn) for turn in turns]
             self._parts.trail.settle()
         except TrailFull:
             self._parts.trail.abandon()
             log.exception("trail full", next="free space on the disk that holds the audit directory")
-            unavailable = errors.ServiceUnavailable("The audit trail cannot be written. Try again later.")
-            return [
-                protocol.encode_error(protocol.route.family(request), unavailable, request.id) for request in requests
-            ]
+            return [turn.kept or self._unrecorded(turn) for turn in turns]
         return answers
 
-    def _handle(self, request: Request) -> Answer:
-        turn = Turn(request, self._parts)
+    def _unrecorded(self, turn: Turn) -> Answer:
+        """The answer to a request whose record cannot be kept."""
+        unavailable = errors.ServiceUnavailable("The audit trail cannot be written. Try again later.")
+        return protocol.encode_error(protocol.route.family(turn.request), unavailable, turn.request.id)
+
+    def _handle(self, turn: Turn) -> Answer:
+        request = turn.request
         call: protocol.Call | None = None
         try:
             self._identify(turn)
             call = self._route(turn)
             params = self._read(turn, call)
-            answer = self._run(turn, params)
-            encoded = protocol.encode(call, answer, request.id)
+            encoded = self._run(turn, call, params)
         except (TrailBroken, Broken):
             raise
         except Exception as fault:  # noqa: BLE001  the one place where a fault of ours becomes an answer
@@ -176,52 +180,53 @@ class Pipeline:
 
     # -- run, keep, note ----------------------------------------------------------------------------------------------
 
-    def _run(self, turn: Turn, params: Params) -> Params:
+    def _run(self, turn: Turn, call: protocol.Call, params: Params) -> Answer:
+        """The answer as it goes over the wire: what cannot be said is found out while it can still be undone."""
         operation = self._operation(turn.service, turn.operation)
         if operation.writes:
-            return self._write(turn, operation, params)
+            return self._write(turn, operation, call, params)
         parts = self._parts
         with parts.storage.reading() as tx:
             ctx = self._context(turn, tx, reads_only=True)
-            answer = self._perform(turn, ctx, operation, params)
+            encoded = self._perform_and_encode(turn, ctx, operation, call, params)
         self._leave_marks(turn, ctx)
-        turn.answered = {name: answer[name] for name in operation.access.answered if name in answer}
         self._note_inner(turn)
         parts.trail.note("call", self._api_call(turn))
-        return answer
+        return encoded
 
-    def _write(self, turn: Turn, operation: Operation, params: Params) -> Params:
+    def _write(self, turn: Turn, operation: Operation, call: protocol.Call, params: Params) -> Answer:
         """One transaction, tried again while others overtake it. Its intent is on disk before it commits, its outcome after."""
         parts = self._parts
         for _ in range(CONFLICT_ATTEMPTS):
-            intent = ""
+            intents: list[str] = []
             turn.inner.clear()
             try:
                 with parts.storage.writing() as tx:
                     ctx = self._context(turn, tx, reads_only=False)
-                    answer = self._perform(turn, ctx, operation, params)
-                    turn.answered = {name: answer[name] for name in operation.access.answered if name in answer}
-                    self._note_inner(turn)
-                    intent = parts.trail.note(
-                        "intent", {**self._api_call(turn), "serviceEvents": self._events(turn, ctx)}
-                    )
-                    add_applied(tx, intent, parts.clock.now_ms())
+                    encoded = self._perform_and_encode(turn, ctx, operation, call, params)
+                    for record in self._announced(turn, ctx):
+                        intents.append(parts.trail.note("intent", record))
+                        add_applied(tx, intents[-1], parts.clock.now_ms())
                     parts.trail.settle()
-            except Conflict:
-                if intent:
-                    parts.trail.note("outcome", {"intent": intent, "committed": False})
-                continue
-            except Unknown:
-                parts.trail.note("outcome", {"intent": intent, "committed": "unknown"})
+            except Exception as fault:
+                self._note_failed(intents, fault)
+                if isinstance(fault, Conflict):
+                    continue
                 raise
-            except StorageError:
-                if intent:
-                    parts.trail.note("outcome", {"intent": intent, "committed": False})
-                raise
-            parts.trail.note("outcome", {"intent": intent, "committed": True})
+            turn.kept = encoded
+            turn.inner.clear()
+            for intent in intents:
+                parts.trail.note("outcome", {"intent": intent, "committed": True})
             self._leave_marks(turn, ctx)
-            return answer
+            return encoded
         raise errors.Throttled("Rate exceeded")
+
+    def _perform_and_encode(
+        self, turn: Turn, ctx: Context, operation: Operation, call: protocol.Call, params: Params
+    ) -> Answer:
+        answer = self._perform(turn, ctx, operation, params)
+        turn.answered = {name: answer[name] for name in operation.access.answered if name in answer}
+        return protocol.encode(call, answer, turn.request.id)
 
     def _perform(self, turn: Turn, ctx: Context, operation: Operation, params: Params) -> Params:
         demands = operation.access.demands(ctx, params)
@@ -296,15 +301,35 @@ class Pipeline:
             log.warning(
                 "date of use not kept", service=turn.service, operation=turn.operation, fault=type(fault).__name__
             )
+        except Exception:  # a fault of ours, and no reason to take back what was done
+            log.exception("fault", service=turn.service, operation=turn.operation)
 
     # -- the trail ----------------------------------------------------------------------------------------------------
 
     def _note_inner(self, turn: Turn) -> None:
-        for inner in turn.inner:
-            self._parts.trail.note("call", inner)
+        """What other rooms were asked for is noted, once."""
+        while turn.inner:
+            self._parts.trail.note("call", turn.inner.pop(0))
+
+    def _announced(self, turn: Turn, ctx: Context) -> Iterator[Params]:
+        """The intents of a write: its own record, what it asked of other rooms, what it set off. All are real exactly if it commits."""
+        behind = [*turn.inner, *self._events(turn, ctx)]
+        yield {**self._api_call(turn), "serviceEvents": behind[:RECORDS_BEHIND]}
+        for start in range(RECORDS_BEHIND, len(behind), RECORDS_BEHIND + 1):
+            yield {**behind[start], "serviceEvents": behind[start + 1 : start + 1 + RECORDS_BEHIND]}
+
+    def _note_failed(self, intents: Sequence[str], fault: Exception) -> None:
+        """A write that was announced did not commit.
+
+        Only the database knows the outcome of an Unknown one: it is asked later (see audit.recovery), as it is at the next start for
+        whatever ends this process.
+        """
+        if not isinstance(fault, Unknown | Broken | TrailBroken):
+            for intent in intents:
+                self._parts.trail.note("outcome", {"intent": intent, "committed": False})
 
     def _events(self, turn: Turn, ctx: Context) -> list[Params]:
-        """The service events of a write. They travel inside its intent, so that they are real exactly if the write is."""
+        """The service events of a write."""
         return [
             trail_record.service_event(
                 service=host_of(turn.service),

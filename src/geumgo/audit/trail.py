@@ -32,7 +32,7 @@ RESERVE_BYTES: Final = 32 << 20
 RECORD_BYTES: Final = 256 << 10
 """The longest record. A longer one is kept without its parameters. Source: the size limit of a CloudTrail event."""
 PENDING_BYTES: Final = 8 << 20
-"""How much may wait for space on the disk."""
+"""How much may wait before it is written (bytes)."""
 CHECKPOINT_EVERY_MS: Final = 1_000
 _CHECKPOINT_ROOM: Final = 1_024  # bytes at the end of a segment for the checkpoint that ends it
 
@@ -149,16 +149,16 @@ class Trail:
         return bool(self._reserve_bytes) and not self._reserve.exists()
 
     def note(self, kind: Kind, record: Mapping[str, Any]) -> str:
-        """Add a record. It is durable after the next `settle`. Answers its event id.
+        """Add a record. It is durable after the next `settle`, which comes by itself if much waits for it. Answers its event id.
 
         Raises:
-            TrailBroken: an earlier write failed.
-            TrailFull: too much waits for space already.
+            TrailBroken: the disk failed, now or before.
+            TrailFull: much waits, and there is no space for it.
 
         """
         self._refuse_if_broken()
         if self._pending_bytes > PENDING_BYTES:
-            raise TrailFull("too much waits for space on the disk that holds the audit trail")
+            self.settle()
         noted = _Noted(
             kind,
             new_event_id(),
@@ -189,8 +189,11 @@ class Trail:
                 self._write_pending()
 
     def abandon(self) -> None:
-        """Drop what waits, but for the outcomes of writes. For when `settle` raised TrailFull and nothing of it was answered."""
-        self._pending = [noted for noted in self._pending if noted.kind == "outcome"]
+        """Drop what waits, but for the outcomes of intents that are on the disk.
+
+        For when `settle` raised TrailFull and nothing of it was answered.
+        """
+        self._pending = [noted for noted in self._pending if noted.settles in self._end.open]
         self._pending_bytes = sum(len(noted.record) for noted in self._pending)
 
     def checkpoint(self) -> None:

@@ -1,0 +1,230 @@
+"""The life of a request, where things go wrong in the middle of it: what the caller is told, and what the trail says of it."""
+
+import errno
+import json
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+
+from geumgo.audit.disk import Disk
+from geumgo.message import Request
+from geumgo.pipeline import Pipeline
+from geumgo.storage import Conflict, Full, Storage, StorageError, Tx, Unknown
+from tests.clock import TurnedClock
+from tests.house import House, turn_botocore
+
+SMALL = 1 << 20  # bytes of a segment of the trail
+
+
+class Faulty:
+    """A storage whose next writing transactions end as they are told to, in order; with `commits`, after they have committed."""
+
+    def __init__(self, storage: Storage, ends: list[Callable[[], StorageError]], *, commits: bool) -> None:
+        self._storage, self._ends, self._commits = storage, ends, commits
+
+    def reading(self) -> AbstractContextManager[Tx]:
+        return self._storage.reading()
+
+    @contextmanager
+    def writing(self, *, serializable: bool = True) -> Iterator[Tx]:
+        end = self._ends.pop(0) if self._ends else None
+        with self._storage.writing(serializable=serializable) as tx:
+            yield tx
+            if end is not None and not self._commits:
+                raise end()
+        if end is not None:
+            raise end()
+
+    def mark(self) -> bytes:
+        return self._storage.mark()
+
+    def close(self) -> None:
+        self._storage.close()
+
+
+class FullDisk(Disk):
+    """A disk without space for another file."""
+
+    def create(self, path: Path, size_bytes: int, first: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def reserve(self, path: Path, size_bytes: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.fixture
+def small_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: TurnedClock) -> Iterator[House]:
+    """A house whose trail has small segments."""
+    turn_botocore(monkeypatch, clock)
+    made = House.build(tmp_path, clock, segment_bytes=SMALL)
+    yield made
+    made.close()
+
+
+def fail_next_writes(house: House, *ends: Callable[[], StorageError], commits: bool = False) -> None:
+    parts = house.app.pipeline._parts
+    house.app.pipeline = Pipeline(replace(parts, storage=Faulty(house.app.storage, list(ends), commits=commits)))
+
+
+def signed(house: House, service: str, target: str, body: dict[str, Any]) -> Request:
+    """A request of the administrator, as the edge would hand it over."""
+    sent = json.dumps(body, ensure_ascii=False).encode()
+    headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": target, "Host": "geumgo.test"}
+    request = AWSRequest("POST", "http://geumgo.test/", data=sent, headers=headers)
+    SigV4Auth(Credentials(house.admin.identity, house.admin.secret), service, "us-east-1").add_auth(request)
+    pairs = tuple((name.lower().encode(), str(value).encode()) for name, value in request.headers.items())
+    return Request("POST", b"/", pairs, sent, "198.51.100.7", False, str(uuid.uuid4()), house.clock.now_ms())
+
+
+def named(house: House, *names: str) -> Counter[tuple[str, str]]:
+    """How often the trail has each (event name, error code) of the events with these names."""
+    found = [record for record in house.trail() if record["eventName"] in names]
+    return Counter((record["eventName"], record.get("errorCode", "")) for record in found)
+
+
+# -- writes that others overtake, and writes that fail --------------------------------------------------------------------
+
+
+def test_a_write_that_was_tried_three_times_leaves_one_record_of_itself_and_of_each_call_it_made(house: House) -> None:
+    fail_next_writes(house, Conflict, Conflict)
+    house.client("secretsmanager").create_secret(Name="db", SecretString="hunter2")
+    assert named(house, "CreateSecret", "GenerateDataKey") == {("CreateSecret", ""): 1, ("GenerateDataKey", ""): 1}
+
+
+@pytest.mark.parametrize("end", [Full, StorageError])
+def test_a_write_that_could_not_be_kept_is_refused_and_noted_once(house: House, end: type[StorageError]) -> None:
+    fail_next_writes(house, end)
+    with pytest.raises(ClientError) as refused:
+        house.client("secretsmanager").create_secret(Name="db", SecretString="hunter2")
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+    assert named(house, "CreateSecret", "GenerateDataKey") == {
+        ("CreateSecret", "ServiceUnavailable"): 1,
+        ("GenerateDataKey", ""): 1,
+    }
+    assert not house.client("secretsmanager").list_secrets()["SecretList"]
+
+
+def test_a_write_that_is_overtaken_again_and_again_is_told_to_slow_down(house: House) -> None:
+    fail_next_writes(house, *[Conflict] * 12)
+    with pytest.raises(ClientError) as refused:
+        house.client("secretsmanager").create_secret(Name="db", SecretString="hunter2")
+    assert refused.value.response["Error"]["Code"] == "ThrottlingException"
+    assert named(house, "CreateSecret", "GenerateDataKey") == {
+        ("CreateSecret", "ThrottlingException"): 1,
+        ("GenerateDataKey", ""): 1,
+    }
+
+
+@pytest.mark.parametrize("commits", [True, False])
+def test_the_outcome_of_a_commit_that_nobody_saw_is_asked_of_the_database(house: House, commits: bool) -> None:
+    fail_next_writes(house, Unknown, commits=commits)
+    with pytest.raises(ClientError) as refused:
+        house.client("secretsmanager").create_secret(Name="db", SecretString="hunter2")
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+    assert len(house.app.trail.unresolved) == 1
+    house.app.tick()
+    assert not house.app.trail.unresolved
+    assert named(house, "CreateSecret")["CreateSecret", ""] == int(commits)
+    assert len(house.client("secretsmanager").list_secrets()["SecretList"]) == int(commits)
+
+
+def test_an_answer_that_its_model_does_not_know_undoes_the_write(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = house.app.rooms["secretsmanager"]
+    create = room.operations["CreateSecret"]
+    wrong = replace(create, handler=lambda ctx, params: {**create.handler(ctx, params), "Invented": 1})
+    monkeypatch.setitem(room.operations, "CreateSecret", wrong)
+    with pytest.raises(ClientError) as refused:
+        house.client("secretsmanager").create_secret(Name="db", SecretString="hunter2")
+    assert refused.value.response["Error"]["Code"] == "InternalServiceError"
+    assert named(house, "CreateSecret") == {("CreateSecret", "InternalServiceError"): 1}
+    assert not house.client("secretsmanager").list_secrets()["SecretList"]
+
+
+def test_a_mark_that_cannot_be_left_takes_nothing_back(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise AssertionError("a fault of ours")
+
+    monkeypatch.setattr(type(house.app.pipeline._parts.keyring), "mark_used", broken)
+    house.client("secretsmanager").create_secret(Name="db", SecretString="hunter2")
+    assert house.client("secretsmanager").get_secret_value(SecretId="db")["SecretString"] == "hunter2"
+    assert named(house, "CreateSecret", "GetSecretValue") == {("CreateSecret", ""): 1, ("GetSecretValue", ""): 1}
+
+
+# -- a trail without space ------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_of_long_records_is_answered_like_any_other(house: House) -> None:
+    key = house.client("kms").create_key()["KeyMetadata"]["KeyId"]
+    context = {"long": "é" * 35_000}
+    asked = {"KeyId": key, "Plaintext": "AAAA", "EncryptionContext": context}
+    answers = house.app.pipeline.handle_batch([signed(house, "kms", "TrentService.Encrypt", asked)] * 100)
+    assert {answer.status for answer in answers} == {400}
+    assert named(house, "Encrypt") == {("Encrypt", "ValidationException"): 100}
+
+
+def test_on_a_full_disk_a_committed_write_is_acknowledged_and_nothing_else_is(small_house: House) -> None:
+    house = small_house
+    client = house.client("secretsmanager")
+    client.create_secret(Name="there", SecretString="hunter2")
+    disk, house.app.trail._disk = house.app.trail._disk, FullDisk()
+    house.app.trail._reserve.unlink(missing_ok=True)
+    long = {"SecretIdList": ["x" * 2_000] * 20}
+    batch = [
+        signed(house, "secretsmanager", "secretsmanager.TagResource", {"SecretId": "there", "Tags": [{"Key": "a"}]}),
+        *[signed(house, "secretsmanager", "secretsmanager.BatchGetSecretValue", long)] * 20,
+        signed(house, "secretsmanager", "secretsmanager.GetSecretValue", {"SecretId": "there"}),
+    ]
+    written, *read = house.app.pipeline.handle_batch(batch)
+    assert written.status == 200
+    assert {answer.status for answer in read} == {503}
+    assert b"hunter2" not in b"".join(answer.body for answer in read)
+    house.app.trail._disk = disk
+    assert client.describe_secret(SecretId="there")["Tags"] == [{"Key": "a", "Value": ""}]
+    found = named(house, "TagResource", "GetSecretValue", "DescribeSecret")
+    assert (found["TagResource", ""], found["GetSecretValue", ""], found["DescribeSecret", ""]) == (1, 0, 1)
+    assert not house.app.trail.unresolved
+
+
+def test_on_a_full_disk_a_write_is_refused_before_anything_is_changed(small_house: House) -> None:
+    house = small_house
+    client = house.client("secretsmanager")
+    long = {"SecretIdList": ["x" * 2_000] * 20}
+    disk, house.app.trail._disk = house.app.trail._disk, FullDisk()
+    house.app.trail._reserve.unlink(missing_ok=True)
+    batch = [
+        *[signed(house, "secretsmanager", "secretsmanager.BatchGetSecretValue", long)] * 20,
+        signed(house, "secretsmanager", "secretsmanager.CreateSecret", {"Name": "db", "ClientRequestToken": "t" * 32}),
+    ]
+    assert {answer.status for answer in house.app.pipeline.handle_batch(batch)} == {503}
+    house.app.trail._disk = disk
+    assert not client.list_secrets()["SecretList"]
+    assert named(house, "CreateSecret") == {}
+    assert not house.app.trail.unresolved
+
+
+# -- much at once -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_secret_of_many_versions_is_deleted_with_an_event_for_each(small_house: House) -> None:
+    house = small_house
+    client = house.client("secretsmanager")
+    client.create_secret(Name="db", SecretString="hunter2")
+    for number in range(249):
+        client.put_secret_value(SecretId="db", SecretString=str(number))
+    client.delete_secret(SecretId="db", ForceDeleteWithoutRecovery=True)
+    assert named(house, "DeleteSecret", "StartSecretVersionDelete", "EndSecretVersionDelete") == {
+        ("DeleteSecret", ""): 1,
+        ("StartSecretVersionDelete", ""): 250,
+        ("EndSecretVersionDelete", ""): 250,
+    }
+    assert len({record["eventID"] for record in house.trail()}) == len(house.trail())
