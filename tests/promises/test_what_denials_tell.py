@@ -1,0 +1,122 @@
+"""P15: to who may not know, what is there and what is not look the same. Every operation that names a thing is asked both."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from geumgo.services import iam, kms, secretsmanager, sts
+from tests.house import House, Key
+from tests.promises.test_default_deny import NEEDS_NO_PERMISSION, smallest
+from tests.promises.tricks import DENIED, allow, document, make_role, refused, trusts, user_arn
+
+THERE, ABSENT = "there", "other"
+ROOMS = (iam.ROOM, kms.ROOM, secretsmanager.ROOM, sts.ROOM)
+NAMES_A_THING = (
+    "UserName", "GroupName", "RoleName", "PolicyArn", "PolicyName", "InstanceProfileName", "OpenIDConnectProviderArn", "PolicySourceArn",
+    "SecretId", "Name", "KeyId", "TargetKeyId", "AliasName", "SourceKeyId", "DestinationKeyId", "RoleArn", "SecretIdList",
+)  # fmt: skip
+
+
+def named(house: House, member: str, name: str, key_id: str) -> Any:
+    """What a request says in `member` when it means the thing called `name`."""
+    account = house.account
+    if member in ("KeyId", "TargetKeyId", "SourceKeyId", "DestinationKeyId"):
+        return key_id
+    return {
+        "PolicyArn": f"arn:aws:iam::{account}:policy/{name}",
+        "PolicySourceArn": f"arn:aws:iam::{account}:user/{name}",
+        "RoleArn": f"arn:aws:iam::{account}:role/{name}",
+        "OpenIDConnectProviderArn": f"arn:aws:iam::{account}:oidc-provider/{name}.example.org",
+        "AliasName": f"alias/{name}",
+        "SecretIdList": [name],
+    }.get(member, name)
+
+
+def operations() -> Iterator[tuple[str, str]]:
+    for room in ROOMS:
+        for name in sorted(room.operations):
+            if not room.operations[name].access.unsigned and (room.service, name) not in NEEDS_NO_PERMISSION:
+                yield room.service, name
+
+
+def furnish(house: House) -> str:
+    """One of each, called there. Answers the id of a key."""
+    client = house.client("iam")
+    house.client("secretsmanager").create_secret(Name=THERE, SecretString="x")
+    house.user(THERE)
+    make_role(house, THERE, trusts(user_arn(house, "admin")))
+    client.create_group(GroupName=THERE)
+    client.create_policy(PolicyName=THERE, PolicyDocument=document(allow("kms:ListKeys")))
+    client.create_instance_profile(InstanceProfileName=THERE)
+    client.create_open_id_connect_provider(Url=f"https://{THERE}.example.org", ThumbprintList=["a" * 40])
+    key: str = house.client("kms").create_key()["KeyMetadata"]["KeyId"]
+    house.client("kms").create_alias(AliasName=f"alias/{THERE}", TargetKeyId=key)
+    return key
+
+
+def said(house: House, who: Key, service: str, operation: str, changed: dict[str, Any]) -> str:
+    client = house.client(service, who)
+    shape = client.meta.service_model.operation_model(operation).input_shape
+    params = {**smallest(shape), **{name: value for name, value in changed.items() if name in shape.members}}
+    with pytest.raises(ClientError) as refusal:
+        client._make_api_call(operation, params)
+    assert refusal.value.response["Error"]["Code"] in DENIED, (service, operation, params, refusal.value)
+    return json.dumps(refusal.value.response["Error"], sort_keys=True)
+
+
+def test_every_denial_is_the_same_for_what_is_there_and_what_is_not(house: House) -> None:
+    key = furnish(house)
+    nobody_has = "1234abcd-12ab-34cd-56ef-1234567890ab"
+    eve = house.user("eve")
+    differ, compared = [], 0
+    for service, operation in operations():
+        shape = house.client(service, eve).meta.service_model.operation_model(operation).input_shape
+        members = [member for member in NAMES_A_THING if shape is not None and member in shape.members]
+        if not members:
+            continue
+        compared += 1
+        for present, absent in (
+            (
+                {m: named(house, m, THERE, key) for m in members},
+                {m: named(house, m, ABSENT, nobody_has) for m in members},
+            ),
+            (
+                {m: named(house, m, THERE, f"alias/{THERE}") for m in members},
+                {m: named(house, m, ABSENT, f"alias/{ABSENT}") for m in members},
+            ),
+        ):
+            one = said(house, eve, service, operation, present).replace(key, "...")
+            two = said(house, eve, service, operation, absent).replace(nobody_has, "...")
+            plain = re.sub(rf"\b({THERE}|{ABSENT})\b", "...", one), re.sub(rf"\b({THERE}|{ABSENT})\b", "...", two)
+            if plain[0] != plain[1]:
+                differ.append(f"{service}:{operation}\n    {one}\n    {two}")
+    assert compared > 100
+    assert not differ, "\n".join(differ)
+
+
+def test_a_batch_does_not_tell_either(house: House) -> None:
+    furnish(house)
+    eve = house.user("eve", allow("secretsmanager:BatchGetSecretValue"))
+    client = house.client("secretsmanager", eve)
+    errors = client.batch_get_secret_value(SecretIdList=[THERE, ABSENT])["Errors"]
+    assert [error["SecretId"] for error in errors] == [THERE, ABSENT]
+    assert len({(error["ErrorCode"], error["Message"].replace(error["SecretId"], "...")) for error in errors}) == 1
+    mine = house.client("secretsmanager", house.user("ann", allow("secretsmanager:*")))
+    assert [value["Name"] for value in mine.batch_get_secret_value(SecretIdList=[THERE, ABSENT])["SecretValues"]] == [
+        THERE
+    ]
+
+
+def test_a_name_with_dots_and_slashes_is_a_name_of_its_own(house: House) -> None:
+    admin = house.client("secretsmanager")
+    admin.create_secret(Name="prod", SecretString="prod")
+    ann = house.client("secretsmanager", house.user("ann", allow("secretsmanager:*", on="arn:aws:secretsmanager:*:*:secret:app/*")))  # fmt: skip
+    ann.create_secret(Name="app/../prod", SecretString="mine")
+    assert ann.get_secret_value(SecretId="app/../prod")["SecretString"] == "mine"
+    with refused():
+        ann.get_secret_value(SecretId="prod")
+    assert admin.get_secret_value(SecretId="prod")["SecretString"] == "prod"
