@@ -153,7 +153,11 @@ def test_a_forged_row_gives_nothing_is_logged_and_disturbs_nobody_else(house: Ho
     forge(house)
     with capture_logs() as logged, pytest.raises(ClientError) as refused:
         house.client("kms", known[who]).create_key()
-    assert refused.value.response["Error"]["Code"] in ("InternalServiceError", "InternalFailure", "KMSInternalException")
+    assert refused.value.response["Error"]["Code"] in (
+        "InternalServiceError",
+        "InternalFailure",
+        "KMSInternalException",
+    )
     assert [line for line in logged if line["log_level"] == "error"], "nobody would know"
     assert house.client("kms", known["bob"]).list_keys()["Keys"] == before
     house.client("kms").list_keys()
