@@ -9,7 +9,8 @@ import pytest
 from geumgo import protocol
 from geumgo.errors import ServiceError
 from geumgo.services.iam import domain
-from tests.services.iam.world import ACCOUNT, ROOMS, World, policy, trusting
+from geumgo.services.iam.errors import InvalidInput
+from tests.services.iam.world import ACCOUNT, ROOMS, World, allow, policy, trusting
 
 NASTY = [
     "\0",
@@ -78,3 +79,16 @@ def test_a_trust_policy_survives_pinning_to_the_last_digit(world: World):
     kept = json.loads(found.trust.document)["Statement"][0]["Condition"]
     assert str(kept["NumericLessThan"]["aws:MultiFactorAuthAge"]) == "123456789012345678901234567890"
     assert ann.unique_id in found.trust.document
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ResourceOwner": "nobody"},
+        {"ResourceOwner": "arn:aws:s3:::x"},
+        {"ContextEntries": [{"ContextKeyType": "string"}]},
+    ],
+)
+def test_a_simulation_with_circumstances_that_mean_nothing_is_refused(world: World, wrong: dict[str, Any]):
+    with pytest.raises(InvalidInput):
+        world.ask("SimulateCustomPolicy", PolicyInputList=[allow("s3:Get*")], ActionNames=["s3:GetObject"], **wrong)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from geumgo.context import Context, Params
+from geumgo.domain.arn import split_arn
 from geumgo.domain.policy import (
     Asked,
     Decision,
@@ -99,8 +100,7 @@ def _simulate(
         resource = compiled(
             checked_document(params["ResourcePolicy"], PolicyKind.RESOURCE), PolicyKind.RESOURCE, "ResourcePolicy"
         )
-    entries = params.get("ContextEntries", [])
-    values = {entry["ContextKeyName"]: tuple(entry.get("ContextKeyValues", [])) for entry in entries}
+    values = _circumstances(params.get("ContextEntries", []))
     spoken = [*identity, *([boundary] if boundary is not None else []), *([resource] if resource is not None else [])]
     question = Question(
         principal=principal,
@@ -108,13 +108,30 @@ def _simulate(
         circumstances=Circumstances(values),
         given=frozenset(name.lower() for name in values),
         documents=tuple(policy.document for policy in spoken),
-        owner=params.get("ResourceOwner", "").split(":")[4:5][0] if "ResourceOwner" in params else ctx.place.account,
+        owner=_owner(ctx, params.get("ResourceOwner")),
     )
     asked = [(action, arn) for action in params["ActionNames"] for arn in params.get("ResourceArns") or ["*"]]
     numbered = [(f"{number:08}", action, arn) for number, (action, arn) in enumerate(asked)]
     return page(
         params, numbered, lambda each: each[0], lambda each: _result(question, each[1], each[2]), "EvaluationResults"
     )
+
+
+def _circumstances(entries: Sequence[Params]) -> dict[str, tuple[str, ...]]:
+    """The made-up condition keys. Unverified: what AWS says to an entry without a name."""
+    if not all("ContextKeyName" in entry for entry in entries):
+        raise InvalidInput("Each context entry must have a ContextKeyName.")
+    return {entry["ContextKeyName"]: tuple(entry.get("ContextKeyValues", [])) for entry in entries}
+
+
+def _owner(ctx: Context, arn: str | None) -> str:
+    """The account that owns what is asked for. Source: ResourceOwner, API reference. Unverified: the message."""
+    if arn is None:
+        return ctx.place.account
+    owner = split_arn(arn)
+    if owner is None or not owner.account:
+        raise InvalidInput(f"Invalid resource owner: {arn}")
+    return owner.account
 
 
 def _result(question: Question, action: str, resource: str) -> Params:
