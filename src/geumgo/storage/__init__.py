@@ -10,10 +10,12 @@ SQL is the common part of SQLite and PostgreSQL: `:name` parameters, TEXT, BIGIN
 `COLLATE "C"`. Booleans are BIGINT 0 or 1. Times are Unix milliseconds in columns called `*_at_ms`.
 """
 
+from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 Row = tuple[Any, ...]
+Made = TypeVar("Made")
 
 
 class StorageError(Exception):
@@ -62,6 +64,19 @@ class Tx(Protocol):
 
     def run(self, sql: str, /, **params: Any) -> int:
         """How many rows were inserted, changed or deleted."""
+        ...
+
+    def derived(self, key: Hashable, make: Callable[[], Made | None]) -> Made | None:
+        """What `make` makes of the rows of this transaction and of nothing else; None if there is nothing.
+
+        It may have been made before under the same `key`, from the same rows: see storage.derived. So it is never changed, and holds no
+        plaintext value, data key or secret of an access key. The first part of `key` is the name of whoever keeps it.
+        """
+        ...
+
+    @property
+    def mark(self) -> bytes:
+        """The `Storage.mark` of the snapshot that a reading transaction sees: equal to one taken before if nothing was committed since."""
         ...
 
 

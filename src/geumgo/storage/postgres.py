@@ -39,10 +39,12 @@ _SESSION = """
 SET statement_timeout = 0; SET lock_timeout = {lock_timeout_ms}; SET idle_in_transaction_session_timeout = 120000;
 SET enable_seqscan = off; SET client_min_messages = warning
 """
-_BEGIN_READING = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1"  # the first statement takes the snapshot
 _BEGIN_SERIALIZABLE = b"BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE"
 _BEGIN_SNAPSHOT = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE"
 _MARK = "SELECT pg_current_snapshot()::text, pg_postmaster_start_time()::text"
+_BEGIN_READING = (
+    f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_MARK}".encode()
+)  # the first statement takes the snapshot
 _FACTS = """
 SELECT current_setting('server_encoding'), current_setting('fsync'), current_setting('synchronous_commit'),
        current_setting('full_page_writes'), pg_is_in_recovery()::text
@@ -106,22 +108,26 @@ class PostgresStorage(Engine):
                 if last or not self._lost():
                     raise self._translated(error) from None
             else:
-                assert row is not None
-                return "@".join(row).encode()
+                return _spelled(row)
         raise AssertionError("not reached")
 
     def close(self) -> None:
         assert not self._busy, "closed inside a transaction"
         self._connection.close()
 
-    def begin(self, *, writes: bool, serializable: bool) -> None:
+    def begin(self, *, writes: bool, serializable: bool) -> bytes:
         text = (_BEGIN_SERIALIZABLE if serializable else _BEGIN_SNAPSHOT) if writes else _BEGIN_READING
         try:
-            self._send(self._connected(), text)
+            return self._begin(text)
         except psycopg.Error as error:
             if not self._lost():
                 raise self._translated(error) from None
-            self._begin_again(text)
+            return self._begin_again(text)
+
+    def _begin(self, text: bytes) -> bytes:
+        """Answers the mark of the snapshot, if one is taken."""
+        done = self._connected().execute(text, prepare=False)
+        return _spelled(done.fetchone()) if done.nextset() else b""
 
     def execute(self, sql: str, params: dict[str, Any]) -> tuple[list[Row], int]:
         text, names, counts = self._texts.get(sql) or self._learn(sql)
@@ -178,11 +184,11 @@ class PostgresStorage(Engine):
             self._connect()
         return self._connection
 
-    def _begin_again(self, text: bytes) -> None:
+    def _begin_again(self, text: bytes) -> bytes:
         """The connection was lost while nothing was open: nobody need know."""
         self._connect()
         try:
-            self._send(self._connection, text)
+            return self._begin(text)
         except psycopg.Error as error:
             raise self._translated(error) from None
 
@@ -241,6 +247,12 @@ class PostgresStorage(Engine):
         if state in _RETRY or self._lost():
             return Conflict(says)
         return error if state[:2] == "42" else StorageError(says)
+
+
+def _spelled(row: tuple[str, str] | None) -> bytes:
+    """The answer to `_MARK` as a mark."""
+    assert row is not None
+    return "@".join(row).encode()
 
 
 def open_postgres(dsn: str, *, lock_timeout_ms: int = 5_000) -> PostgresStorage:

@@ -65,10 +65,15 @@ class SqliteStorage(Engine):
         """
         self.refuse_if_unusable()
         try:
-            version = self._connection.pragma("data_version")
+            return self._version()
         except apsw.Error as error:
             raise self._translated(error) from None
-        return b"%d.%d" % (version, self._commits)
+
+    def _version(self) -> bytes:
+        """Of the database as it is now, or inside a transaction as its snapshot shows it."""
+        row = self._connection.execute("PRAGMA data_version").fetchone()
+        assert row is not None
+        return b"%d.%d" % (row[0], self._commits)
 
     def close(self) -> None:
         assert not self._busy, "closed inside a transaction"
@@ -77,11 +82,11 @@ class SqliteStorage(Engine):
         except apsw.Error as error:
             raise self._translated(error) from None
 
-    def begin(self, *, writes: bool, serializable: bool) -> None:  # noqa: ARG002 - one writer at a time is serializable
+    def begin(self, *, writes: bool, serializable: bool) -> bytes:  # noqa: ARG002 - one writer at a time is serializable
         try:
             self._connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
-            if not writes:  # BEGIN alone takes no snapshot: the first read does
-                self._connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+            # BEGIN alone takes no snapshot: the first read does, and this is one
+            return b"" if writes else self._version()
         except apsw.Error as error:
             raise self._translated(error) from None
 
@@ -225,6 +230,8 @@ def _connected(path: Path, busy_timeout_ms: int) -> apsw.Connection:
     )
     try:
         connection.set_busy_timeout(busy_timeout_ms)
+        # A plan holds whatever the parameters are: else statements with LIKE or ranges are planned anew for every value.
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         for name, wanted in _SETTINGS.items():
             connection.pragma(name, wanted)
             taken = connection.pragma(name)

@@ -2,10 +2,11 @@
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable
 from types import TracebackType
 from typing import Any
 
-from geumgo.storage import Broken, Row
+from geumgo.storage import Broken, Made, Row
 from geumgo.storage.text import checked
 
 
@@ -28,6 +29,14 @@ class OpenTx:
 
     def run(self, sql: str, /, **params: Any) -> int:
         return self._do(sql, params)[1]
+
+    def derived(self, key: Hashable, make: Callable[[], Made | None]) -> Made | None:  # noqa: ARG002 - nothing is kept here
+        return make()
+
+    @property
+    def mark(self) -> bytes:
+        assert self._engine.snapshot_mark, "only a reading transaction has a mark"
+        return self._engine.snapshot_mark
 
     def _do(self, sql: str, params: dict[str, Any]) -> tuple[list[Row], int]:
         assert not self.failed, "this transaction has failed: leave its block"
@@ -75,6 +84,7 @@ class Engine(ABC):
         self._busy = False
         self._writes = False
         self._broken = ""  # what was seen, once an I/O error was
+        self.snapshot_mark = b""  # of the open reading transaction; empty in a writing one
 
     def reading(self) -> Block:
         return Block(self, writes=False, serializable=False)
@@ -87,7 +97,7 @@ class Engine(ABC):
         self.refuse_if_unusable()
         self._busy, self._writes = True, writes
         try:
-            self.begin(writes=writes, serializable=serializable)
+            self.snapshot_mark = self.begin(writes=writes, serializable=serializable)
         except BaseException:
             self.leave()
             raise
@@ -107,7 +117,8 @@ class Engine(ABC):
         assert self._writes or not changes, f"a reading transaction does not write: {sql}"
 
     @abstractmethod
-    def begin(self, *, writes: bool, serializable: bool) -> None: ...
+    def begin(self, *, writes: bool, serializable: bool) -> bytes:
+        """A transaction is open, and if it reads, its snapshot is taken. Answers the mark of the snapshot, empty if it writes."""
 
     @abstractmethod
     def execute(self, sql: str, params: dict[str, Any]) -> tuple[list[Row], int]:

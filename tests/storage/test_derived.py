@@ -1,0 +1,242 @@
+"""What follows from rows is kept exactly as long as it is true, whoever writes. Each test runs on each engine."""
+
+from contextlib import AbstractContextManager
+
+import pytest
+
+from geumgo.storage import Broken, Conflict, Storage, StorageError, Tx
+from geumgo.storage.derived import Derived
+from tests.storage.processes import open_again, other_process, storage_at
+
+
+@pytest.fixture
+def table(storage: Storage) -> Storage:
+    """The storage, with the numbers of "a" and "b" at 0."""
+    with storage.writing() as tx:
+        tx.run('CREATE TABLE t (id TEXT COLLATE "C" PRIMARY KEY, number BIGINT)')
+        tx.run("INSERT INTO t (id, number) VALUES ('a', 0), ('b', 0)")
+    return storage
+
+
+@pytest.fixture
+def derived(table: Storage) -> Derived:
+    return Derived(table, most=100)
+
+
+def number(tx: Tx, id_: str) -> tuple[int] | None:
+    return tx.one("SELECT number FROM t WHERE id = :id", id=id_)
+
+
+def kept(tx: Tx, id_: str) -> tuple[int] | None:
+    return tx.derived(("number", id_), lambda: number(tx, id_))
+
+
+def ask(derived: Derived, id_: str = "a") -> int:
+    """As a request would, which has just arrived."""
+    derived.look()
+    with derived.reading() as tx:
+        found = kept(tx, id_)
+    assert found is not None
+    return found[0]
+
+
+def refuse() -> tuple[int] | None:
+    raise AssertionError("it was made again")
+
+
+def test_what_was_made_is_not_made_again_while_nothing_is_written(derived: Derived) -> None:
+    assert ask(derived) == 0
+    derived.look()
+    with derived.reading() as tx:
+        assert tx.derived(("number", "a"), refuse) == (0,)
+
+
+def test_what_is_kept_needs_no_transaction(derived: Derived, table: Storage) -> None:
+    ask(derived)
+    with derived.reading() as tx:
+        kept(tx, "a")
+        with table.reading() as another:  # a storage has one transaction at a time, so none is open
+            assert number(another, "a") == (0,)
+
+
+def test_a_write_of_this_process_drops_it(derived: Derived) -> None:
+    ask(derived)
+    with derived.writing() as tx:
+        tx.run("UPDATE t SET number = 1 WHERE id = 'a'")
+    with derived.reading() as tx:  # in the same batch: nobody has looked
+        assert kept(tx, "a") == (1,)
+
+
+def test_a_write_of_another_connection_drops_it(derived: Derived, table: Storage) -> None:
+    other = storage_at(open_again(table))
+    for value in range(1, 50):
+        with other.writing() as tx:
+            tx.run("UPDATE t SET number = :value WHERE id = 'a'", value=value)
+        assert ask(derived) == value
+        assert ask(derived) == value
+    other.close()
+
+
+def test_a_write_of_another_process_is_seen_by_whoever_asks_after_it(derived: Derived, table: Storage) -> None:
+    with other_process(table) as other:
+        for value in range(1, 50):
+            other.commit(f"UPDATE t SET number = {value} WHERE id = 'a'")
+            assert ask(derived) == value
+            assert ask(derived) == value
+
+
+def test_two_caches_that_write_by_turns_see_each_other(derived: Derived, table: Storage) -> None:
+    other_storage = storage_at(open_again(table))
+    other = Derived(other_storage, most=100)
+    for value in range(1, 40):
+        writer, reader = (derived, other) if value % 2 else (other, derived)
+        with writer.writing() as tx:
+            tx.run("UPDATE t SET number = :value WHERE id = 'a'", value=value)
+        assert ask(reader) == value
+        assert ask(writer) == value
+    other_storage.close()
+
+
+def test_a_write_that_failed_leaves_what_is_true(derived: Derived) -> None:
+    ask(derived)
+
+    def fail() -> None:
+        with derived.writing() as tx:
+            tx.run("UPDATE t SET number = 1 WHERE id = 'a'")
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
+    assert ask(derived) == 0
+
+
+def test_what_a_writing_transaction_reads_is_not_kept(derived: Derived) -> None:
+    def look_and_fail() -> None:
+        with derived.writing() as tx:
+            tx.run("UPDATE t SET number = 1 WHERE id = 'a'")
+            assert kept(tx, "a") == (1,)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        look_and_fail()
+    assert ask(derived) == 0
+
+
+def test_old_entries_and_new_rows_do_not_meet_in_one_transaction(derived: Derived, table: Storage) -> None:
+    ask(derived)
+    other = storage_at(open_again(table))
+
+    def look_at_both() -> None:
+        with derived.reading() as tx:
+            assert kept(tx, "a") == (0,)
+            with other.writing() as writing:
+                writing.run("UPDATE t SET number = 1")
+            kept(tx, "b")
+
+    with pytest.raises(Conflict):
+        look_at_both()
+    with derived.reading() as tx:  # tried again, it sees one state
+        assert (kept(tx, "a"), kept(tx, "b")) == ((1,), (1,))
+    other.close()
+
+
+def test_a_transaction_that_used_nothing_old_goes_on_with_the_new(derived: Derived, table: Storage) -> None:
+    ask(derived)
+    other = storage_at(open_again(table))
+    with derived.reading() as tx:
+        with other.writing() as writing:
+            writing.run("UPDATE t SET number = 1")
+        assert kept(tx, "b") == (1,)
+        assert kept(tx, "a") == (1,)
+    other.close()
+
+
+def test_a_snapshot_that_is_taken_stays(derived: Derived, table: Storage) -> None:
+    other = storage_at(open_again(table))
+    with derived.reading() as tx:
+        assert kept(tx, "a") == (0,)
+        with other.writing() as writing:
+            writing.run("UPDATE t SET number = 1")
+        assert number(tx, "b") == (0,)
+        assert kept(tx, "b") == (0,)
+    assert ask(derived, "b") == 1
+    other.close()
+
+
+def test_the_mark_of_a_snapshot_is_that_of_its_moment(table: Storage) -> None:
+    other = storage_at(open_again(table))
+    before = table.mark()
+    with table.reading() as tx:
+        assert tx.mark == before
+        with other.writing() as writing:
+            writing.run("UPDATE t SET number = 1")
+        assert tx.mark == before
+    assert table.mark() != before
+    after = table.mark()
+    with table.reading() as tx:
+        assert tx.mark == after
+    other.close()
+
+
+def test_what_is_not_there_is_asked_again(derived: Derived) -> None:
+    with derived.reading() as tx:
+        assert tx.derived(("number", "c"), lambda: None) is None
+        assert tx.derived(("number", "c"), lambda: 7) == 7
+
+
+def test_a_transaction_that_is_over_is_over(derived: Derived) -> None:
+    with derived.reading() as tx:
+        pass
+    with pytest.raises(AssertionError, match="is over"):
+        number(tx, "a")
+
+
+def test_what_is_kept_is_bounded(table: Storage) -> None:
+    derived = Derived(table, most=3)
+    with derived.reading() as tx:
+        for value in range(10):
+            tx.derived(value, lambda value=value: value + 1)  # type: ignore[misc]
+    assert list(derived.entries) == [7, 8, 9]
+
+
+class Unreachable:
+    """A storage that can be lost and found again."""
+
+    def __init__(self, storage: Storage, fault: type[StorageError]) -> None:
+        self.storage, self.fault, self.lost = storage, fault, False
+
+    def mark(self) -> bytes:
+        return self._reached().mark()
+
+    def reading(self) -> AbstractContextManager[Tx]:
+        return self._reached().reading()
+
+    def writing(self, *, serializable: bool = True) -> AbstractContextManager[Tx]:
+        return self._reached().writing(serializable=serializable)
+
+    def close(self) -> None:
+        self.storage.close()
+
+    def _reached(self) -> Storage:
+        if self.lost:
+            raise self.fault("lost")
+        return self.storage
+
+
+def test_nothing_is_answered_from_memory_while_the_database_is_out_of_reach(table: Storage) -> None:
+    storage = Unreachable(table, StorageError)
+    derived = Derived(storage, most=100)
+    assert ask(derived) == 0
+    storage.lost = True
+    with pytest.raises(StorageError):
+        ask(derived)
+    storage.lost = False
+    assert ask(derived) == 0
+
+
+def test_a_broken_storage_ends_the_batch(table: Storage) -> None:
+    storage = Unreachable(table, Broken)
+    derived = Derived(storage, most=100)
+    storage.lost = True
+    with pytest.raises(Broken):
+        derived.look()
