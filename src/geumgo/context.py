@@ -76,6 +76,17 @@ class Caller:
 NOBODY = Caller(kind="Anonymous", account="", arn="", unique_id="")
 
 
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """Whom an operation that nobody signs has proven by what the request holds.
+
+    `identity` is how the trail names him (its userIdentity), `account` whose trail it is.
+    """
+
+    identity: Mapping[str, Any]
+    account: str
+
+
 class Gateway(Protocol):
     """How a room reaches another one: the pipeline's inner door."""
 
@@ -101,6 +112,7 @@ class Context:
     principals: Principals = NO_PRINCIPALS  # who exists here; app joins iam's
     afterwards: list[Callable[[Tx], None]] = field(default_factory=list)
     events: list[tuple[str, Params]] = field(default_factory=list)
+    proven: Proven | None = None  # set by an operation that nobody signs, as soon as it knows
     found: dict[Any, Any] = field(
         default_factory=dict
     )  # what this call has read already, so that demands and handler read it once

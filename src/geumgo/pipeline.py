@@ -4,20 +4,20 @@
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
 
 from geumgo import errors, protocol
-from geumgo.access import signature
+from geumgo.access import authorization_message, signature
 from geumgo.access.demand import Target
-from geumgo.access.gate import Gate, through
+from geumgo.access.gate import Gate, Refusal, through
 from geumgo.access.ports import Key, Keyring
 from geumgo.audit import record as trail_record
 from geumgo.audit.store import add_applied
 from geumgo.audit.trail import Trail, TrailBroken, TrailFull
-from geumgo.context import NOBODY, Caller, Clock, Context, Params, Place
+from geumgo.context import NOBODY, Caller, Clock, Context, Params, Place, Proven
 from geumgo.errors import ServiceError
 from geumgo.message import Answer, Request
 from geumgo.principals import Principals
@@ -71,6 +71,7 @@ class Turn:
     recorded: Params = field(default_factory=dict)
     answered: Params = field(default_factory=dict)
     touches: tuple[Target, ...] = ()
+    proven: Proven | None = None
     inner: list[Params] = field(default_factory=list)
     read_only: bool = True
     kept: Answer | None = None  # of a write that is committed: its intent is on the disk, so the answer may leave
@@ -117,9 +118,18 @@ class Pipeline:
             refusal = self._refusal(turn, fault)
             self._note_refusal(turn, refusal)
             self._parts.count(turn.service, turn.operation, refusal.code)
-            return protocol.encode_error(call or protocol.route.family(request), refusal, request.id)
+            return self._told(
+                turn, refusal, protocol.encode_error(call or protocol.route.family(request), refusal, request.id)
+            )
         self._parts.count(turn.service, turn.operation, "")
         return encoded
+
+    def _told(self, turn: Turn, refusal: ServiceError, answer: Answer) -> Answer:
+        """The answer to a refusal. A denial by policy has a message with it, which only an administrator of the account can read."""
+        if not isinstance(refusal, Refusal) or turn.caller.kind == "Anonymous":
+            return answer
+        message = authorization_message.sealed(self._parts.sealing, refusal.denied, self._parts.clock.now_ms())
+        return replace(answer, headers=(*answer.headers, (authorization_message.HEADER, message)))
 
     # -- who asks -----------------------------------------------------------------------------------------------------
 
@@ -229,7 +239,10 @@ class Pipeline:
         return protocol.encode(call, answer, turn.request.id)
 
     def _perform(self, turn: Turn, ctx: Context, operation: Operation, params: Params) -> Params:
-        demands = operation.access.demands(ctx, params)
+        try:
+            demands = operation.access.demands(ctx, params)
+        finally:
+            turn.proven = ctx.proven
         turn.touches = tuple(demand.target for demand in demands if demand.target is not None)
         self._parts.gate.check(ctx, demands)
         return dict(operation.handler(ctx, params))
@@ -368,8 +381,15 @@ class Pipeline:
             read_only=turn.read_only,
             secure=request.secure,
             resources=self._resources(turn),
-            recipient=next((each.account for each in turn.touches if each.account != turn.caller.account), ""),
+            identity=turn.proven.identity if turn.proven is not None else None,
+            recipient=self._recipient(turn),
         )
+
+    def _recipient(self, turn: Turn) -> str:
+        """The account that the record is for, where it is not the caller's: whose thing it is, or who was proven."""
+        if turn.proven is not None:
+            return turn.proven.account
+        return next((each.account for each in turn.touches if each.account != turn.caller.account), "")
 
     def _resources(self, turn: Turn) -> list[dict[str, str]]:
         """What the call touched, where the service's records name it: things that are there, by ARN."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from geumgo.domain.policy import Policy, PolicyPrincipal
+from geumgo.domain.policy import Policy
 
 Keys = Mapping[str, tuple[str, ...]]
 """Condition keys with their values, names in AWS's spelling. A key that the request does not carry is absent, never empty."""
@@ -32,15 +32,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """One permission that an operation needs. `target` None: the action knows no resources, policies are matched against `*`.
-
-    `principal` is who asks where the signature does not say it: the web identity behind AssumeRoleWithWebIdentity. None: the caller.
-    """
+    """One permission that an operation needs. `target` None: the action knows no resources, policies are matched against `*`."""
 
     action: str
     target: Target | None = None
     keys: Keys = field(default_factory=dict)
-    principal: PolicyPrincipal | None = None
 
 
 Demands = Sequence[Demand]

@@ -2,14 +2,23 @@
 
 from dataclasses import replace
 
+from geumgo.access.authorization_message import Denied
 from geumgo.access.demand import Demand, Demands, Target
 from geumgo.access.ports import PolicySource
 from geumgo.context import Caller, Context
 from geumgo.domain import policy
-from geumgo.domain.policy import Asked, Decision, PolicyPrincipal, Standing, decide, denial_tail
+from geumgo.domain.policy import Asked, Decision, PolicyPrincipal, Reason, Standing, Statement, decide, denial_tail
 from geumgo.errors import AccessDenied
 
 EVERYTHING = Target(arn="*", shown=None, account="")
+
+
+class Refusal(AccessDenied):
+    """A denial by policy; `denied` is what an administrator may learn of it."""
+
+    def __init__(self, message: str, denied: Denied) -> None:
+        super().__init__(message)
+        self.denied = denied
 
 
 class Gate:
@@ -28,22 +37,31 @@ class Gate:
 
         """
         for demand in demands:
-            decision = self.decide(ctx, demand)
+            standing = self._standing(ctx, demand)
+            decision = decide(self._asked(ctx, demand), standing)
             if not decision.allowed:
-                raise AccessDenied(denial(ctx.caller, demand, decision))
+                sent = {**ctx.conditions, **about_caller(ctx.caller)}
+                denied = Denied(ctx.caller, demand, decision, deciding(ctx.caller, demand, decision, standing), sent)
+                raise Refusal(denial(ctx.caller, demand, decision), denied)
 
     def decide(self, ctx: Context, demand: Demand) -> Decision:
         """Whether `ctx.caller` may, and which statement of which policy said so."""
+        return decide(self._asked(ctx, demand), self._standing(ctx, demand))
+
+    def _asked(self, ctx: Context, demand: Demand) -> Asked:
         target = demand.target or EVERYTHING
-        own = self._policies.of(ctx.tx, ctx.caller)
-        asked = Asked(
-            principal=demand.principal or as_principal(ctx.caller),
+        return Asked(
+            principal=as_principal(ctx.caller),
             action=demand.action,
             resource=target.arn,
             resource_account=target.account or ctx.caller.account,
             context=policy.Context(ctx.conditions, about_caller(ctx.caller), about_target(target), demand.keys),
         )
-        standing = Standing(
+
+    def _standing(self, ctx: Context, demand: Demand) -> Standing:
+        target = demand.target or EVERYTHING
+        own = self._policies.of(ctx.tx, ctx.caller)
+        return Standing(
             identity=own.identity,
             boundary=own.boundary,
             session=own.session,
@@ -52,7 +70,21 @@ class Gate:
             service_control=own.service_control,
             grant=target.grant,
         )
-        return decide(asked, standing)
+
+
+def deciding(caller: Caller, demand: Demand, decision: Decision, standing: Standing) -> Statement | None:
+    """The statement that denied, if it stands in a policy of the caller's own account."""
+    if decision.reason in (Reason.DENIED_IN_RESOURCE_POLICY, Reason.DENIED_IN_TRUST_POLICY):
+        own = demand.target is not None and demand.target.account == caller.account
+        policies = [standing.resource] if own else []
+    else:
+        policies = [*standing.identity, standing.boundary, *(standing.session or ())]
+    for each in policies:
+        if each is not None and each.name == decision.policy:
+            for statement in each.statements:
+                if statement.label == decision.statement and not statement.allows:
+                    return statement
+    return None
 
 
 def denial(caller: Caller, demand: Demand, decision: Decision) -> str:

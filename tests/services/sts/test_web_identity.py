@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
 
@@ -12,6 +13,7 @@ from geumgo.context import NOBODY, Caller
 from geumgo.errors import AccessDenied, ServiceError
 from geumgo.services.iam.providers import pin_jwks
 from geumgo.services.sts.errors import Denied, InvalidIdentityToken, ValidationError, WebTokenExpired
+from tests.house import House
 from tests.services.iam.world import ACCOUNT, World, allow, trusting
 
 ISSUER = "id.example.com/tenant"
@@ -36,7 +38,9 @@ def site(world: World) -> World:
     return world
 
 
-def token(world: World, key: Any = RSA, alg: str = "RS256", header: dict[str, Any] | None = None, **claims: Any) -> str:
+def token(
+    world: World | House, key: Any = RSA, alg: str = "RS256", header: dict[str, Any] | None = None, **claims: Any
+) -> str:
     now_s = world.clock.now_ms() // 1000
     told = {
         "iss": URL,
@@ -183,3 +187,37 @@ def test_who_is_signed_in_may_use_a_token_too(site: World):
     ann: Caller = site.user("ann")
     asked = {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/deploy", "RoleSessionName": "ci", "WebIdentityToken": token(site)}
     assert site.sts("AssumeRoleWithWebIdentity", ann, **asked)["SubjectFromWebIdentityToken"] == SUBJECT
+
+
+def test_the_trail_names_whom_the_provider_vouched_for(house: House) -> None:
+    """By what was verified, whether the role trusts him or not; by nothing where nothing was verified."""
+    iam, account = house.client("iam"), house.account
+    provider = iam.create_open_id_connect_provider(Url=URL, ClientIDList=["sts.amazonaws.com"])
+    arn = provider["OpenIDConnectProviderArn"]
+    with house.app.storage.writing() as tx:
+        keys = json.dumps(KeySet([RSA]).as_dict(private=False))
+        pin_jwks(tx, house.app.pipeline._parts.sealing, account, URL, keys)
+    condition = {"StringEquals": {f"{ISSUER}:sub": SUBJECT}}
+    trust = trusting({"Federated": arn}, "sts:AssumeRoleWithWebIdentity", Condition=condition)
+    iam.create_role(RoleName="deploy", AssumeRolePolicyDocument=trust)
+
+    def ask(web_token: str) -> None:
+        house.client("sts").assume_role_with_web_identity(
+            RoleArn=f"arn:aws:iam::{account}:role/deploy", RoleSessionName="ci-run", WebIdentityToken=web_token
+        )
+
+    ask(token(house))
+    with pytest.raises(ClientError, match="AccessDenied"):
+        ask(token(house, sub="repo:org/other"))
+    with pytest.raises(ClientError, match="InvalidIdentityToken"):
+        ask(token(house, aud="somebody else"))
+    good, untrusted, unproven = [each for each in house.trail() if each["eventName"] == "AssumeRoleWithWebIdentity"]
+    assert good["userIdentity"] == {
+        "type": "WebIdentityUser",
+        "principalId": f"{arn}:sts.amazonaws.com:{SUBJECT}",
+        "userName": SUBJECT,
+        "identityProvider": arn,
+    }
+    assert untrusted["userIdentity"]["userName"] == "repo:org/other"
+    assert {good["recipientAccountId"], untrusted["recipientAccountId"]} == {account}
+    assert unproven["userIdentity"]["type"] == "Unknown"

@@ -4,7 +4,8 @@ Source: "Actions, resources, and condition keys for AWS Security Token Service",
 """
 
 from geumgo.access.demand import Demand, Demands, Target
-from geumgo.context import Context, Params
+from geumgo.audit.record import web_identity
+from geumgo.context import Context, Params, Proven
 from geumgo.domain.policy import Asked, PolicyKind, PolicyPrincipal, Standing, compile_policy, decide
 from geumgo.domain.policy import Context as Circumstances
 from geumgo.principals import RoleFacts
@@ -72,6 +73,7 @@ def _web_identity(ctx: Context, params: Params) -> Demands:
         raise InvalidParameterValue("ProviderId is for OAuth 2.0 access tokens, which are not accepted.")
     account = domain.account_of(arn)
     token = verified(ctx, params["WebIdentityToken"], account)
+    ctx.proven = Proven(web_identity(token.provider_arn, token.audience, token.subject), account)
     role = ctx.principals.role(ctx.tx, arn)
     keys = {
         **ctx.conditions,
@@ -123,7 +125,7 @@ def _federation_token(ctx: Context, params: Params) -> Demands:
 
 def _key_info(ctx: Context, params: Params) -> Demands:  # noqa: ARG001
     _refuse_federated(ctx, "GetAccessKeyInfo")
-    _refuse_token_sessions(ctx)
+    _refuse_token_sessions(ctx, "GetAccessKeyInfo")
     return [Demand("sts:GetAccessKeyInfo", Target("*", "*", ctx.caller.account))]
 
 
@@ -139,10 +141,16 @@ def _refuse_federated(ctx: Context, operation: str) -> None:
         raise Denied(f"Cannot call {operation} with federated user credentials")
 
 
-def _refuse_token_sessions(ctx: Context) -> None:
+def _refuse_token_sessions(ctx: Context, operation: str) -> None:
     """Source: GetSessionToken, API reference ("except AssumeRole or GetCallerIdentity"). Unverified: the sentence."""
     if ctx.caller.session is not None and ctx.caller.kind == "IAMUser":
-        raise Denied("Cannot call GetAccessKeyInfo with session credentials")
+        raise Denied(f"Cannot call {operation} with session credentials")
+
+
+def _decode(ctx: Context, params: Params) -> Demands:  # noqa: ARG001
+    _refuse_federated(ctx, "DecodeAuthorizationMessage")
+    _refuse_token_sessions(ctx, "DecodeAuthorizationMessage")
+    return [Demand("sts:DecodeAuthorizationMessage")]
 
 
 def _role_target(arn: str, role: RoleFacts | None) -> Target:
@@ -168,6 +176,7 @@ _MADE = ("AssumedRoleUser", "PackedPolicySize", "SourceIdentity")
 ACCESS = {
     "GetCallerIdentity": Access(_nothing),
     "GetAccessKeyInfo": Access(_key_info, recorded=("AccessKeyId",)),
+    "DecodeAuthorizationMessage": Access(_decode),
     "AssumeRole": Access(
         _assume_role,
         recorded=(*_SESSION, "ExternalId", "Tags", "TransitiveTagKeys", "SerialNumber"),

@@ -44,3 +44,9 @@ class Denied(ServiceError):
 
     code = "AccessDenied"
     status = 403
+
+
+class InvalidAuthorizationMessage(ServiceError):
+    """The message is not one of ours for the caller's account, or it is too old."""
+
+    code = "InvalidAuthorizationMessageException"

@@ -1,9 +1,9 @@
-"""Who am I, and whose key is this."""
+"""Who am I, whose key is this, and why was I denied."""
 
-from geumgo.access import key_ids
+from geumgo.access import authorization_message, key_ids
 from geumgo.context import Context, Params
 from geumgo.room import reads
-from geumgo.services.sts.errors import ValidationError
+from geumgo.services.sts.errors import InvalidAuthorizationMessage, ValidationError
 
 
 @reads
@@ -22,3 +22,16 @@ def get_access_key_info(ctx: Context, params: Params) -> Params:  # noqa: ARG001
     if account is None:
         raise ValidationError("Invalid AccessKeyId")
     return {"Account": account}
+
+
+@reads
+def decode_authorization_message(ctx: Context, params: Params) -> Params:
+    """What a denial in the caller's account did not say. Source: DecodeAuthorizationMessage, API reference.
+
+    Unverified: the sentence.
+    """
+    message, account, now_ms = params["EncodedMessage"], ctx.caller.account, ctx.clock.now_ms()
+    try:
+        return {"DecodedMessage": authorization_message.opened(ctx.sealing, message, account, now_ms)}
+    except authorization_message.NoMessage:
+        raise InvalidAuthorizationMessage("Encoded message is invalid or expired.") from None
