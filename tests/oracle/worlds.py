@@ -159,8 +159,6 @@ class Maker:
     def _limit(self, world: World) -> None:
         """Grants and resource control policies, where the documentation says what they do."""
         caller = world["principal"]
-        if "NotPrincipal" in str(world["resource_policy"]):
-            world["boundary"] = None  # the first row of findings.json; to be taken out when the product has been mended
         plain = caller["kind"] in {"IAMUser", "AWSService"} and world["boundary"] is None
         if (
             world["resource_kind"] == "KEY"

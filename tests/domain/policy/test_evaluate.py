@@ -314,6 +314,44 @@ def test_not_principal_spares_whom_it_lists_whole(_what, who, listed, spared):
     assert decide(asks(who), Standing((ALLOWS,), resource=guard)).allowed is spared
 
 
+BOUNDED = [
+    ("user", ann, [USER, OURS]),
+    ("session of a role", app, [ROLE, SESSION, OURS]),
+    ("federated user", bob, [USER, FEDERATED, OURS]),
+    ("user of another account", eve, [eve.arn, THEIRS]),
+    ("everybody", ann, "*"),
+]
+
+
+@pytest.mark.parametrize(("_what", "who", "listed"), BOUNDED, ids=ids(BOUNDED))
+def test_not_principal_spares_nobody_who_has_a_boundary(_what, who, listed):
+    guard = resource(allow(Principal="*"), deny(NotPrincipal={"AWS": listed}))
+    free = Standing((ALLOWS,), session=WIDE_SESSION, resource=guard)
+    check(decide(asks(who), free), Reason.ALLOWED_BY_RESOURCE_POLICY if who is not eve else BY_IDENTITY)
+    check(decide(asks(who), free._replace(boundary=WIDE_BOUNDARY)), Reason.DENIED_IN_RESOURCE_POLICY)
+
+
+def test_not_principal_in_a_key_policy_spares_nobody_who_has_a_boundary():
+    guard = key_policy(allow("kms:*", Principal={"AWS": OURS}), deny("kms:*", NotPrincipal={"AWS": [USER, OURS]}))
+    free = Standing((identity(allow("kms:*")),), resource=guard, resource_rule="required")
+    check(decide(asks(on=KEY, action="kms:Decrypt"), free), BY_IDENTITY)
+    bounded = free._replace(boundary=boundary(allow("*")))
+    check(decide(asks(on=KEY, action="kms:Decrypt"), bounded), Reason.DENIED_IN_RESOURCE_POLICY)
+    check(decide(asks(on=KEY, action="kms:Decrypt"), bounded._replace(grant="g1")), Reason.DENIED_IN_RESOURCE_POLICY)
+
+
+def test_not_principal_denies_a_bounded_caller_only_what_its_statement_covers():
+    guard = resource(deny("secretsmanager:DeleteSecret", NotPrincipal={"AWS": [USER, OURS]}))
+    check(decide(asks(), Standing((ALLOWS,), WIDE_BOUNDARY, resource=guard)), BY_IDENTITY)
+
+
+def test_principal_names_a_bounded_caller_as_any_other():
+    check(decide(asks(), Standing((ALLOWS,), WIDE_BOUNDARY, resource=aws(THEIRS, deny))), BY_IDENTITY)
+    check(
+        decide(asks(), Standing((ALLOWS,), WIDE_BOUNDARY, resource=aws(USER, deny))), Reason.DENIED_IN_RESOURCE_POLICY
+    )
+
+
 def test_not_principal_spares_a_service_that_it_lists():
     guard = resource(allow(Principal="*"), deny(NotPrincipal={"Service": "lambda.amazonaws.com"}))
     assert decide(asks(function), Standing(resource=guard)).allowed

@@ -139,8 +139,8 @@ def _explicit_denial(asked: Asked, standing: Standing) -> Decision | None:
     for level in standing.service_control:
         if (found := _denying(level, asked)) is not None:
             return _denied(Reason.DENIED_IN_SERVICE_CONTROL_POLICY, found)
-    resource = standing.resource
-    if resource is not None and (found := _denying((resource,), asked)) is not None:
+    resource, bounded = standing.resource, standing.boundary is not None
+    if resource is not None and (found := _denying((resource,), asked, bounded=bounded)) is not None:
         trust = resource.kind is PolicyKind.TRUST
         return _denied(Reason.DENIED_IN_TRUST_POLICY if trust else Reason.DENIED_IN_RESOURCE_POLICY, found)
     if (found := _denying(standing.identity, asked)) is not None:
@@ -155,11 +155,11 @@ def _explicit_denial(asked: Asked, standing: Standing) -> Decision | None:
 _Found = tuple[Policy, Statement]
 
 
-def _denying(policies: Sequence[Policy], asked: Asked) -> _Found | None:
-    """The first statement that denies, with its policy."""
+def _denying(policies: Sequence[Policy], asked: Asked, *, bounded: bool = False) -> _Found | None:
+    """The first statement that denies, with its policy. Only a resource's policy asks whether the caller is `bounded`."""
     for policy in policies:
         for statement in policy.speaking_of(asked.action)[0]:
-            if statement.covers(asked) and statement.naming(asked.principal):
+            if statement.covers(asked) and statement.naming(asked.principal, bounded=bounded):
                 return policy, statement
     return None
 

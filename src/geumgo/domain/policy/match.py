@@ -81,9 +81,12 @@ class Statement:
                 return False
         return True
 
-    def naming(self, who: PolicyPrincipal) -> Naming:
-        """How directly the statement speaks of `who`; a statement without Principal speaks of whomever its policy is attached to."""
-        return Naming.DIRECT if self.principals is None else self.principals.naming(who)
+    def naming(self, who: PolicyPrincipal, *, bounded: bool = False) -> Naming:
+        """How directly the statement speaks of `who`; a statement without Principal speaks of whomever its policy is attached to.
+
+        `bounded`: a permissions boundary is set for `who`.
+        """
+        return Naming.DIRECT if self.principals is None else self.principals.naming(who, bounded=bounded)
 
 
 Speaking = tuple[tuple[Statement, ...], tuple[Statement, ...]]

@@ -63,18 +63,20 @@ class Principals:
     federated: frozenset[str]
     negated: bool
 
-    def naming(self, who: PolicyPrincipal) -> Naming:
-        """How directly the element speaks of `who`.
+    def naming(self, who: PolicyPrincipal, *, bounded: bool = False) -> Naming:
+        """How directly the element speaks of `who`, who is `bounded` if a permissions boundary is set.
 
         A NotPrincipal, which stands only beside Deny, spares a principal only if all that it consists of is listed: the
-        account, the role or user, and the session.
+        account, the role or user, and the session. One with a boundary it never spares, whoever is listed. Source: key
+        points of "NotPrincipal", and "Permissions boundaries for IAM entities", IAM user guide.
 
         Unverified: that `*` beside Allow speaks of no web identity and no SAML assertion. Anybody in the world can get a token from some
         providers, so a provider must be named; beside Deny `*` speaks of all.
         """
         if not self.negated:
             return self._listed(who)
-        return Naming.NOT if self.everybody or self._lists_all_of(who) else Naming.DIRECT
+        spared = not bounded and (self.everybody or self._lists_all_of(who))
+        return Naming.NOT if spared else Naming.DIRECT
 
     def _listed(self, who: PolicyPrincipal) -> Naming:
         if self.everybody and not (self.allows and who.kind in _FEDERATED_KINDS):
