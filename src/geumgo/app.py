@@ -4,9 +4,12 @@
 parts of an API process, `work` runs the process for jobs.
 """
 
+import fcntl
 import gc
+import os
 import secrets
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +34,7 @@ from geumgo.jobs.crew import Crew
 from geumgo.jobs.worker import Failure, Worker
 from geumgo.pipeline import Count, Parts, Pipeline
 from geumgo.room import JobHandler, Room
-from geumgo.sealing import Plaintext, keyring
+from geumgo.sealing import Plaintext, Unsealable, keyring
 from geumgo.sealing.files import write_private
 from geumgo.sealing.root import RootKeys
 from geumgo.sealing.seals import FileSeal, PassphraseSeal, Seal, SealError
@@ -44,7 +47,7 @@ from geumgo.services.iam.keyring import LongTermKeyring
 from geumgo.services.iam.rights import Rights
 from geumgo.services.kms import targets as kms_targets
 from geumgo.services.sts.keyring import TemporaryKeyring
-from geumgo.settings import CONFIG_NAME, CREDENTIALS_NAME, Settings
+from geumgo.settings import CONFIG_NAME, CREDENTIALS_NAME, Settings, SettingsError
 from geumgo.storage import Broken, Storage, StorageError, Tx
 from geumgo.storage.migrate import migrate
 from geumgo.storage.sqlite import open_sqlite
@@ -53,6 +56,8 @@ log = structlog.get_logger("geumgo.app")
 
 ROOMS: Final[tuple[Room, ...]] = (iam.ROOM, kms.ROOM, secretsmanager.ROOM, sts.ROOM)
 NODE_NAME: Final = "node"
+LOCK_NAME: Final = "server.lock"
+OCCUPIED_SECONDS: Final = 3.0  # how long a start waits for the server before it to end
 LANES: Final = 2  # jobs that run side by side in the process for jobs
 PRUNE_EVERY_MS: Final = 3_600_000
 
@@ -164,6 +169,36 @@ class App:
 # -- a data directory --------------------------------------------------------------------------------------------------
 
 
+def occupy(settings: Settings) -> int:
+    """The data directory is there (mode 0700), and no other server of this machine starts on it until this process and its children end.
+
+    Answers the descriptor that holds it. A server that is just ending is waited for. Raises SettingsError in a plain sentence.
+    """
+    deadline = time.monotonic() + OCCUPIED_SECONDS
+    try:
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings.data.chmod(0o700)
+        descriptor = os.open(settings.data / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        while not _locked(descriptor):
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                raise SettingsError(
+                    f"Another server runs on {settings.data.resolve()}. Stop it first, or name another directory with --data."
+                )
+            time.sleep(0.05)
+    except OSError as fault:
+        raise SettingsError(f"The data directory {settings.data} cannot be used: {fault.strerror}.") from fault
+    return descriptor
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def initialised(settings: Settings) -> bool:
     return keyring.exists(settings.data)
 
@@ -181,6 +216,7 @@ def initialise(settings: Settings, *, clock: Clock | None = None) -> FirstStart:
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings.data.chmod(0o700)
     if not keyring.exists(settings.data):
+        refuse_orphans(settings)
         keyring.create(settings.data, seal_of(settings))
     if not (settings.data / NODE_NAME).exists():
         write_private(settings.data / NODE_NAME, secrets.token_hex(4).encode(), replace=True)
@@ -190,7 +226,7 @@ def initialise(settings: Settings, *, clock: Clock | None = None) -> FirstStart:
         prepare_tables(storage)
         account = settings.account or str(secrets.randbelow(9 * 10**11) + 10**11)
         with storage.writing() as tx:
-            if account_ids(tx, root):
+            if accounts_in(settings, tx, root):
                 raise AlreadyThere(str(settings.data))
             key = bootstrap(tx, root, account, clock.now_ms())
             first = FirstStart(account, key.access_key_id, key.secret.reveal().decode())
@@ -198,6 +234,27 @@ def initialise(settings: Settings, *, clock: Clock | None = None) -> FirstStart:
     finally:
         storage.close()
     return first
+
+
+def refuse_orphans(settings: Settings) -> None:
+    """Raises SealError if there is what only a keyring can have opened: a new one would open none of it."""
+    orphan = next((path for path in (settings.data / NODE_NAME, settings.database_file) if path.exists()), None)
+    if orphan is not None:
+        raise SealError(
+            f"There is {orphan}, but no {settings.data / keyring.FILE_NAME}: without its root keys nothing in the database can be read. "
+            "Bring it back from where the seal or a backup is kept; a new one would not do."
+        )
+
+
+def accounts_in(settings: Settings, tx: Tx, root: RootKeys) -> list[str]:
+    """Raises SealError if what the database holds was not written under these root keys."""
+    try:
+        return account_ids(tx, root)
+    except Unsealable:
+        raise SealError(
+            f"The accounts in the database do not belong to the root keys in {settings.data / keyring.FILE_NAME}. Bring back the file "
+            "that belongs to this database, or name the database that belongs to this file."
+        ) from None
 
 
 def write_credentials(settings: Settings, first: FirstStart) -> None:
@@ -221,7 +278,7 @@ def has_account(settings: Settings) -> bool:
     try:
         prepare_tables(storage)
         with storage.reading() as tx:
-            return bool(account_ids(tx, root))
+            return bool(accounts_in(settings, tx, root))
     finally:
         storage.close()
 
@@ -310,6 +367,7 @@ def build(settings: Settings, *, slot: str, clock: Clock | None = None, count: C
         partition=settings.partition,
         limits=protocol.Limits(size=settings.max_body_bytes),
         count=count or (lambda _service, _operation, _code: None),
+        most_derived=settings.derived_entries,
     )
     bench = Bench(root, clock, trail, f"{node}-{slot}", threading.Lock())
     anchor = Anchor(trail, node, clock)
@@ -423,7 +481,7 @@ def status(settings: Settings) -> dict[str, Any]:
     storage = open_storage(settings)
     try:
         with storage.reading() as tx:
-            accounts = account_ids(tx, root)
+            accounts = accounts_in(settings, tx, root)
             jobs = queue.counts(tx, now_ms=SystemClock().now_ms())
             given_up = queue.parked(tx)
             heads = audit_store.heads(tx, node_of(settings))
@@ -544,6 +602,7 @@ __all__ = [
     "build",
     "explain",
     "initialise",
+    "occupy",
     "prepare",
     "verify_trail",
     "work",

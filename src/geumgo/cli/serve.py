@@ -50,6 +50,7 @@ def init(data: Path | None, config: Path | None, account: str | None, regions: t
     from geumgo import app
 
     chosen = settings_of(config, data=data, account=account, regions=regions or None)
+    app.occupy(chosen)
     try:
         first = app.initialise(chosen)
     except app.AlreadyThere:
@@ -68,6 +69,7 @@ def run(settings: Settings, *, dev: bool) -> int:
     supervisor.harden()
     listener = supervisor.listen("listen", settings.listen)
     metrics = supervisor.listen("metrics", settings.metrics) if settings.metrics else None
+    app.occupy(settings)
     settings = replace(settings, listen=shown(listener))
     endpoint = f"{'https' if settings.tls_certificate else 'http'}://{settings.listen}"
     if app.initialised(settings) and app.has_account(settings):
