@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -23,7 +23,8 @@ from geumgo.message import Answer, Request
 from geumgo.principals import Principals
 from geumgo.room import Operation, Room
 from geumgo.sealing import Sealing
-from geumgo.storage import Broken, Conflict, Storage, StorageError, Unknown
+from geumgo.storage import Broken, Conflict, Storage, StorageError, Tx, Unknown
+from geumgo.storage.derived import Derived
 
 log = structlog.get_logger("geumgo.pipeline")
 
@@ -33,6 +34,7 @@ GLOBAL_SERVICES = frozenset({"iam", "sts"})  # signed for us-east-1 by clients o
 GLOBAL_REGION = "us-east-1"
 
 
+Found = TypeVar("Found")
 Count = Callable[[str, str, str], None]
 """(service, operation, error code or "") of every answer, for the metrics."""
 
@@ -54,6 +56,7 @@ class Parts:
     partition: str
     limits: protocol.Limits
     count: Count
+    most_derived: int = 20_000  # see Settings.derived_entries
 
 
 @dataclass(slots=True)
@@ -83,6 +86,7 @@ class Pipeline:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._signing_names = frozenset(model.signing_name for model in parts.models.values())
+        self._derived = Derived(parts.storage, most=parts.most_derived)
 
     def handle_batch(self, requests: Sequence[Request]) -> list[Answer]:
         """The answers to `requests`, in order, after one sync of the trail has made the records of all of them durable.
@@ -90,6 +94,7 @@ class Pipeline:
         Raises TrailBroken or storage.Broken when this process must not acknowledge anything more.
         """
         turns = [Turn(request, self._parts) for request in requests]
+        self._derived.look()  # after all of them have arrived: whatever was acknowledged before is seen
         try:
             answers = [self._handle(turn) for turn in turns]
             self._parts.trail.settle()
@@ -143,19 +148,46 @@ class Pipeline:
             return
         turn.claimed_key, turn.region = claim.access_key_id, claim.region
         now_ms = parts.clock.now_ms()
-        with parts.storage.reading() as tx:
-            key = parts.keyring.find(tx, claim.access_key_id, claim.session_token, now_ms)
-        signature.verify(
+        key = self._look(lambda tx: self._verified(tx, request, claim, now_ms))
+        turn.key, turn.caller = key, key.caller
+        turn.service = claim.service
+
+    def _verified(self, tx: Tx, request: Request, claim: signature.Claim, now_ms: int) -> Key:
+        """The key that has signed `request`."""
+        key = self._parts.keyring.find(tx, claim.access_key_id, claim.session_token, now_ms)
+
+        def signing_key(date: str, region: str, service: str) -> bytes:
+            if key is None:
+                return signature.nobodys_key(date, region, service)
+            scope = ("signing key", claim.access_key_id, claim.session_token, date, region, service)
+            made = tx.derived(scope, lambda: signature.signing_key(key.secret, date, region, service))
+            assert made is not None, "there is a signing key for every scope"
+            return made
+
+        signature.verify_with(
             request,
             claim,
-            key.secret if key is not None else None,
+            signing_key,
+            known=key is not None,
             regions=self._regions_for(claim.service),
             services=self._signing_names,
             now_ms=now_ms,
         )
         assert key is not None, "verify let an unknown key pass"
-        turn.key, turn.caller = key, key.caller
-        turn.service = claim.service
+        return key
+
+    def _look(self, look: Callable[[Tx], Found]) -> Found:
+        """What `look` finds in a reading transaction.
+
+        It begins with what is kept. If somebody has committed since, and `look` needs a row after all, it is called once more, in a
+        snapshot from its beginning.
+        """
+        try:
+            with self._derived.reading() as tx:
+                return look(tx)
+        except Conflict:
+            with self._parts.storage.reading() as tx:
+                return look(tx)
 
     def _regions_for(self, signing_name: str) -> frozenset[str]:
         return self._parts.regions | {GLOBAL_REGION} if signing_name in GLOBAL_SERVICES else self._parts.regions
@@ -195,13 +227,16 @@ class Pipeline:
         operation = self._operation(turn.service, turn.operation)
         if operation.writes:
             return self._write(turn, operation, call, params)
-        parts = self._parts
-        with parts.storage.reading() as tx:
+
+        def read(tx: Tx) -> tuple[Context, Answer]:
+            turn.inner.clear()
             ctx = self._context(turn, tx, reads_only=True)
-            encoded = self._perform_and_encode(turn, ctx, operation, call, params)
+            return ctx, self._perform_and_encode(turn, ctx, operation, call, params)
+
+        ctx, encoded = self._look(read)
         self._leave_marks(turn, ctx)
         self._note_inner(turn)
-        parts.trail.note("call", self._api_call(turn))
+        self._parts.trail.note("call", self._api_call(turn))
         return encoded
 
     def _write(self, turn: Turn, operation: Operation, call: protocol.Call, params: Params) -> Answer:
@@ -211,7 +246,7 @@ class Pipeline:
             intents: list[str] = []
             turn.inner.clear()
             try:
-                with parts.storage.writing() as tx:
+                with self._derived.writing() as tx:
                     ctx = self._context(turn, tx, reads_only=False)
                     encoded = self._perform_and_encode(turn, ctx, operation, call, params)
                     for record in self._announced(turn, ctx):
@@ -303,7 +338,7 @@ class Pipeline:
         if not ctx.afterwards and not key_is_due:
             return
         try:
-            with self._parts.storage.writing() as tx:
+            with self._derived.writing() as tx:
                 if key_is_due:
                     self._parts.keyring.mark_used(tx, turn.claimed_key, turn.service, turn.region, now_ms)
                 for write in ctx.afterwards:

@@ -76,6 +76,11 @@ class Settings:
     )
     idle_seconds: float = says("How long a connection may idle between requests (seconds).", 75.0)
     batch_requests: int = says("The most requests that share one sync of the trail.", 256)
+    derived_entries: int = says(
+        "The most things that follow from rows (secrets without their values, policies, callers) that an API process keeps, while nothing "
+        "is written. Each takes 2 KB, or up to 8 KB with a long ciphertext.",
+        20_000,
+    )
     grace_seconds: float = says("How long a stop waits for requests that are under way (seconds).", 10.0)
     trusted_proxies: tuple[str, ...] = says(
         "Addresses or networks whose X-Forwarded-For and -Proto are believed; none: the peer is who connects.", ()
@@ -118,6 +123,7 @@ class Settings:
             "request_seconds",
             "idle_seconds",
             "batch_requests",
+            "derived_entries",
             "grace_seconds",
         ):
             self._refuse(not 0 < getattr(self, name) < math.inf, name, "it is greater than 0")

@@ -1,6 +1,6 @@
 """What the gate and the door need to know and do not keep themselves. iam and sts satisfy these; app joins them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,11 +38,19 @@ class PolicySource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An access key that may be used now: its secret, whose it is, and when it was marked as used (Unix milliseconds, None: never)."""
+    """An access key that may be used now: whose it is, and when it was marked as used (Unix milliseconds, None: never).
 
-    secret: Plaintext
+    `opens` gives its secret anew each time, so that a key can be kept without it.
+    """
+
+    opens: Callable[[], Plaintext]
     caller: Caller
     used_at_ms: int | None = None
+
+    @property
+    def secret(self) -> Plaintext:
+        """Raises Unsealable if it was sealed for another key, owner or account."""
+        return self.opens()
 
     def mark_is_due(self, now_ms: int) -> bool:
         """Whether the date of use should be written again. Never for temporary keys, which have no row."""

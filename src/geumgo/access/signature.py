@@ -15,7 +15,7 @@ import hmac
 import os
 from collections.abc import Callable, Container
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from geumgo.access.signature_canonical import canonical_request, collapsed, is_ambiguous, pairs_of
@@ -24,7 +24,7 @@ from geumgo.errors import InvalidSignature, UnrecognizedClient
 from geumgo.message import Request
 from geumgo.sealing.plaintext import Plaintext
 
-__all__ = ["SKEW_S", "Claim", "Derive", "read_claim", "signing_key", "verify"]
+__all__ = ["SKEW_S", "Claim", "Derive", "Scoped", "nobodys_key", "read_claim", "signing_key", "verify", "verify_with"]
 
 SKEW_S: Final = 300
 """How far a request's date may be from ours, in seconds. AWS's query services allow 900; ours keep to the same 300."""
@@ -43,6 +43,8 @@ ONCE: Final = MEANT | {b"authorization", b"content-length", b"transfer-encoding"
 _NOBODYS_SECRET: Final = Plaintext(os.urandom(20).hex().encode())  # as long as a real one, and known to nobody
 
 Derive = Callable[[Plaintext, str, str, str], bytes]
+Scoped = Callable[[str, str, str], bytes]
+"""The signing key of one day, region and service."""
 
 
 def signing_key(secret: Plaintext, date: str, region: str, service: str) -> bytes:
@@ -51,6 +53,11 @@ def signing_key(secret: Plaintext, date: str, region: str, service: str) -> byte
     for part in (date, region, service, TERMINATOR):
         key = hmac.digest(key, part.encode("latin-1"), "sha256")
     return key
+
+
+def nobodys_key(date: str, region: str, service: str) -> bytes:
+    """A signing key that nobody has: for a request whose access key is not known."""
+    return signing_key(_NOBODYS_SECRET, date, region, service)
 
 
 def verify(
@@ -66,7 +73,25 @@ def verify(
     """Returns if the holder of `secret` signed exactly this request, for us, for now; `claim` is `read_claim(request)`.
 
     `secret` is None if the key is unknown: the same work is done with nobody's secret, so that the time does not tell.
-    `derive` is where a caller puts a cache of signing keys.
+    `derive` makes the signing key. Raises as `verify_with` does.
+    """
+    key = partial(derive, _NOBODYS_SECRET if secret is None else secret)
+    verify_with(request, claim, key, known=secret is not None, regions=regions, services=services, now_ms=now_ms)
+
+
+def verify_with(
+    request: Request,
+    claim: Claim,
+    key: Scoped,
+    *,
+    known: bool,
+    regions: Container[str],
+    services: Container[str],
+    now_ms: int,
+) -> None:
+    """As `verify`, with the signing key from whoever keeps it. `key` is asked once, for a scope that is one of ours.
+
+    If the access key is not `known`, `key` is nobody's.
 
     Raises:
         InvalidSignature: the signature, its scope or its date is wrong, or something that carries meaning is not covered.
@@ -76,10 +101,9 @@ def verify(
     _refuse_other_scope(claim, regions, services)
     _refuse_other_time(claim, now_ms)
     _refuse_uncovered(request, claim)
-    key = derive(_NOBODYS_SECRET if secret is None else secret, claim.date, claim.region, claim.service)
-    expected = _signature(request, claim, key)
+    expected = _signature(request, claim, key(claim.date, claim.region, claim.service))
     matches = hmac.compare_digest(expected.encode(), claim.signature.encode("latin-1"))
-    if secret is None:
+    if not known:
         raise UnrecognizedClient(UNKNOWN_KEY)
     if not matches:
         raise InvalidSignature(MISMATCH)

@@ -1,6 +1,7 @@
 """Whose access key is this: the long-term half of the door's `Keyring`."""
 
 import os
+from functools import partial
 from typing import Final
 
 from geumgo.access.ports import MARK_EVERY_MS, Key
@@ -26,16 +27,22 @@ class LongTermKeyring:
     def find(self, tx: Tx, access_key_id: str, session_token: str | None, now_ms: int) -> Key | None:  # noqa: ARG002
         """The key, or None if it is unknown or inactive, its user is gone, or a session token came with it.
 
-        An id that is not known costs one unsealing too, so that time does not tell it from one that is.
+        An id that is not known costs one unsealing, as one that is does when its signing key is derived.
         """
+        known = tx.derived(("iam.key", access_key_id), lambda: self._usable(tx, access_key_id))
+        if known is None or session_token is not None:
+            keys.open_secret(self._sealing, self._decoy)
+            return None
+        return known
+
+    def _usable(self, tx: Tx, access_key_id: str) -> Key | None:
         key = keys.by_id(tx, self._sealing, access_key_id)
         owner = principals.by_id(tx, self._sealing, (key or self._decoy).user_id)
-        secret = keys.open_secret(self._sealing, key or self._decoy)
-        if key is None or owner is None or key.status != ACTIVE or session_token is not None:
+        if key is None or owner is None or key.status != ACTIVE:
             return None
         if (owner.kind, owner.account) != ("user", key.account):
             return None
-        return Key(secret, self._caller(owner, key), key.used_at_ms)
+        return Key(partial(keys.open_secret, self._sealing, key), self._caller(owner, key), key.used_at_ms)
 
     def mark_used(self, tx: Tx, access_key_id: str, service: str, region: str, now_ms: int) -> None:
         """The key's date of use is `now_ms`, at most once an hour."""

@@ -1,7 +1,8 @@
 """Which policies speak about a caller: the gate's `PolicySource`.
 
-Nothing is believed from an earlier request. Every row that decides rights is read in the transaction at hand and its MAC checked; only what
-follows from bytes alone is kept: compiled documents by their text, and what a principal holds by the digest that its row vouches for.
+Nothing is believed from an earlier state of the database. Every row that decides rights is read in the transaction at hand, or was read
+from the same rows before (see storage.derived), and its MAC checked. What follows from bytes alone is kept longer: compiled documents by
+their text, and what a principal holds by the digest that its row vouches for.
 """
 
 from collections.abc import Sequence
@@ -42,6 +43,14 @@ class Rights:
         The account's root has everything but what is denied explicitly. A caller whose row is gone has nothing. A federated user without a
         session policy has nothing either. Source: "Policy evaluation logic", IAM User Guide.
         """
+        session = caller.session
+        behind = (session.issuer_id, session.policies) if session is not None else None
+        key = ("iam.rights", caller.kind, caller.account, caller.unique_id, behind)
+        found = tx.derived(key, lambda: self._of(tx, caller))
+        assert found is not None, "everybody has rights, if none"
+        return found
+
+    def _of(self, tx: Tx, caller: Caller) -> PrincipalPolicies:
         session = self._session(caller)
         if caller.kind == "Root":
             return PrincipalPolicies(identity=(compiled(_EVERYTHING, PolicyKind.IDENTITY, "root"),), session=session)

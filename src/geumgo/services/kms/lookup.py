@@ -117,7 +117,11 @@ def _locate_blob(ctx: Context, blob: bytes) -> Opened | None:
         return None
     if header.key_version == 0:
         return None
-    row = store.find_with_material(ctx.tx, ctx.sealing, ctx.place.region, header.key_id.hex(), header.key_version)
+    region, key_id, version = ctx.place.region, header.key_id.hex(), header.key_version
+    row = ctx.tx.derived(
+        ("kms.version", region, key_id, version),
+        lambda: store.find_with_material(ctx.tx, ctx.sealing, region, key_id, version),
+    )
     if row is None or row[1] is None:
         return None
     ctx.found["used", row[0].id] = row[2]

@@ -12,6 +12,7 @@ from geumgo.services.secretsmanager.errors import no_such_secret
 from geumgo.services.secretsmanager.records import Address, Secret, Version
 
 COMPILED_POLICIES: Final = 1024  # documents of resource policies that are kept compiled
+KEPT_VALUE_BYTES: Final = 4096  # a longer ciphertext is read from the database each time
 _ANY_SUFFIX: Final = "??????"  # what policies call "whatever the last six characters are"
 
 
@@ -49,13 +50,24 @@ def locate(ctx: Context, secret_id: str) -> Located:
 
 def locate_value(ctx: Context, secret_id: str, version_id: str | None) -> Located:
     """As `locate`; the version, by default the current one, is read in the same query and waits for `get_value`."""
-    at = address(ctx, secret_id)
-    row = store.find_with_value(ctx.tx, ctx.sealing, at, version_id) if _is_served_here(ctx, at) else None
-    found, version = row if row is not None else (None, None)
-    located = ctx.found["secret", secret_id] = _located(ctx, secret_id, at, found)
+    key = ("secretsmanager.value", ctx.place, secret_id, version_id)
+    found = ctx.tx.derived(key, lambda: _find_value(ctx, secret_id, version_id))
+    located, version = found or (_located(ctx, secret_id, address(ctx, secret_id), None), None)
+    ctx.found["secret", secret_id] = located
     if located.secret is not None and version is not None:
         ctx.found["version", located.secret.id, version.id] = version
     return located
+
+
+def _find_value(ctx: Context, secret_id: str, version_id: str | None) -> tuple[Located, Version | None] | None:
+    """What `secret_id` names and its version, unless that is too long to be kept; None if there is no such secret."""
+    at = address(ctx, secret_id)
+    row = store.find_with_value(ctx.tx, ctx.sealing, at, version_id) if _is_served_here(ctx, at) else None
+    if row is None:
+        return None
+    found, version = row
+    long = version is not None and len(version.ciphertext or b"") > KEPT_VALUE_BYTES
+    return _located(ctx, secret_id, at, found), None if long else version
 
 
 def _is_served_here(ctx: Context, at: Address) -> bool:

@@ -1,13 +1,14 @@
 """Whose temporary key is this: the other half of the door's `Keyring`."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from geumgo.access.ports import Key
 from geumgo.context import Caller, Session
 from geumgo.errors import ExpiredToken
 from geumgo.principals import Principals
-from geumgo.sealing import Sealing
+from geumgo.sealing import Plaintext, Sealing
 from geumgo.services.sts import domain
 from geumgo.services.sts.tokens import TOKEN_LIMIT_CHARACTERS, Claims, read
 from geumgo.storage import Tx
@@ -31,14 +32,30 @@ class TemporaryKeyring:
         """
         if session_token is None or len(session_token) > TOKEN_LIMIT_CHARACTERS:
             return None
+        known = tx.derived(
+            ("sts.token", access_key_id, session_token), lambda: self._opened(tx, access_key_id, session_token)
+        )
+        if known is None:
+            return None
+        expires_at_ms, key = known
+        if now_ms >= expires_at_ms:
+            raise ExpiredToken(EXPIRED)
+        return key
+
+    def _opened(self, tx: Tx, access_key_id: str, session_token: str) -> tuple[int, Key | None] | None:
+        """When the session is over, and its key if somebody stands behind it. None: the token is not ours, or not this key's."""
         opened = read(self._sealing, access_key_id, session_token)
         if opened is None:
             return None
-        claims, packed, secret = opened
-        if now_ms >= claims.expires_at_ms:
-            raise ExpiredToken(EXPIRED)
+        claims, packed, _ = opened
         caller = self._caller(tx, claims, packed, access_key_id)
-        return Key(secret, caller) if caller is not None else None
+        secret = partial(self._secret, access_key_id, session_token)
+        return claims.expires_at_ms, Key(secret, caller) if caller is not None else None
+
+    def _secret(self, access_key_id: str, session_token: str) -> Plaintext:
+        opened = read(self._sealing, access_key_id, session_token)
+        assert opened is not None, "a token that opened does not open any more"
+        return opened[2]
 
     def mark_used(self, tx: Tx, access_key_id: str, service: str, region: str, now_ms: int) -> None:
         """Nothing is kept of a temporary key; its `Key.mark_is_due` never is."""
