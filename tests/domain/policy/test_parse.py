@@ -8,6 +8,8 @@ BUCKET = "arn:aws:s3:::example_bucket"
 SYNTAX = "Syntax errors in policy."
 LEGACY = "The policy failed legacy parsing"
 VERSION = "Policy document must be version 2012-10-17 or greater."
+NOT_OF_THIS_TYPE = "The provided policy document does not meet the requirements of the specified policy type."
+NO_NOT_PRINCIPAL = "Has prohibited field NotPrincipal"
 NO_ACTIONS = "Policy statement must contain actions."
 NO_RESOURCES = "Policy statement must contain resources."
 NO_VENDOR = "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."
@@ -243,14 +245,19 @@ def test_a_number_keeps_its_digits():
     assert refusal(document(allow(Condition=condition)).replace("123}", "123" + "0" * 5000 + "}")) == LEGACY
 
 
-OTHER_KINDS = [PolicyKind.RESOURCE, PolicyKind.KEY, PolicyKind.SESSION, PolicyKind.SERVICE_CONTROL]
-
-
-@pytest.mark.parametrize("kind", OTHER_KINDS)
+@pytest.mark.parametrize("kind", [PolicyKind.RESOURCE, PolicyKind.KEY, PolicyKind.SESSION])
 @pytest.mark.parametrize("version", [None, "2008-10-17", "2012-10-17"])
-def test_only_policies_that_iam_keeps_must_have_the_newest_version(kind, version):
-    named = {} if kind in (PolicyKind.SESSION, PolicyKind.SERVICE_CONTROL) else {"Principal": ANY}
+def test_policies_of_resources_and_sessions_may_have_any_version(kind, version):
+    named = {} if kind is PolicyKind.SESSION else {"Principal": ANY}
     assert compile_policy(document({**GOOD, **named}, version=version), kind).statements
+
+
+@pytest.mark.parametrize("kind", [PolicyKind.SERVICE_CONTROL, PolicyKind.RESOURCE_CONTROL])
+@pytest.mark.parametrize("version", [None, "2008-10-17"])
+def test_policies_that_organizations_keeps_must_have_the_newest_version(kind, version):
+    named = {} if kind is PolicyKind.SERVICE_CONTROL else {"Principal": "*"}
+    assert refusal(document({**deny("kms:*"), **named}, version=version), kind) == NOT_OF_THIS_TYPE
+    assert compile_policy(document({**deny("kms:*"), **named}), kind).statements
 
 
 @pytest.mark.parametrize("kind", [PolicyKind.SESSION, PolicyKind.BOUNDARY, PolicyKind.SERVICE_CONTROL])
@@ -324,6 +331,41 @@ def test_both_principal_and_not_principal_are_a_syntax_error():
 def test_not_principal_stands_only_beside_deny():
     compile_policy(document({**deny(), "NotPrincipal": {"AWS": USER}}), PolicyKind.RESOURCE)
     assert refusal(document({**allow(), "NotPrincipal": {"AWS": USER}}), PolicyKind.RESOURCE) == SYNTAX
+    assert refusal(document({**allow(), "NotPrincipal": {"AWS": USER}}), PolicyKind.KEY) == SYNTAX
+
+
+@pytest.mark.parametrize("statement", [allow(), deny()])
+def test_a_resource_control_policy_has_no_not_principal(statement):
+    text = document({**statement, "NotPrincipal": {"AWS": OURS}})
+    assert refusal(text, PolicyKind.RESOURCE_CONTROL) == NOT_OF_THIS_TYPE
+
+
+def distrusting(effect="Deny", listed=OURS):
+    return document({"Effect": effect, "NotPrincipal": {"AWS": listed}, "Action": "sts:AssumeRole"})
+
+
+@pytest.mark.unverified
+@pytest.mark.parametrize("effect", ["Allow", "Deny", "deny"])
+def test_a_trust_policy_has_no_not_principal(effect):
+    assert refusal(distrusting(effect), PolicyKind.TRUST) == NO_NOT_PRINCIPAL
+
+
+def test_a_trust_policy_that_was_stored_with_a_not_principal_still_denies():
+    kept = compile_policy(distrusting(), PolicyKind.TRUST, stored=True)
+    assert not kept.statements[0].allows
+
+
+@pytest.mark.parametrize("kind", PolicyKind)
+def test_no_stored_policy_allows_by_a_not_principal(kind):
+    with pytest.raises(MalformedPolicy):
+        compile_policy(distrusting("Allow"), kind, stored=True)
+
+
+@pytest.mark.parametrize("kind", PolicyKind)
+def test_a_stored_document_is_read_as_strictly_as_a_new_one(kind):
+    for text in (document(GOOD, {"Effect": "Deny"}), document(trusting(ANY, "x")), document(GOOD, version=None) + "}"):
+        with pytest.raises(MalformedPolicy):
+            compile_policy(text, kind, stored=True)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Roles, instance profiles, groups and inline policies."""
 
 import json
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,6 +17,7 @@ from geumgo.services.iam.errors import (
     NoSuchEntity,
     UnmodifiableEntity,
 )
+from geumgo.services.iam.store import principals
 from tests.services.iam.world import ACCOUNT, World, allow, policy, trusting
 
 LAMBDA = trusting({"Service": "lambda.amazonaws.com"}, "sts:AssumeRole")
@@ -63,6 +65,10 @@ TRUST_REFUSALS = [
         "Has prohibited field Resource",
     ),
     (
+        policy({"Effect": "Deny", "NotPrincipal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}),
+        "Has prohibited field NotPrincipal",
+    ),
+    (
         trusting({"AWS": f"arn:aws:iam::{ACCOUNT}:user/none"}),
         f'Invalid principal in policy: "AWS":"arn:aws:iam::{ACCOUNT}:user/none"',
     ),
@@ -85,6 +91,30 @@ def test_a_trust_policy_that_is_none_is_refused(world: World, document: str, sen
         with pytest.raises(MalformedPolicyDocument) as refusal:
             world.ask(operation, **params)
         assert refusal.value.message == sentence
+
+
+def test_a_trust_policy_that_was_stored_with_a_not_principal_goes_on_denying(world: World):
+    ann, bob = world.user("ann", allow("sts:AssumeRole")), world.user("bob", allow("sts:AssumeRole"))
+    old = policy(
+        {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"},
+        {"Effect": "Deny", "NotPrincipal": {"AWS": [ann.unique_id, ACCOUNT]}, "Action": "sts:AssumeRole"},
+    )
+    arn = world.role("app", trusting({"AWS": ACCOUNT}))
+    world.assume(arn, bob)
+    with world.storage.writing() as tx:
+        role = principals.by_name(tx, world.sealing, ACCOUNT, "role", "app")
+        assert role is not None
+        principals.save(tx, world.sealing, replace(role, trust=old))
+    world.assume(arn, ann)
+    with pytest.raises(AccessDenied, match="with an explicit deny in the role trust policy"):
+        world.assume(arn, bob)
+    everything = world.ask("CreatePolicy", PolicyName="all", PolicyDocument=allow("*"))["Policy"]["Arn"]
+    world.ask("PutUserPermissionsBoundary", UserName="ann", PermissionsBoundary=everything)
+    with pytest.raises(AccessDenied, match="with an explicit deny in the role trust policy"):
+        world.assume(arn, ann)
+    shown = unquote(world.ask("GetRole", RoleName="app")["Role"]["AssumeRolePolicyDocument"])
+    with pytest.raises(MalformedPolicyDocument, match="Has prohibited field NotPrincipal"):
+        world.ask("UpdateAssumeRolePolicy", RoleName="app", PolicyDocument=shown)
 
 
 def test_a_role_with_something_left_on_it_stays(world: World):

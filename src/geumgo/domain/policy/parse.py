@@ -2,7 +2,8 @@
 
 The order of the checks is IAM's: the shape of every statement, the version, what its older parser refuses, Sids,
 actions, resources. A document with two faults is refused for the first in that order. Source: recorded on AWS
-(CreatePolicy); "Grammar of the IAM JSON policy language", IAM user guide.
+(CreatePolicy); "Grammar of the IAM JSON policy language", IAM user guide; "SCP syntax" and "RCP syntax",
+Organizations user guide.
 """
 
 import re
@@ -29,6 +30,8 @@ TWIN_SIDS = "Statement IDs (SID) in a single policy must be unique."
 ODD_SID = (
     "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*"
 )
+NO_NOT_PRINCIPAL = "Has prohibited field NotPrincipal"
+NOT_OF_THIS_TYPE = "The provided policy document does not meet the requirements of the specified policy type."
 NO_PRINCIPAL_HERE = "Policy document should not specify a principal."
 TRUST_ACTIONS = (
     "Trust Policy statement actions can only be sts:AssumeRole, "
@@ -55,21 +58,25 @@ _SID = re.compile(r"[0-9A-Za-z]*", re.ASCII)
 
 _FOR_PRINCIPALS = frozenset({PolicyKind.IDENTITY, PolicyKind.SESSION, PolicyKind.BOUNDARY, PolicyKind.SERVICE_CONTROL})
 _KEPT_BY_IAM = frozenset({PolicyKind.IDENTITY, PolicyKind.SESSION, PolicyKind.BOUNDARY, PolicyKind.TRUST})
-_NEWEST_VERSION_ONLY = frozenset({PolicyKind.IDENTITY, PolicyKind.BOUNDARY})
+_KEPT_BY_ORGANIZATIONS = frozenset({PolicyKind.SERVICE_CONTROL, PolicyKind.RESOURCE_CONTROL})
+_NEWEST_VERSION_ONLY = frozenset({PolicyKind.IDENTITY, PolicyKind.BOUNDARY}) | _KEPT_BY_ORGANIZATIONS
 
 
-def compile_policy(document: str, kind: PolicyKind, *, name: str = "") -> Policy:
+def compile_policy(document: str, kind: PolicyKind, *, name: str = "", stored: bool = False) -> Policy:
     """The policy that `document` (JSON text) describes.
 
+    `stored` is for one that was taken before and is now to decide. A trust policy may then have a NotPrincipal beside
+    Deny, as older editions of the language let it: it goes on denying.
+
     Raises:
-        MalformedPolicy: it is not a policy of this kind; the message is IAM's.
+        MalformedPolicy: it is not a policy of this kind; the message is IAM's, or Organizations' where that keeps the kind.
     """
     tree = _read(document, kind)
     statements = _statements(tree, kind)
     for statement in statements:
-        _check_shape(statement, kind)
+        _check_shape(statement, kind, stored=stored)
     if kind in _NEWEST_VERSION_ONLY and tree.get("Version") != "2012-10-17":
-        raise MalformedPolicy(VERSION)
+        raise MalformedPolicy(NOT_OF_THIS_TYPE if kind in _KEPT_BY_ORGANIZATIONS else VERSION)
     variables = tree.get("Version") == "2012-10-17"
     conditions = [_conditions(statement, variables=variables) for statement in statements]
     _check_effects_and_resources(statements)
@@ -112,7 +119,7 @@ def _refuse_unknown(tree: Mapping[str, Any], known: frozenset[str], kind: Policy
         raise MalformedPolicy(f"Unknown field {unknown}" if kind is PolicyKind.TRUST else SYNTAX)
 
 
-def _check_shape(statement: Mapping[str, Any], kind: PolicyKind) -> None:
+def _check_shape(statement: Mapping[str, Any], kind: PolicyKind, *, stored: bool) -> None:
     """Every element has the type that the grammar gives it, and none stands beside its opposite."""
     for element in ("Action", "Resource", "Principal"):
         if element in statement and f"Not{element}" in statement:
@@ -126,7 +133,7 @@ def _check_shape(statement: Mapping[str, Any], kind: PolicyKind) -> None:
     if not isinstance(statement.get("Sid", ""), str):
         raise MalformedPolicy(SYNTAX)
     _check_condition_shape(statement.get("Condition", {}))
-    _check_principal_shape(statement, kind)
+    _check_principal_shape(statement, kind, stored=stored)
 
 
 def _check_condition_shape(element: object) -> None:
@@ -146,12 +153,8 @@ def _check_condition_shape(element: object) -> None:
                 raise MalformedPolicy(SYNTAX) from None
 
 
-def _check_principal_shape(statement: Mapping[str, Any], kind: PolicyKind) -> None:
-    """Who may be named depends on what the policy is attached to.
-
-    Source: recorded on AWS, CreatePolicy and CreateRole. NotPrincipal beside Allow is "not supported" in the IAM user
-    guide. Unverified: the sentence that refuses it.
-    """
+def _check_principal_shape(statement: Mapping[str, Any], kind: PolicyKind, *, stored: bool) -> None:
+    """Who may be named depends on what the policy is attached to. Source: recorded on AWS, CreatePolicy and CreateRole."""
     element = statement.get("Principal", statement.get("NotPrincipal"))
     named = "Principal" in statement or "NotPrincipal" in statement
     if kind in _FOR_PRINCIPALS:
@@ -160,8 +163,8 @@ def _check_principal_shape(statement: Mapping[str, Any], kind: PolicyKind) -> No
         return
     if not named:
         raise MalformedPolicy("Missing required field Principal")
-    if "NotPrincipal" in statement and str(statement["Effect"]).lower() == "allow":
-        raise MalformedPolicy("Has prohibited field NotPrincipal" if kind is PolicyKind.TRUST else SYNTAX)
+    if "NotPrincipal" in statement:
+        _check_not_principal(kind, allows=statement["Effect"].lower() == "allow", stored=stored)
     if isinstance(element, str):
         if kind is PolicyKind.TRUST:
             shown = "STAR" if element == "*" else "AWS"
@@ -170,6 +173,20 @@ def _check_principal_shape(statement: Mapping[str, Any], kind: PolicyKind) -> No
     if not isinstance(element, dict) or not element:
         raise MalformedPolicy(SYNTAX)
     if not all(values != [] and _is_text_or_texts(values) for values in element.values()):
+        raise MalformedPolicy(SYNTAX)
+
+
+def _check_not_principal(kind: PolicyKind, *, allows: bool, stored: bool) -> None:
+    """NotPrincipal has its place beside Deny, in the policies of resources and keys.
+
+    Source: "NotPrincipal", IAM user guide; "RCP syntax", Organizations user guide (the element is not among its own);
+    the sentence of Organizations as users report it. Unverified: the other sentences.
+    """
+    if kind is PolicyKind.RESOURCE_CONTROL:
+        raise MalformedPolicy(NOT_OF_THIS_TYPE)
+    if kind is PolicyKind.TRUST and (allows or not stored):
+        raise MalformedPolicy(NO_NOT_PRINCIPAL)
+    if allows:
         raise MalformedPolicy(SYNTAX)
 
 

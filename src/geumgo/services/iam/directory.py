@@ -3,10 +3,11 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 from geumgo.access.ports import MARK_EVERY_MS
-from geumgo.domain.policy import PolicyKind
+from geumgo.domain.policy import Policy, PolicyKind, compile_policy
 from geumgo.principals import ProviderFacts, RoleFacts, UserFacts
 from geumgo.sealing import Sealing
 from geumgo.services.iam import totp
@@ -14,7 +15,7 @@ from geumgo.services.iam.domain import may_be_issuer, parse_iam_arn
 from geumgo.services.iam.keyring import ACTIVE
 from geumgo.services.iam.pinned import named, refuse, with_principals
 from geumgo.services.iam.records import Principal
-from geumgo.services.iam.rights import compiled
+from geumgo.services.iam.rights import COMPILED_LIMIT
 from geumgo.services.iam.store import account, devices, keys, policies, principals, providers
 from geumgo.storage import Tx
 
@@ -29,6 +30,12 @@ _FEDERATED_USER: Final = re.compile(r"federated-user/[\w+=,.@-]{2,32}", re.ASCII
 _WEB_PROVIDERS: Final = frozenset(
     {"accounts.google.com", "www.amazon.com", "graph.facebook.com", "cognito-identity.amazonaws.com"}
 )
+
+
+@lru_cache(maxsize=COMPILED_LIMIT)
+def _compiled_trust(document: str, name: str) -> Policy:
+    """The trust policy that a role has. One that was stored while IAM still took a NotPrincipal beside Deny goes on denying."""
+    return compile_policy(document, PolicyKind.TRUST, name=name, stored=True)
 
 
 class Directory:
@@ -169,7 +176,7 @@ class Directory:
             account=role.account,
             arn=role.arn(self._partition),
             name=role.name,
-            trust=compiled(role.trust, PolicyKind.TRUST, role.name),
+            trust=_compiled_trust(role.trust, role.name),
             max_session_s=role.max_session_s or ROLE_SESSION_S,
             tags=role.tags,
             not_before_ms=role.not_before_ms,
