@@ -157,8 +157,11 @@ class Maker:
         return [a.FULL, document("control", 0.3)] if self.chance(0.6) else [document("control", 0.9)]
 
     def _limit(self, world: World) -> None:
-        """Grants and resource control policies, where the documentation says what they do."""
+        """Grants and resource control policies, where the documentation says what they do, and bounds around NotPrincipal."""
         caller = world["principal"]
+        has_boundary = caller["account"] and caller["kind"] != "Root"
+        if has_boundary and "NotPrincipal" in str(world["resource_policy"]) and self.chance(0.3):
+            world["boundary"] = a.FULL  # it lets everything pass but for what it does to the NotPrincipal
         plain = caller["kind"] in {"IAMUser", "AWSService"} and world["boundary"] is None
         if (
             world["resource_kind"] == "KEY"
