@@ -268,7 +268,9 @@ def write_credentials(settings: Settings, first: FirstStart) -> None:
 def write_config(settings: Settings, endpoint: str) -> None:
     """The other half of what an AWS client needs: the region, and where this server listens now."""
     config = f"[default]\nregion = {settings.home}\nendpoint_url = {endpoint}\n"
-    write_private(settings.data / CONFIG_NAME, config.encode(), replace=True)
+    path = settings.data / CONFIG_NAME
+    if not path.exists() or path.read_text() != config:  # a full disk does not keep a server from starting again
+        write_private(path, config.encode(), replace=True)
 
 
 def has_account(settings: Settings) -> bool:

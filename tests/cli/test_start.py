@@ -87,6 +87,12 @@ def test_a_data_directory_that_cannot_be_made_is_named(tmp_path: Path):
     assert refused_in_a_sentence(serve(tmp_path / "file"), "cannot be used", "File exists")
 
 
+def test_a_file_that_cannot_be_written_is_said_in_a_sentence(tmp_path: Path):
+    limited = ["prlimit", "--fsize=100", *GEUMGO, "init", "--data", str(tmp_path / "data")]
+    done = subprocess.run(limited, capture_output=True, text=True, env=clean_environment(), timeout=30, check=False)
+    assert refused_in_a_sentence(done, "File too large")
+
+
 def first_start(settings: Settings, steps: int) -> int:
     """A first start in a process of its own that is killed before its step number `steps`. Answers its exit status."""
     child = os.fork()

@@ -42,6 +42,10 @@ def main(arguments: list[str] | None = None) -> Any:
     """Run a command. What the operator must know is one plain sentence on stderr, and exit status 1."""
     try:
         return group.main(args=arguments, prog_name="geumgo", standalone_mode=True)
+    except OSError as fault:  # the disk is full, cannot be written, is not ours
+        where = f"{fault.filename}: " if fault.filename is not None else ""
+        click.echo(f"geumgo: {where}{fault.strerror or fault}.", err=True)
+        sys.exit(1)
     except Exception as fault:
         from geumgo.cli.plain import PLAIN
 
