@@ -39,6 +39,11 @@ class PrivateServer:
         self._numbers = count(1)
         self._free: list[str] = []
 
+    @property
+    def data(self) -> Path:
+        """Where the server keeps everything, its log of changes included."""
+        return self._directory / "data"
+
     def dsn(self, database: str = "postgres") -> str:
         return f"host={self._directory} user={self._user} dbname={database}"
 

@@ -211,7 +211,7 @@ class Unreachable:
     def reading(self) -> AbstractContextManager[Tx]:
         return self._reached().reading()
 
-    def writing(self, *, serializable: bool = True) -> AbstractContextManager[Tx]:
+    def writing(self, *, serializable: bool = True, alone: bool = False) -> AbstractContextManager[Tx]:
         return self._reached().writing(serializable=serializable)
 
     def close(self) -> None:

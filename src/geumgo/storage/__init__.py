@@ -87,8 +87,11 @@ class Storage(Protocol):
         """A snapshot in which nothing changes. Rolled back on the way out, always."""
         ...
 
-    def writing(self, *, serializable: bool = True) -> AbstractContextManager[Tx]:
+    def writing(self, *, serializable: bool = True, alone: bool = False) -> AbstractContextManager[Tx]:
         """A serializable transaction, durable on disk when the block has been left without an exception.
+
+        `alone=True`: it waits for the serializable transactions that are under way and keeps others from beginning, so that none can
+        overtake it. For one that lost again and again.
 
         `serializable=False`: a snapshot is enough, because each decision rests on a row that this transaction changes
         or on a unique index. It is still a Conflict if another one changed that row, but not if it merely read near it.

@@ -56,10 +56,10 @@ class Derived:
             self.look()
         return Glance(self, self._storage)
 
-    def writing(self) -> AbstractContextManager[Tx]:
+    def writing(self, *, alone: bool = False) -> AbstractContextManager[Tx]:
         """`Storage.writing`, after which everything is looked at anew. What it reads is never kept."""
         self._stale = True
-        return self._storage.writing()
+        return self._storage.writing(alone=alone)
 
     def holds_for(self, mark: bytes) -> bool:
         """Whether what is kept was made under `mark`. If not, it is dropped, and what is made from now on is."""

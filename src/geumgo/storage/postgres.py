@@ -40,6 +40,12 @@ SET statement_timeout = 0; SET lock_timeout = {lock_timeout_ms}; SET idle_in_tra
 SET enable_seqscan = off; SET client_min_messages = warning
 """
 _BEGIN_SERIALIZABLE = b"BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE"
+# Taken before the snapshot is: what waits here for its turn sees everything that came before. Serializable transactions share the turn; one
+# that lost to others too often takes it alone, and cannot lose then. A lock on a table needs no rights but those on the table.
+_SHARED_TURN = b"; LOCK TABLE writer_turn IN ROW SHARE MODE"
+_LONE_TURN = b"; LOCK TABLE writer_turn IN EXCLUSIVE MODE"
+_TURN_IS_THERE = "SELECT to_regclass('writer_turn')::text"
+_TURN_TABLE = b"CREATE TABLE IF NOT EXISTS writer_turn ()"
 _BEGIN_SNAPSHOT = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE"
 _MARK = "SELECT pg_current_snapshot()::text, pg_postmaster_start_time()::text"
 _BEGIN_READING = (
@@ -115,8 +121,11 @@ class PostgresStorage(Engine):
         assert not self._busy, "closed inside a transaction"
         self._connection.close()
 
-    def begin(self, *, writes: bool, serializable: bool) -> bytes:
-        text = (_BEGIN_SERIALIZABLE if serializable else _BEGIN_SNAPSHOT) if writes else _BEGIN_READING
+    def begin(self, *, writes: bool, serializable: bool, alone: bool) -> bytes:
+        text = _BEGIN_READING
+        if writes:
+            turn = _LONE_TURN if alone else _SHARED_TURN
+            text = _BEGIN_SERIALIZABLE + turn if serializable else _BEGIN_SNAPSHOT
         try:
             return self._begin(text)
         except psycopg.Error as error:
@@ -127,7 +136,7 @@ class PostgresStorage(Engine):
     def _begin(self, text: bytes) -> bytes:
         """Answers the mark of the snapshot, if one is taken."""
         done = self._connected().execute(text, prepare=False)
-        return _spelled(done.fetchone()) if done.nextset() else b""
+        return _spelled(done.fetchone()) if done.nextset() and done.description is not None else b""
 
     def execute(self, sql: str, params: dict[str, Any]) -> tuple[list[Row], int]:
         text, names, counts = self._texts.get(sql) or self._learn(sql)
@@ -223,6 +232,16 @@ class PostgresStorage(Engine):
         assert row is not None
         refuse_unsafe_server(*row)
         self._send(connection, _SESSION.format(lock_timeout_ms=self._lock_timeout_ms).encode())
+        self._make_turn(connection)
+
+    def _make_turn(self, connection: psycopg.Connection) -> None:
+        """The table whose lock is the writers' turn is there. Looked for first: making it needs a right that a running server may lack."""
+        row = connection.execute(_TURN_IS_THERE).fetchone()
+        if row is None or row[0] is None:
+            try:
+                self._send(connection, _TURN_TABLE)
+            except (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable):
+                return  # another process, starting too, has just made it
 
     def _note_warning(self, diagnostic: psycopg.errors.Diagnostic) -> None:
         if self._committing and diagnostic.severity_nonlocalized == "WARNING":

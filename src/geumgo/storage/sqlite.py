@@ -82,7 +82,7 @@ class SqliteStorage(Engine):
         except apsw.Error as error:
             raise self._translated(error) from None
 
-    def begin(self, *, writes: bool, serializable: bool) -> bytes:  # noqa: ARG002 - one writer at a time is serializable
+    def begin(self, *, writes: bool, serializable: bool, alone: bool) -> bytes:  # noqa: ARG002 - one writer at a time is both
         try:
             self._connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
             # BEGIN alone takes no snapshot: the first read does, and this is one

@@ -49,16 +49,17 @@ class OpenTx:
 class Block:
     """A transaction as a `with` block: commits (when it writes) if nothing was raised, and rolls back otherwise."""
 
-    __slots__ = ("_engine", "_serializable", "_tx", "_writes")
+    __slots__ = ("_alone", "_engine", "_serializable", "_tx", "_writes")
 
-    def __init__(self, engine: "Engine", *, writes: bool, serializable: bool) -> None:
+    def __init__(self, engine: "Engine", *, writes: bool, serializable: bool, alone: bool = False) -> None:
         self._engine = engine
+        self._alone = alone
         self._writes = writes
         self._serializable = serializable
         self._tx = OpenTx(engine)
 
     def __enter__(self) -> OpenTx:
-        self._engine.enter(writes=self._writes, serializable=self._serializable)
+        self._engine.enter(writes=self._writes, serializable=self._serializable, alone=self._alone)
         return self._tx
 
     def __exit__(
@@ -89,15 +90,16 @@ class Engine(ABC):
     def reading(self) -> Block:
         return Block(self, writes=False, serializable=False)
 
-    def writing(self, *, serializable: bool = True) -> Block:
-        return Block(self, writes=True, serializable=serializable)
+    def writing(self, *, serializable: bool = True, alone: bool = False) -> Block:
+        assert serializable or not alone, "a transaction that only needs a snapshot need not be alone"
+        return Block(self, writes=True, serializable=serializable, alone=alone)
 
-    def enter(self, *, writes: bool, serializable: bool) -> None:
+    def enter(self, *, writes: bool, serializable: bool, alone: bool) -> None:
         """A transaction is open, or an exception says why none is."""
         self.refuse_if_unusable()
         self._busy, self._writes = True, writes
         try:
-            self.snapshot_mark = self.begin(writes=writes, serializable=serializable)
+            self.snapshot_mark = self.begin(writes=writes, serializable=serializable, alone=alone)
         except BaseException:
             self.leave()
             raise
@@ -117,7 +119,7 @@ class Engine(ABC):
         assert self._writes or not changes, f"a reading transaction does not write: {sql}"
 
     @abstractmethod
-    def begin(self, *, writes: bool, serializable: bool) -> bytes:
+    def begin(self, *, writes: bool, serializable: bool, alone: bool) -> bytes:
         """A transaction is open, and if it reads, its snapshot is taken. Answers the mark of the snapshot, empty if it writes."""
 
     @abstractmethod
