@@ -25,6 +25,7 @@ class Server:
         self, data: Path, *, arguments: tuple[str, ...] = (), environment: dict[str, str] | None = None
     ) -> None:
         self.data = data
+        self.places = [data]  # every directory that what the server keeps may lie in
         self.arguments = arguments
         self.environment = {**clean_environment(), **(environment or {})}
         self.endpoint = ""

@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,17 @@ def hits(blob: bytes, where: str) -> list[str]:
     return [f"{MARK} as {name} in {where}" for name, needle in spellings(MARK).items() if needle in blob]
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with Server(tmp_path / "data", arguments=("--workers", "1")) as running:
+@pytest.fixture(params=["sqlite", "postgres"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    with ExitStack() as stack:
+        environment = {}
+        places = []
+        if request.param == "postgres":
+            database = request.getfixturevalue("postgres_server")
+            environment["GEUMGO_DATABASE"] = stack.enter_context(database.database())
+            places.append(database.data)
+        running = stack.enter_context(Server(tmp_path / "data", arguments=("--workers", "1"), environment=environment))
+        running.places = [running.data, *places]
         yield running
 
 
@@ -80,7 +89,7 @@ def test_a_thousand_values_leave_no_trace_on_the_disk(server: Server) -> None:
     while_running = disk(server)
     assert server.stop() == 0
     after = disk(server)
-    assert any(name.endswith((".db", ".sqlite", ".sqlite3")) or "database" in name for name in after), sorted(after)
+    assert any(name.endswith(".db") or "pg_wal" in name for name in after), sorted(after)
     assert any("audit" in name for name in after)
     problems = [hit for name, blob in {**while_running, **after}.items() for hit in hits(blob, name)]
     problems += hits(server.printed().encode(), "what the server printed")
@@ -97,7 +106,8 @@ def test_the_files_are_for_their_owner_alone(server: Server) -> None:
 
 
 def disk(server: Server) -> dict[str, bytes]:
-    return {str(path.relative_to(server.data)): path.read_bytes() for path in server.data.rglob("*") if path.is_file()}
+    """Every file of the data directory, and of PostgreSQL's, its log of changes included."""
+    return {str(path): path.read_bytes() for place in server.places for path in place.rglob("*") if path.is_file()}
 
 
 def test_the_environment_and_the_command_line_of_the_processes_hold_no_key(server: Server) -> None:

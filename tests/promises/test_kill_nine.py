@@ -5,6 +5,7 @@ import random
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,10 +75,14 @@ class Writer(threading.Thread):
             journal.deleted = True
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with Server(tmp_path / "data", arguments=("--workers", "2")) as running:
-        yield running
+@pytest.fixture(params=["sqlite", "postgres"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    """Two API processes; on PostgreSQL the database lives on while everything of ours is killed."""
+    with ExitStack() as stack:
+        environment = {}
+        if request.param == "postgres":
+            environment["GEUMGO_DATABASE"] = stack.enter_context(request.getfixturevalue("postgres_server").database())
+        yield stack.enter_context(Server(tmp_path / "data", arguments=("--workers", "2"), environment=environment))
 
 
 def test_fifty_kills_under_four_writers_lose_nothing(server: Server, record_property: Any) -> None:
