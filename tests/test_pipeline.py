@@ -36,9 +36,9 @@ class Faulty:
         return self._storage.reading()
 
     @contextmanager
-    def writing(self, *, serializable: bool = True) -> Iterator[Tx]:
+    def writing(self, **how: Any) -> Iterator[Tx]:
         end = self._ends.pop(0) if self._ends else None
-        with self._storage.writing(serializable=serializable) as tx:
+        with self._storage.writing(**how) as tx:
             yield tx
             if end is not None and not self._commits:
                 raise end()
@@ -228,3 +228,21 @@ def test_a_secret_of_many_versions_is_deleted_with_an_event_for_each(small_house
         ("EndSecretVersionDelete", ""): 250,
     }
     assert len({record["eventID"] for record in house.trail()}) == len(house.trail())
+
+
+# -- whether a process is ready -----------------------------------------------------------------------------------------------
+
+
+class OutOfReach(Faulty):
+    """A storage whose server is gone."""
+
+    def reading(self) -> AbstractContextManager[Tx]:
+        raise StorageError("PostgreSQL is out of reach: host 10.1.2.3, user geumgo")
+
+
+def test_who_asks_whether_a_process_is_ready_learns_nothing_of_its_surroundings(house: House) -> None:
+    storage = house.app.storage
+    house.app.storage = OutOfReach(storage, [], commits=False)
+    assert house.app.ready() == ["the database cannot be read"]
+    house.app.storage = storage
+    assert house.app.ready() == []

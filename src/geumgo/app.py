@@ -148,7 +148,10 @@ class App:
             with self.storage.reading() as tx:
                 tx.one("SELECT COUNT(*) FROM schema_migration")
         except StorageError as fault:
-            problems.append(f"the database cannot be read: {fault}")
+            log.warning(
+                "not ready", fault=str(fault)
+            )  # whoever asks need not say who he is: he does not get to see that
+            problems.append("the database cannot be read")
         if self.trail.on_reserve:
             problems.append("the disk that holds the audit trail is nearly full")
         return problems
