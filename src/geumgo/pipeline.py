@@ -29,6 +29,7 @@ from geumgo.storage.derived import Derived
 log = structlog.get_logger("geumgo.pipeline")
 
 CONFLICT_ATTEMPTS = 12  # tries of one writing transaction that others overtake, before the caller is asked to slow down
+ALONE_AFTER = 4  # tries after which it waits for its turn, so that nobody can overtake it
 RECORDS_BEHIND = 100  # records that travel inside one intent; more of them get an intent of their own
 GLOBAL_SERVICES = frozenset({"iam", "sts"})  # signed for us-east-1 by clients of any region
 GLOBAL_REGION = "us-east-1"
@@ -242,11 +243,11 @@ class Pipeline:
     def _write(self, turn: Turn, operation: Operation, call: protocol.Call, params: Params) -> Answer:
         """One transaction, tried again while others overtake it. Its intent is on disk before it commits, its outcome after."""
         parts = self._parts
-        for _ in range(CONFLICT_ATTEMPTS):
+        for attempt in range(CONFLICT_ATTEMPTS):
             intents: list[str] = []
             turn.inner.clear()
             try:
-                with self._derived.writing() as tx:
+                with self._derived.writing(alone=attempt >= ALONE_AFTER) as tx:
                     ctx = self._context(turn, tx, reads_only=False)
                     encoded = self._perform_and_encode(turn, ctx, operation, call, params)
                     for record in self._announced(turn, ctx):
