@@ -138,6 +138,23 @@ def test_the_outcome_of_a_commit_that_nobody_saw_is_asked_of_the_database(house:
     assert len(house.client("secretsmanager").list_secrets()["SecretList"]) == int(commits)
 
 
+def test_the_trail_is_signed_while_the_database_is_away(house: House) -> None:
+    fail_next_writes(house, Unknown)
+    with pytest.raises(ClientError):
+        house.client("secretsmanager").create_secret(Name="db", SecretString="hunter2")
+    [before] = house.app.trail.heads()
+    house.clock.turn(ms=2_000)
+    storage = house.app.storage
+    house.app.storage = Faulty(storage, [StorageError], commits=False)
+    house.app.tick()
+    [after] = house.app.trail.heads()
+    assert after.seq > before.seq
+    assert house.app.trail.unresolved
+    house.app.storage = storage
+    house.app.tick()
+    assert not house.app.trail.unresolved
+
+
 def test_an_answer_that_its_model_does_not_know_undoes_the_write(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     room = house.app.rooms["secretsmanager"]
     create = room.operations["CreateSecret"]

@@ -38,6 +38,7 @@ from geumgo.sealing import Plaintext, Unsealable, keyring
 from geumgo.sealing.files import write_private
 from geumgo.sealing.root import RootKeys
 from geumgo.sealing.seals import FileSeal, PassphraseSeal, Seal, SealError
+from geumgo.services import geumgo as geumgo_room
 from geumgo.services import iam, kms, secretsmanager, sts
 from geumgo.services.iam.bootstrap import AccountExists, account_ids, bootstrap
 from geumgo.services.iam.directory import Directory
@@ -47,6 +48,7 @@ from geumgo.services.iam.keyring import LongTermKeyring
 from geumgo.services.iam.rights import Rights
 from geumgo.services.kms import targets as kms_targets
 from geumgo.services.sts.keyring import TemporaryKeyring
+from geumgo.services.sts.passwords import PasswordSessions
 from geumgo.settings import CONFIG_NAME, CREDENTIALS_NAME, Settings, SettingsError
 from geumgo.storage import Broken, Storage, StorageError, Tx
 from geumgo.storage.migrate import migrate
@@ -54,7 +56,7 @@ from geumgo.storage.sqlite import open_sqlite
 
 log = structlog.get_logger("geumgo.app")
 
-ROOMS: Final[tuple[Room, ...]] = (iam.ROOM, kms.ROOM, secretsmanager.ROOM, sts.ROOM)
+ROOMS: Final[tuple[Room, ...]] = (geumgo_room.ROOM, iam.ROOM, kms.ROOM, secretsmanager.ROOM, sts.ROOM)
 NODE_NAME: Final = "node"
 LOCK_NAME: Final = "server.lock"
 OCCUPIED_SECONDS: Final = 3.0  # how long a start waits for the server before it to end
@@ -108,8 +110,8 @@ class Anchor:
         Raises TrailBroken or storage.Broken when this process must end.
         """
         try:
-            recovery.resolve(self.trail, storage, self.clock.now_ms())
             self.trail.checkpoint()
+            recovery.resolve(self.trail, storage, self.clock.now_ms())
             self.keep_heads(storage)
             if self.clock.now_ms() - self.pruned_at_ms >= PRUNE_EVERY_MS:
                 self.pruned_at_ms = self.clock.now_ms()
@@ -148,9 +150,7 @@ class App:
             with self.storage.reading() as tx:
                 tx.one("SELECT COUNT(*) FROM schema_migration")
         except StorageError as fault:
-            log.warning(
-                "not ready", fault=str(fault)
-            )  # whoever asks need not say who he is: he does not get to see that
+            log.warning("not ready", fault=str(fault))  # not for whoever asks: he need not say who he is
             problems.append("the database cannot be read")
         if self.trail.on_reserve:
             problems.append("the disk that holds the audit trail is nearly full")
@@ -371,6 +371,7 @@ def build(settings: Settings, *, slot: str, clock: Clock | None = None, count: C
         regions=frozenset(settings.regions),
         partition=settings.partition,
         limits=protocol.Limits(size=settings.max_body_bytes),
+        sessions=PasswordSessions(),
         count=count or (lambda _service, _operation, _code: None),
         most_derived=settings.derived_entries,
     )
