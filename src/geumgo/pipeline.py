@@ -303,7 +303,7 @@ class Pipeline:
         """`asking` (a service) asks `service` on behalf of the caller: same transaction, same gate, a record of its own."""
         operation = self._operation(service, name)
         assert not (operation.writes and ctx.reads_only), f"{asking} asked {service}:{name} to write inside a read"
-        caller = ctx.caller if service == asking else through(ctx.caller, host_of(asking))
+        caller = ctx.caller if service == asking else _through(ctx, host_of(asking))
         inner = Context(
             tx=ctx.tx,
             place=ctx.place,
@@ -499,4 +499,11 @@ def conditions_of(request: Request, region: str, now_ms: int) -> dict[str, tuple
         value = request.header(header)
         if value is not None:
             keys[key] = (value.decode("utf-8", "replace"),)
+def _through(ctx: Context, host: str) -> Caller:
+    """The caller behind a service. The same object while nobody writes, so that what was permitted to it is known."""
+    outside = ctx.caller
+    kept = ctx.tx.derived(("through", id(outside), host), lambda: (outside, through(outside, host)))
+    return kept[1] if kept is not None and kept[0] is outside else through(outside, host)
+
+
     return keys

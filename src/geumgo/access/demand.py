@@ -4,10 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from geumgo.context import Caller
 from geumgo.domain.policy import Policy
 
 Keys = Mapping[str, tuple[str, ...]]
 """Condition keys with their values, names in AWS's spelling. A key that the request does not carry is absent, never empty."""
+
+Known = tuple[Caller, tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]
+"""A caller, the names of the conditions that his request had, and those of them that were looked at with their values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,16 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """One permission that an operation needs. `target` None: the action knows no resources, policies are matched against `*`."""
+    """One permission that an operation needs. `target` None: the action knows no resources, policies are matched against `*`.
+
+    `permitted` is for a demand that is kept (see storage.derived): a dict in which the gate remembers whom it has allowed this, see
+    access.known. None: the demand is for one request.
+    """
 
     action: str
     target: Target | None = None
     keys: Keys = field(default_factory=dict)
+    permitted: dict[int, Known] | None = field(default=None, compare=False, repr=False)
 
 
 Demands = Sequence[Demand]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from geumgo.access import known
 from geumgo.access.authorization_message import Denied
 from geumgo.access.demand import Demand, Demands, Target
 from geumgo.access.ports import PolicySource
@@ -37,9 +38,13 @@ class Gate:
 
         """
         for demand in demands:
-            standing = self._standing(ctx, demand)
-            decision = decide(self._asked(ctx, demand), standing)
-            if not decision.allowed:
+            if known.is_permitted(ctx, demand):
+                continue
+            standing, asked = self._standing(ctx, demand), self._asked(ctx, demand)
+            decision = decide(asked, standing)
+            if decision.allowed:
+                known.remember(ctx, demand, asked.context)
+            else:
                 sent = {**ctx.conditions, **about_caller(ctx.caller)}
                 denied = Denied(ctx.caller, demand, decision, deciding(ctx.caller, demand, decision, standing), sent)
                 raise Refusal(denial(ctx.caller, demand, decision), denied)

@@ -41,17 +41,19 @@ class Context:
     most once, when a policy first asks. An empty tuple and None mean that the key is absent. Of layers that share a
     name the last one wins. Within one layer, names that differ only in case are one key with the values of both.
 
-    Nothing is folded or called until a policy with a condition or a variable asks.
+    Nothing is folded or called until a policy with a condition or a variable asks. `asked` are the names that were asked for.
     """
 
-    __slots__ = ("_folded", "_layers")
+    __slots__ = ("_folded", "_layers", "asked")
 
     def __init__(self, *layers: Mapping[str, Values | LazyValues]) -> None:
         self._layers = layers
+        self.asked: set[str] = set()
         self._folded: dict[str, Values | LazyValues] | None = None
 
     def get(self, name: str) -> Values | None:
         """The values of the key `name`, which must be in lower case, or None if the request does not carry it."""
+        self.asked.add(name)
         folded = self._folded
         if folded is None:
             folded = self._folded = self._fold()

@@ -4,7 +4,8 @@ Source: "Actions, resources, and condition keys for AWS Key Management Service",
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 from geumgo.access.demand import Demand, Demands, Target
 from geumgo.context import Context, Params
@@ -25,6 +26,9 @@ from geumgo.services.kms.targets import (
     key_target,
     said_of,
 )
+
+KEPT_BLOB_BYTES: Final = 512  # the longest ciphertext of which a demand is kept: a wrapped data key has some 150
+_KEPT_DECRYPT: Final = {"CiphertextBlob", "EncryptionContext"}
 
 AddKeys = Callable[[Context, Params], Keys]
 
@@ -106,7 +110,24 @@ def _tagging(ctx: Context, params: Params, keys: Keys) -> Sequence[Demand]:
 
 
 def decrypt(ctx: Context, params: Params) -> Demands:
+    """What a service asks on somebody's behalf, to open what is kept, it asks again and again: such a demand is kept."""
+    blob = params.get("CiphertextBlob", b"")
+    if not ctx.caller.via or params.keys() != _KEPT_DECRYPT or len(blob) > KEPT_BLOB_BYTES:
+        return _decrypt(ctx, params)
+    key = ("kms.decrypt", ctx.place, ctx.caller.account, blob, tuple(params["EncryptionContext"].items()))
+    return ctx.tx.derived(key, lambda: _decrypt_to_keep(ctx, params, blob)) or _decrypt(ctx, params)
+
+
+def _decrypt(ctx: Context, params: Params) -> Demands:
     return _opening(ctx, params, "Decrypt", "KeyId", "EncryptionContext", _ALGORITHM(ctx, params))
+
+
+def _decrypt_to_keep(ctx: Context, params: Params, blob: bytes) -> Demands | None:
+    """None if there is no such key, or it has grants: whom they are for is to be found out for each caller."""
+    opened = lookup.locate_blob(ctx, blob)
+    if opened is None or opened.key.grants:
+        return None
+    return tuple(replace(demand, permitted={}) for demand in _decrypt(ctx, params))
 
 
 def _opening(ctx: Context, params: Params, action: str, member: str, context_member: str, keys: Keys) -> Demands:

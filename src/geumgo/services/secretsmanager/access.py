@@ -4,6 +4,7 @@ Source: "Actions, resources, and condition keys for AWS Secrets Manager", Servic
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from geumgo.access.demand import Demand, Demands, Target
@@ -109,9 +110,16 @@ def _readable(declare: Declare) -> Declare:
 
 
 def _get_secret_value(ctx: Context, params: Params) -> Demands:
-    secret_id = params["SecretId"]
-    located = lookup.locate_value(ctx, secret_id, params.get("VersionId"))
-    return (_demand("GetSecretValue", located, secret_id, _VERSION(ctx, params)),)
+    secret_id, version_id, label = params["SecretId"], params.get("VersionId"), params.get("VersionStage")
+    located = lookup.locate_value(ctx, secret_id, version_id)
+    if located.secret is None:
+        return (_demand("GetSecretValue", located, secret_id, _VERSION(ctx, params)),)
+    key = ("secretsmanager.demand", ctx.place, secret_id, version_id, label)
+    demands = ctx.tx.derived(
+        key, lambda: (replace(_demand("GetSecretValue", located, secret_id, _VERSION(ctx, params)), permitted={}),)
+    )
+    assert demands is not None, "there is a demand for every secret"
+    return demands
 
 
 def _create_secret(ctx: Context, params: Params) -> Demands:
