@@ -24,11 +24,13 @@ from botocore.awsrequest import AWSResponse
 
 from geumgo import app
 from geumgo.message import Answer, Request
+from geumgo.protocol.models import OWN
 from geumgo.settings import Settings
 from tests.clock import TurnedClock
 
 ENDPOINT = "http://geumgo.test"
 _SESSION = botocore.session.Session()
+_SESSION.get_component("data_loader").search_paths.append(str(OWN))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
-from geumgo.principals import NO_PRINCIPALS, Principals
+from geumgo.principals import NO_PRINCIPALS, Login, Principals
 from geumgo.sealing import Sealing
 from geumgo.storage import Storage, Tx
 
@@ -51,6 +51,7 @@ class Session:
     mfa: bool = False
     federated_provider: str | None = None
     transitive_tags: frozenset[str] = frozenset()
+    password: bool = False  # signed in with a password, as to the console
 
 
 CallerKind = Literal["Root", "IAMUser", "AssumedRole", "FederatedUser", "AWSService", "Anonymous"]
@@ -80,11 +81,48 @@ NOBODY = Caller(kind="Anonymous", account="", arn="", unique_id="")
 class Proven:
     """Whom an operation that nobody signs has proven by what the request holds.
 
-    `identity` is how the trail names him (its userIdentity), `account` whose trail it is.
+    `identity` is how the trail names him (its userIdentity), `account` whose trail it is. `shape` makes the record of this call what it
+    is on AWS, where that is not the record of an API call.
     """
 
     identity: Mapping[str, Any]
     account: str
+    shape: Callable[[Params], Params] | None = None
+
+
+@dataclass(slots=True)
+class Outside:
+    """What an operation is handed before its transaction, for work that must not hold one open: slow hashes.
+
+    `reading` and `writing` open short transactions of its own. What those wrote stays, whatever becomes of the operation.
+    """
+
+    reading: Callable[[], AbstractContextManager[Tx]]
+    writing: Callable[[], AbstractContextManager[Tx]]
+    place: Place
+    peer: str  # the address of the other end
+    clock: Clock
+    sealing: Sealing
+    principals: Principals
+    proven: Proven | None = None
+
+
+class Sessions(Protocol):
+    """Who makes sessions: sts, joined by app."""
+
+    def of_password(self, ctx: "Context", login: Login, *, seconds: int, mfa: bool) -> Params:
+        """New credentials (the members of Credentials) of a user who has just shown his password, for `seconds`.
+
+        One whose password is to be changed may do nothing else with them.
+        """
+        ...
+
+
+class NoSessions:
+    """Nobody makes sessions: what a Context has that was not told otherwise."""
+
+    def of_password(self, ctx: "Context", login: Login, *, seconds: int, mfa: bool) -> Params:  # noqa: ARG002
+        raise AssertionError("a session was asked for where nobody makes them")
 
 
 class Gateway(Protocol):
@@ -112,7 +150,9 @@ class Context:
     principals: Principals = NO_PRINCIPALS  # who exists here; app joins iam's
     afterwards: list[Callable[[Tx], None]] = field(default_factory=list)
     events: list[tuple[str, Params]] = field(default_factory=list)
+    sessions: Sessions = field(default_factory=NoSessions)
     proven: Proven | None = None  # set by an operation that nobody signs, as soon as it knows
+    prepared: Any = None  # what the operation's `Access.before` answered
     found: dict[Any, Any] = field(
         default_factory=dict
     )  # what this call has read already, so that demands and handler read it once

@@ -51,7 +51,7 @@ def report(several: Sequence[Room]) -> str:
 def _model(room: Room) -> ServiceModel | None:
     """The model of what a room serves, None for a room of our own that AWS has not."""
     try:
-        return models.load(room.service)
+        return None if models.is_own(room.service) else models.load(room.service)
     except models.UnknownService:
         return None
 

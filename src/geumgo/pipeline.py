@@ -17,7 +17,7 @@ from geumgo.access.ports import Key, Keyring
 from geumgo.audit import record as trail_record
 from geumgo.audit.store import add_applied
 from geumgo.audit.trail import Trail, TrailBroken, TrailFull
-from geumgo.context import NOBODY, Caller, Clock, Context, Params, Place, Proven
+from geumgo.context import NOBODY, Caller, Clock, Context, NoSessions, Outside, Params, Place, Proven, Sessions
 from geumgo.errors import ServiceError
 from geumgo.message import Answer, Request
 from geumgo.principals import Principals
@@ -58,6 +58,7 @@ class Parts:
     limits: protocol.Limits
     count: Count
     most_derived: int = 20_000  # see Settings.derived_entries
+    sessions: Sessions = field(default_factory=NoSessions)
 
 
 @dataclass(slots=True)
@@ -76,6 +77,7 @@ class Turn:
     answered: Params = field(default_factory=dict)
     touches: tuple[Target, ...] = ()
     proven: Proven | None = None
+    prepared: Any = None
     inner: list[Params] = field(default_factory=list)
     read_only: bool = True
     kept: Answer | None = None  # of a write that is committed: its intent is on the disk, so the answer may leave
@@ -226,6 +228,7 @@ class Pipeline:
     def _run(self, turn: Turn, call: protocol.Call, params: Params) -> Answer:
         """The answer as it goes over the wire: what cannot be said is found out while it can still be undone."""
         operation = self._operation(turn.service, turn.operation)
+        self._prepare(turn, operation, params)
         if operation.writes:
             return self._write(turn, operation, call, params)
 
@@ -239,6 +242,26 @@ class Pipeline:
         self._note_inner(turn)
         self._parts.trail.note("call", self._api_call(turn))
         return encoded
+
+    def _prepare(self, turn: Turn, operation: Operation, params: Params) -> None:
+        """What the operation does before its transaction is done."""
+        parts, before = self._parts, operation.access.before
+        if before is None:
+            return
+        place = Place(turn.caller.account, turn.region, parts.partition)
+        outside = Outside(
+            parts.storage.reading,
+            self._derived.writing,
+            place,
+            turn.request.peer,
+            parts.clock,
+            parts.sealing,
+            parts.principals,
+        )
+        try:
+            turn.prepared = before(outside, params)
+        finally:
+            turn.proven = outside.proven
 
     def _write(self, turn: Turn, operation: Operation, call: protocol.Call, params: Params) -> Answer:
         """One transaction, tried again while others overtake it. Its intent is on disk before it commits, its outcome after."""
@@ -277,11 +300,11 @@ class Pipeline:
     def _perform(self, turn: Turn, ctx: Context, operation: Operation, params: Params) -> Params:
         try:
             demands = operation.access.demands(ctx, params)
+            turn.touches = tuple(demand.target for demand in demands if demand.target is not None)
+            self._parts.gate.check(ctx, demands)
+            return dict(operation.handler(ctx, params))
         finally:
             turn.proven = ctx.proven
-        turn.touches = tuple(demand.target for demand in demands if demand.target is not None)
-        self._parts.gate.check(ctx, demands)
-        return dict(operation.handler(ctx, params))
 
     def _context(self, turn: Turn, tx: Any, *, reads_only: bool) -> Context:
         parts = self._parts
@@ -297,6 +320,9 @@ class Pipeline:
             reads_only=reads_only,
             regions=parts.regions,
             principals=parts.principals,
+            sessions=parts.sessions,
+            proven=turn.proven,
+            prepared=turn.prepared,
         )
 
     def ask(self, turn: Turn, ctx: Context, asking: str, service: str, name: str, params: Params) -> Params:
@@ -400,7 +426,7 @@ class Pipeline:
     def _api_call(self, turn: Turn, refusal: ServiceError | None = None) -> Params:
         request = turn.request
         agent = request.header(b"user-agent")
-        return trail_record.api_call(
+        record = trail_record.api_call(
             caller=turn.caller,
             claimed_key=turn.claimed_key,
             service=host_of(turn.service) if turn.service else "",
@@ -420,6 +446,8 @@ class Pipeline:
             identity=turn.proven.identity if turn.proven is not None else None,
             recipient=self._recipient(turn),
         )
+        shape = turn.proven.shape if turn.proven is not None else None
+        return shape(record) if shape is not None else record
 
     def _recipient(self, turn: Turn) -> str:
         """The account that the record is for, where it is not the caller's: whose thing it is, or who was proven."""
@@ -471,6 +499,13 @@ class InnerDoor:
         return self.pipeline.ask(self.turn, ctx, self.service, service, operation, params)
 
 
+def _through(ctx: Context, host: str) -> Caller:
+    """The caller behind a service. The same object while nobody writes, so that what was permitted to it is known."""
+    outside = ctx.caller
+    kept = ctx.tx.derived(("through", id(outside), host), lambda: (outside, through(outside, host)))
+    return kept[1] if kept is not None and kept[0] is outside else through(outside, host)
+
+
 def within(ctx: Context, asking: str, service: str) -> Mapping[str, tuple[str, ...]]:
     """The conditions of a call that `asking` makes to `service`: kms:ViaService names the service that asks, and where."""
     if service != "kms" or asking == service:
@@ -499,11 +534,4 @@ def conditions_of(request: Request, region: str, now_ms: int) -> dict[str, tuple
         value = request.header(header)
         if value is not None:
             keys[key] = (value.decode("utf-8", "replace"),)
-def _through(ctx: Context, host: str) -> Caller:
-    """The caller behind a service. The same object while nobody writes, so that what was permitted to it is known."""
-    outside = ctx.caller
-    kept = ctx.tx.derived(("through", id(outside), host), lambda: (outside, through(outside, host)))
-    return kept[1] if kept is not None and kept[0] is outside else through(outside, host)
-
-
     return keys

@@ -49,6 +49,20 @@ class ProviderFacts:
     jwks: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A user who may sign in with a password. `mark` changes with every password that is set; `hashed` is what it is compared with.
+
+    `change_required`: he may only change it. `serials` are those of his MFA devices.
+    """
+
+    user: UserFacts
+    mark: str
+    hashed: str
+    change_required: bool
+    serials: tuple[str, ...]
+
+
 class UnknownPrincipal(Exception):
     """A policy names somebody who does not exist. `message` is IAM's sentence about it, safe to show."""
 
@@ -102,6 +116,14 @@ class Principals(Protocol):
         """Whether `code` is one of the user's MFA device `serial`, now. It is used up then, if this (writing) transaction commits."""
         ...
 
+    def login(self, tx: Tx, account: str, user_name: str, now_ms: int) -> tuple[str | None, Login | None]:
+        """The account with that id or alias, and who may sign in there under that name. The same rows are looked for in each case."""
+        ...
+
+    def password_mark(self, tx: Tx, user_id: str) -> str | None:
+        """`Login.mark` of the user's present password, None if he has none."""
+        ...
+
     def managed_policy(self, tx: Tx, account: str, arn: str) -> str | None:
         """The default version's document of a managed policy of `account` or of AWS's own, or None."""
         ...
@@ -147,6 +169,12 @@ class NoPrincipals:
 
     def take_code(self, tx: Tx, user_id: str, serial: str, code: str, now_ms: int) -> bool:  # noqa: ARG002
         return False
+
+    def login(self, tx: Tx, account: str, user_name: str, now_ms: int) -> tuple[str | None, Login | None]:  # noqa: ARG002
+        return None, None
+
+    def password_mark(self, tx: Tx, user_id: str) -> str | None:  # noqa: ARG002
+        return None
 
     def managed_policy(self, tx: Tx, account: str, arn: str) -> str | None:  # noqa: ARG002
         return None

@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from geumgo.access.demand import Demands
-from geumgo.context import Context, Params, Work
+from geumgo.context import Context, Outside, Params, Work
 
 Handler = Callable[[Context, Any], Mapping[str, Any]]
 JobHandler = Callable[[Work, Params], None]
@@ -19,13 +19,15 @@ class Access:
 
     `demands` gives the permissions that this request needs; it may read through `ctx.tx`, and must never reveal by an exception whether
     something exists. An empty answer means that everybody who is signed in may call (sts:GetCallerIdentity). `recorded` and `answered`
-    are the only members of request and answer that reach the trail, by their wire names; secrets are never among them.
+    are the only members of request and answer that reach the trail, by their wire names; secrets are never among them. `before` is called
+    once before the transaction of the operation opens, which finds its answer in `Context.prepared`.
     """
 
     demands: Callable[[Context, Params], Demands]
     recorded: tuple[str, ...] = ()
     answered: tuple[str, ...] = ()
     leave: frozenset[str] = frozenset()
+    before: Callable[[Outside, Params], Any] | None = None
     unsigned: bool = False  # AssumeRoleWithWebIdentity and its kind: the proof is in the request, not in its signature
 
 

@@ -21,6 +21,8 @@ MESSAGE_CHARACTERS: Final = 1_024  # Source: errorMessage, the same page
 NAME_CHARACTERS: Final = 256
 PARAMETERS_CHARACTERS: Final = 100 << 10  # Source: requestParameters and responseElements, the same page
 DEPTH: Final = 16
+SIGN_IN_FAILED: Final = "SignInFailedException"
+HIDDEN: Final = "HIDDEN_DUE_TO_SECURITY_REASONS"
 
 NAMED_BY_CALLER: Final = frozenset({"EncryptionContext", "Tags", "Variables", "Attributes"})
 """Members that may be maps whose keys the caller chose: those keys are kept as they are."""
@@ -83,6 +85,8 @@ def api_call(
     record["eventCategory"] = "Management"
     if secure and tls and not through:
         record["tlsDetails"] = dict(tls)
+    if caller.session is not None and caller.session.password:
+        record["sessionCredentialFromConsole"] = "true"
     return record
 
 
@@ -118,6 +122,25 @@ def service_event(
         "managementEvent": True,
         "recipientAccountId": account,
         "eventCategory": "Management",
+    }
+
+
+def console_sign_in(record: Mapping[str, Any], *, mfa_used: bool, known: bool) -> dict[str, Any]:
+    """The record of a sign-in with a password (`eventType: AwsConsoleSignIn`), made of that of the call. `known`: there is such a user.
+
+    Source: "AWS Management Console sign-in events", CloudTrail User Guide. There is no LoginTo: the console has no address of its own.
+    """
+    failed = "errorCode" in record
+    shaped = {name: value for name, value in record.items() if name != "errorCode"}
+    if record.get("errorCode") == SIGN_IN_FAILED:
+        shaped["errorMessage"] = "Failed authentication" if known else "No username found in supplied account"
+    return shaped | {
+        "eventSource": "signin.amazonaws.com",
+        "eventName": "ConsoleLogin",
+        "requestParameters": None,
+        "responseElements": {"ConsoleLogin": "Failure" if failed else "Success"},
+        "additionalEventData": {"MobileVersion": "No", "MFAUsed": "Yes" if mfa_used else "No"},
+        "eventType": "AwsConsoleSignIn",
     }
 
 
@@ -182,6 +205,17 @@ def web_identity(provider: str, audience: str, subject: str) -> dict[str, Any]:
         "userName": bounded(subject, NAME_CHARACTERS),
         "identityProvider": bounded(provider, NAME_CHARACTERS),
     }
+
+
+def signing_in(account: str, user: tuple[str, str, str] | None) -> dict[str, Any]:
+    """The userIdentity of a sign-in: unique id, ARN and name of the user. None: nobody of that name may; it is not kept.
+
+    People type passwords where the name belongs. Source: the CloudTrail User Guide (HIDDEN_DUE_TO_SECURITY_REASONS).
+    """
+    if user is None:
+        return {"type": "IAMUser", "accountId": account, "accessKeyId": "", "userName": HIDDEN}
+    unique_id, arn, name = user
+    return {"type": "IAMUser", "principalId": unique_id, "arn": arn, "accountId": account, "userName": name}
 
 
 def aws_account(account: str, principal_id: str) -> dict[str, Any]:

@@ -1,12 +1,16 @@
-"""AWS's service models, read from botocore's data files and boiled down to what the codecs need."""
+"""AWS's service models, read from botocore's data files and boiled down to what the codecs need; and our own, in the same form."""
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import UnknownServiceError
 from botocore.loaders import Loader
 
 from geumgo.protocol.shapes import ErrorModel, Family, Kind, Member, OperationModel, ServiceModel, Shape
+
+OWN = Path(__file__).with_name("own")
+"""Where models of our own stand as botocore's do: `service/version/service-2.json`. A client of botocore's can be pointed at it."""
 
 _FAMILIES: dict[str, Family] = {
     "json": "json",
@@ -32,11 +36,16 @@ def load(service: str) -> ServiceModel:
     """
     try:
         raw = Loader(
-            include_default_search_paths=False, extra_search_paths=[Loader.BUILTIN_DATA_PATH]
+            include_default_search_paths=False, extra_search_paths=[Loader.BUILTIN_DATA_PATH, str(OWN)]
         ).load_service_model(service, "service-2")
     except UnknownServiceError:
         raise UnknownService(service) from None
     return _Compiler(service, raw).service()
+
+
+def is_own(service: str) -> bool:
+    """Whether `service` is one of our own, which AWS has not."""
+    return (OWN / service).is_dir()
 
 
 def errors_of(service: str) -> set[str]:

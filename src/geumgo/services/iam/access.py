@@ -102,7 +102,8 @@ def _signed_in(ctx: Context, demands: Demands) -> Demands:
     """
     session = ctx.caller.session
     of_long_term_key = ctx.caller.kind in {"IAMUser", "Root"}
-    if session is not None and (ctx.caller.kind == "FederatedUser" or (of_long_term_key and not session.mfa)):
+    weak = session is not None and not session.mfa and not session.password
+    if session is not None and (ctx.caller.kind == "FederatedUser" or (of_long_term_key and weak)):
         raise UnrecognizedClient("The security token included in the request is invalid.")
     return demands
 

@@ -1,5 +1,6 @@
 """Who exists: what other rooms may learn of users, roles, policies and providers. Satisfies `principals.Principals`."""
 
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,15 +9,15 @@ from typing import Final
 
 from geumgo.access.ports import MARK_EVERY_MS
 from geumgo.domain.policy import Policy, PolicyKind, compile_policy
-from geumgo.principals import ProviderFacts, RoleFacts, UserFacts
+from geumgo.principals import Login, ProviderFacts, RoleFacts, UserFacts
 from geumgo.sealing import Sealing
-from geumgo.services.iam import totp
+from geumgo.services.iam import password_rules, totp
 from geumgo.services.iam.domain import may_be_issuer, parse_iam_arn
 from geumgo.services.iam.keyring import ACTIVE
 from geumgo.services.iam.pinned import named, refuse, with_principals
 from geumgo.services.iam.records import Principal
 from geumgo.services.iam.rights import COMPILED_LIMIT
-from geumgo.services.iam.store import account, devices, keys, policies, principals, providers
+from geumgo.services.iam.store import account, devices, keys, logins, policies, principals, providers
 from geumgo.storage import Tx
 
 ROLE_SESSION_S: Final = 3600
@@ -109,7 +110,7 @@ class Directory:
         user = principals.by_id(tx, self._sealing, user_id)
         if user is None or user.kind != "user":
             return None
-        return UserFacts(user.id, user.account, user.arn(self._partition), user.name, user.tags, user.not_before_ms)
+        return self._user_facts(user)
 
     def key_is_active(self, tx: Tx, access_key_id: str) -> bool:
         key = keys.by_id(tx, self._sealing, access_key_id)
@@ -125,6 +126,25 @@ class Directory:
             return False
         devices.save(tx, self._sealing, replace(device, last_step=step))
         return True
+
+    def login(self, tx: Tx, account_id: str, user_name: str, now_ms: int) -> tuple[str | None, Login | None]:
+        """See `Principals.login`. Nobody may sign in with a password that expired for good, until an administrator sets another."""
+        found = account.find(tx, self._sealing, account_id) or account.by_alias(tx, self._sealing, account_id)
+        user = principals.by_name(tx, self._sealing, found.id if found else "", "user", user_name)
+        kept = logins.find(tx, self._sealing, user.id if user else "")
+        serials = tuple(device.serial for device in devices.of_user(tx, self._sealing, user.id if user else ""))
+        if found is None or user is None or kept is None:
+            return found.id if found else None, None
+        rules = found.password_rules or {}
+        expired = password_rules.has_expired(rules, kept.changed_at_ms, now_ms)
+        if expired and rules.get("HardExpiry"):
+            return found.id, None
+        facts = self._user_facts(user)
+        return found.id, Login(facts, _mark(kept.hashed), kept.hashed, kept.reset_required or expired, serials)
+
+    def password_mark(self, tx: Tx, user_id: str) -> str | None:
+        kept = logins.find(tx, self._sealing, user_id)
+        return _mark(kept.hashed) if kept is not None else None
 
     def managed_policy(self, tx: Tx, account: str, arn: str) -> str | None:
         policy = policies.by_arn(tx, self._sealing, account, arn)
@@ -169,6 +189,9 @@ class Directory:
             _FEDERATED_USER.fullmatch(resource) is not None and account.find(tx, self._sealing, account_id) is not None
         )
 
+    def _user_facts(self, user: Principal) -> UserFacts:
+        return UserFacts(user.id, user.account, user.arn(self._partition), user.name, user.tags, user.not_before_ms)
+
     def _facts(self, role: Principal) -> RoleFacts:
         assert role.trust is not None, f"role {role.id} has no trust policy"
         return RoleFacts(
@@ -181,3 +204,8 @@ class Directory:
             tags=role.tags,
             not_before_ms=role.not_before_ms,
         )
+
+
+def _mark(hashed: str) -> str:
+    """What tells one password from the next, even if they are the same: their hashes have salts of their own."""
+    return hashlib.sha256(hashed.encode()).hexdigest()[:32]

@@ -43,6 +43,12 @@ def shown(rules: Mapping[str, int | bool]) -> dict[str, int | bool]:
     return dict(rules) | {"ExpirePasswords": int(rules.get("MaxPasswordAge", 0)) > 0}
 
 
+def has_expired(rules: Mapping[str, int | bool], changed_at_ms: int, now_ms: int) -> bool:
+    """Whether a password that was set at `changed_at_ms` is older than MaxPasswordAge (days); 0 or no rule: it never is."""
+    age_days = int(rules.get("MaxPasswordAge", 0))
+    return age_days > 0 and now_ms - changed_at_ms >= age_days * 86_400_000
+
+
 def fault(rules: Mapping[str, int | bool], password: str) -> str | None:
     """What is wrong with `password`, in a sentence that does not repeat it, or None. Unverified: the sentences."""
     shortest = int(rules.get("MinimumPasswordLength", DEFAULTS["MinimumPasswordLength"]))

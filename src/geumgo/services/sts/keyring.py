@@ -66,7 +66,7 @@ class TemporaryKeyring:
         user = self._directory.user_by_id(tx, claims.issuer_id)
         if user is None or user.account != claims.account or claims.issued_at_ms < user.not_before_ms:
             return None
-        if not self._directory.key_is_active(tx, claims.through_key):
+        if not self._still_holds(tx, claims):
             return None
         policy, arns, tags = domain.unpack(packed)
         session = self._session(tx, claims, user.arn, user.name, policy, arns)
@@ -82,6 +82,12 @@ class TemporaryKeyring:
             tags=domain.principal_tags(user.tags, tags),
             session=session,
         )
+
+    def _still_holds(self, tx: Tx, claims: Claims) -> bool:
+        """Whether the key or the password that a user's session was got with is still his."""
+        if claims.through_password:
+            return self._directory.password_mark(tx, claims.issuer_id) == claims.through_password
+        return self._directory.key_is_active(tx, claims.through_key)
 
     def _of_role(self, tx: Tx, claims: Claims, packed: bytes, access_key_id: str) -> Caller | None:
         role = self._directory.role_by_id(tx, claims.issuer_id)
@@ -119,6 +125,7 @@ class TemporaryKeyring:
             mfa=claims.mfa,
             federated_provider=claims.provider,
             transitive_tags=frozenset(claims.transitive),
+            password=bool(claims.through_password),
         )
 
 

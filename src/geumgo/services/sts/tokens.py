@@ -25,7 +25,7 @@ TOKEN_LIMIT_CHARACTERS: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says. Times are Unix milliseconds. `through_key` is the long-term key it was got with, empty for roles."""
+    """What a token says. Times are Unix milliseconds. `through_key` is the long-term key it was got with, if it was."""
 
     kind: Kind
     account: str
@@ -38,6 +38,7 @@ class Claims:
     provider: str | None = None
     mfa: bool = False
     through_key: str = ""
+    through_password: str = ""  # the mark of the password that was shown, for sessions of the console
 
 
 def issue(ctx: Context, claims: Claims, packed: bytes, params: Params) -> Params:
