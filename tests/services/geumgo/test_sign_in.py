@@ -102,6 +102,20 @@ def test_a_session_dies_with_the_user(desk: Desk, house: House) -> None:
     assert not works(house, key)
 
 
+def test_an_administrator_reads_why_somebody_was_denied_in_the_console(desk: Desk, house: House) -> None:
+    house.client("iam").put_user_policy(
+        UserName="ann",
+        PolicyName="only",
+        PolicyDocument='{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:Decode*","Resource":"*"}}',
+    )
+    key = desk.key()
+    with pytest.raises(ClientError) as denied:
+        house.client("kms", key).create_key()
+    message = denied.value.response["ResponseMetadata"]["HTTPHeaders"]["x-geumgo-authorization-message"]
+    said = house.client("sts", key).decode_authorization_message(EncodedMessage=message)["DecodedMessage"]
+    assert '"kms:CreateKey"' in said
+
+
 def test_a_session_gets_no_further_sessions_of_the_user(desk: Desk, house: House) -> None:
     with pytest.raises(ClientError, match="Cannot call GetSessionToken with session credentials"):
         house.client("sts", desk.key()).get_session_token()

@@ -143,7 +143,8 @@ def _refuse_federated(ctx: Context, operation: str) -> None:
 
 def _refuse_token_sessions(ctx: Context, operation: str) -> None:
     """Source: GetSessionToken, API reference ("except AssumeRole or GetCallerIdentity"). Unverified: the sentence."""
-    if ctx.caller.session is not None and ctx.caller.kind == "IAMUser":
+    session = ctx.caller.session
+    if session is not None and ctx.caller.kind == "IAMUser" and not session.password:
         raise Denied(f"Cannot call {operation} with session credentials")
 
 
