@@ -1,6 +1,6 @@
 """A request and an answer as bytes: what the edge hands to the core and gets back. Knows nothing of AWS."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +22,19 @@ class Request:
     id: str
     received_at_ms: int
     oversized: bool = False
+    _first: dict[bytes, bytes] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_first", dict(reversed(self.headers)))  # of twins the first one stays
 
     def header(self, name: bytes) -> bytes | None:
         """The value of the first header called `name` (lower case), or None."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        return self._first.get(name)
 
     def all_of(self, name: bytes) -> list[bytes]:
         """Every value of the header called `name` (lower case), in order."""
+        if name not in self._first:
+            return []
         return [value for key, value in self.headers if key == name]
 
     @property

@@ -19,6 +19,8 @@ from typing import Any, Final
 
 import msgspec
 
+from geumgo.sealing.keyed import Mac, keyed
+
 ORIGIN: Final = "0" * 64
 """What the first line of a chain names as the hash before it."""
 MAC_HEX: Final = 32
@@ -90,8 +92,15 @@ def build(
     *, chain: str, seq: int, prev: str, at_ms: int, kind: str, event_id: str, record: bytes, mac_key: bytes
 ) -> tuple[bytes, str]:
     """A line with its newline, and its hash. `record` is what `encode_record` made."""
+    return build_with(keyed(mac_key), chain.encode(), seq, prev, at_ms, kind, event_id, record)
+
+
+def build_with(
+    mac: Mac, chain: bytes, seq: int, prev: str, at_ms: int, kind: str, event_id: str, record: bytes
+) -> tuple[bytes, str]:
+    """As `build`, for whoever builds many."""
     front = b'{"chain":"%b","seq":%d,"prev":"%b","at":%d,"kind":"%b","id":"%b","record":%b' % (
-        chain.encode(),
+        chain,
         seq,
         prev.encode(),
         at_ms,
@@ -100,9 +109,9 @@ def build(
         record,
     )
     digest = hashlib.sha256(front).digest()
-    mac = _mac(mac_key, digest)
-    hash_ = hashlib.sha256(digest + mac).hexdigest()
-    return b'%b,"mac":"%b","hash":"%b"}\n' % (front, mac, hash_.encode()), hash_
+    shown = mac(digest).hex().encode()[:MAC_HEX]
+    hash_ = hashlib.sha256(digest + shown).hexdigest()
+    return b'%b,"mac":"%b","hash":"%b"}\n' % (front, shown, hash_.encode()), hash_
 
 
 def take_apart(raw: bytes) -> Line | None:

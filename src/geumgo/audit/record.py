@@ -230,12 +230,23 @@ def members(values: Mapping[str, Any]) -> tuple[dict[str, Any] | None, bool]:
     """Members under the trail's names, or None if there are none; and whether they were left out because they are too long."""
     if not values:
         return None, False
-    kept = {camel(name): _member(name, value) for name, value in values.items()}
-    if len(repr(kept)) > PARAMETERS_CHARACTERS:  # near enough to its length in JSON, and the cheapest measure
+    kept = {camel(name): value if type(value) is str else _member(name, value) for name, value in values.items()}
+    if not _is_surely_short(kept) and len(repr(kept)) > PARAMETERS_CHARACTERS:  # near enough to its length in JSON
         return None, True
     return kept, False
 
 
+def _is_surely_short(kept: Mapping[str, Any]) -> bool:
+    """Whether these are a few short texts: no character takes more than ten to be shown."""
+    length = 0
+    for value in kept.values():
+        if type(value) is not str:
+            return False
+        length += len(value)
+    return len(kept) <= 16 and length <= PARAMETERS_CHARACTERS // 20
+
+
+@lru_cache(maxsize=2048)
 def camel(name: str) -> str:
     """A wire name as the trail writes it: `SecretId` is secretId, `ARN` is arn. Source: recorded on AWS since February 2024."""
     return name.lower() if name.isupper() else name[:1].lower() + name[1:]
@@ -247,6 +258,8 @@ def _member(name: str, value: Any) -> Any:
 
 def plain(value: Any, *, renamed: bool = False, depth: int = DEPTH) -> Any:
     """`value` as JSON has it: times as ISO 8601, bytes as base64. With `renamed`, members of structures get the trail's names."""
+    if type(value) is str:
+        return value
     if isinstance(value, Mapping):
         if not depth:
             return None

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from geumgo.audit.disk import NO_SPACE, Disk
-from geumgo.audit.line import CHAIN_NAME, Head, build, encode_record, head_message
+from geumgo.audit.line import CHAIN_NAME, Head, build_with, encode_record, head_message
 from geumgo.audit.segment import CHECKPOINT, SEGMENT, End, find_end, holds, path_of
 from geumgo.context import Clock
+from geumgo.sealing.keyed import keyed
 from geumgo.sealing.plaintext import Plaintext
 
 __all__ = ["Head", "Kind", "Trail", "TrailBroken", "TrailFull", "TrailKeys"]
@@ -83,6 +84,7 @@ class Trail:
         self._directory, self._keys, self._clock, self._disk, self._lock = directory, keys, clock, disk, lock
         self._segment_bytes, self._reserve, self._reserve_bytes = segment_bytes, reserve, 0
         self._mac_key = keys.mac_key.reveal()
+        self._mac, self._chain = keyed(self._mac_key), chain.encode()
         self._descriptor: int | None = None
         self._offset = 0
         self._end = End()
@@ -354,16 +356,7 @@ class Trail:
         self._unsigned_since_ms = now_ms if batch and unsigned is None else unsigned
 
     def _line(self, seq: int, prev: str, noted: _Noted) -> tuple[bytes, str]:
-        return build(
-            chain=self.chain,
-            seq=seq,
-            prev=prev,
-            at_ms=noted.at_ms,
-            kind=noted.kind,
-            event_id=noted.id,
-            record=noted.record,
-            mac_key=self._mac_key,
-        )
+        return build_with(self._mac, self._chain, seq, prev, noted.at_ms, noted.kind, noted.id, noted.record)
 
     def _signed(self, seq: int, prev: str, now_ms: int, *, last: bool = False) -> tuple[bytes, str, Head]:
         """A checkpoint at `seq`, its hash, and the head that it signs: the line before it."""

@@ -24,6 +24,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from geumgo.sealing.failure import Unsealable
+from geumgo.sealing.keyed import Mac, keyed
 
 VERSION = 1
 AES_256_GCM = 1
@@ -33,6 +34,7 @@ OVERHEAD_BYTES = HEADER_BYTES + 32 + 16
 """How many bytes a blob is longer than what was sealed in it."""
 
 _HEADER = struct.Struct(">BB16sI16s12s")
+_NAMED = struct.Struct(">BB16sI")
 _U16 = struct.Struct(">H").pack
 _LABEL = b"dkgcm1/enc"
 _LENGTH_IN_BITS = struct.pack(">I", 512)
@@ -59,11 +61,15 @@ def decrypt(key: bytes, key_id: bytes, key_version: int, context: Mapping[str, s
 
     Raises Unsealable if a bit of the blob, the key, its id, its version or the context is not the one that was sealed.
     """
-    header = read_header(blob)
-    if header.key_id != key_id or header.key_version != key_version:
+    return decrypt_with(keyed(key), key_id, key_version, context, blob)
+
+
+def decrypt_with(mac: Mac, key_id: bytes, key_version: int, context: Mapping[str, str], blob: bytes) -> bytes:
+    """As `decrypt`, for a key that opens many blobs. `mac` is `keyed(key)`."""
+    if len(blob) < OVERHEAD_BYTES or blob[:22] != _NAMED.pack(VERSION, AES_256_GCM, key_id, key_version):
         raise Unsealable
     head = blob[:HEADER_BYTES]
-    encryption_key, commitment = _derive(key, head)
+    encryption_key, commitment = _derive(mac, head)
     if not hmac.compare_digest(commitment, blob[HEADER_BYTES : HEADER_BYTES + 32]):
         raise Unsealable
     try:
@@ -106,13 +112,12 @@ def _encrypt(
     assert len(key) == KEY_BYTES, "a key has 32 bytes"
     assert len(key_id) == 16, "a key id has 16 bytes"
     head = _HEADER.pack(VERSION, AES_256_GCM, key_id, key_version, randomness[:16], randomness[16:])
-    encryption_key, commitment = _derive(key, head)
+    encryption_key, commitment = _derive(keyed(key), head)
     sealed = AESGCM(encryption_key).encrypt(head[38:], plaintext, head + canonical(context))
     return b"".join((head, commitment, sealed))
 
 
-def _derive(key: bytes, head: bytes) -> tuple[bytes, bytes]:
+def _derive(mac: Mac, head: bytes) -> tuple[bytes, bytes]:
     """The encryption key and the commitment of the message with this header: two blocks of the KDF."""
     fixed = b"".join((_LABEL, b"\0", head[22:38], hashlib.sha256(head).digest(), _LENGTH_IN_BITS))
-    first = hmac.digest(key, b"\0\0\0\x01" + fixed, "sha256")
-    return first, hmac.digest(key, b"\0\0\0\x02" + fixed, "sha256")
+    return mac(b"\0\0\0\x01" + fixed), mac(b"\0\0\0\x02" + fixed)

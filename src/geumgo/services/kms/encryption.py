@@ -11,6 +11,7 @@ from typing import Any, Final
 from geumgo.context import Context, Params
 from geumgo.room import reads
 from geumgo.sealing import Plaintext, Unsealable, dkgcm
+from geumgo.sealing.keyed import keyed
 from geumgo.services.kms import lookup, material, use
 from geumgo.services.kms.domain import ENCRYPT, PAIR_SPECS, SYMMETRIC, refuse_algorithm, refuse_unusable, refuse_usage
 from geumgo.services.kms.errors import (
@@ -47,12 +48,13 @@ def _seal(ctx: Context, key: Key, version: Material, context: Mapping[str, str],
 def _open(ctx: Context, opened: lookup.Opened, context: Mapping[str, str], blob: bytes) -> bytes:
     key, version = opened.key, opened.material
     # Kept as long as nobody writes: the state of the key is decided from the same rows.
-    secret = ctx.tx.derived(
-        ("kms.material", key.region, key.id, version.version), lambda: open_material(ctx, key, version)
+    mac = ctx.tx.derived(
+        ("kms.material", key.region, key.id, version.version),
+        lambda: keyed(open_material(ctx, key, version).reveal()),
     )
-    assert secret is not None, "material opens or raises"
+    assert mac is not None, "material opens or raises"
     try:
-        return dkgcm.decrypt(secret.reveal(), bytes.fromhex(key.id), version.version, _bound_to(key, context), blob)
+        return dkgcm.decrypt_with(mac, bytes.fromhex(key.id), version.version, _bound_to(key, context), blob)
     except Unsealable:
         raise InvalidCiphertext from None
 
