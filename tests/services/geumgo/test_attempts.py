@@ -1,18 +1,30 @@
 """What is kept of attempts, on both engines; and what may happen while a password is looked at."""
 
+import json
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
+from geumgo import app
+from geumgo.app import App
+from geumgo.message import Request
 from geumgo.sealing import Plaintext, random
 from geumgo.sealing.passwords import verify_password
 from geumgo.sealing.root import RootKeys
 from geumgo.services.geumgo import attempts, store
-from geumgo.services.geumgo.domain import FORGOTTEN_MS, Attempts
+from geumgo.services.geumgo.domain import FORGOTTEN_MS, PAIR, Attempts
 from geumgo.storage import Storage
 from geumgo.storage.migrate import migrate
+from tests.clock import TurnedClock
+from tests.house import House
 from tests.services.geumgo.conftest import PASSWORD, Desk
+from tests.storage.postgres_server import PrivateServer
+
+ACCOUNT = "123456789012"
 
 
 @pytest.fixture
@@ -94,3 +106,31 @@ def test_an_attempt_counts_even_if_the_process_ends_in_the_middle_of_it(
     assert seen == [[(1,), (1,), (1,)]]
     with desk.house.app.storage.reading() as tx:
         assert tx.all("SELECT failures FROM sign_in_attempt") == [(0,), (0,), (0,)]
+
+
+def test_guesses_at_several_machines_are_all_counted(
+    tmp_path: Path, clock: TurnedClock, postgres_server: PrivateServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four processes' pipelines on one PostgreSQL, all at once, at a time that stands still: exactly the free guesses are looked at."""
+    monkeypatch.setattr(attempts, "_PACE", attempts.Pace(1_000))
+    body = json.dumps({"Account": ACCOUNT, "UserName": "ann", "Password": "wrong"}).encode()
+    headers = ((b"host", b"geumgo.test"), (b"x-amz-target", b"Geumgo.CreateConsoleSession"))
+    said: list[str] = []
+
+    def guess(machine: App) -> None:
+        for number in range(6):
+            asked = Request("POST", b"/", headers, body, "203.0.113.5", False, f"r{number}", clock.now_ms())
+            said.append(json.loads(machine.pipeline.handle_batch([asked])[0].body)["__type"])
+
+    with postgres_server.database() as dsn:
+        house = House.build(tmp_path, clock, database=dsn, account=ACCOUNT)
+        machines = [app.build(house.settings, slot=f"api-{number}", clock=clock) for number in range(1, 5)]
+        threads = [Thread(target=guess, args=(machine,)) for machine in machines]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for machine in machines:
+            machine.close()
+        house.close()
+    assert Counter(said) == {"SignInFailedException": PAIR.free, "ThrottlingException": 24 - PAIR.free}
