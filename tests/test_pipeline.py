@@ -263,3 +263,14 @@ def test_who_asks_whether_a_process_is_ready_learns_nothing_of_its_surroundings(
     assert house.app.ready() == ["the database cannot be read"]
     house.app.storage = storage
     assert house.app.ready() == []
+
+
+def test_an_event_of_a_job_is_its_services_own(house: House) -> None:
+    """A key's deletion is an event of KMS, whichever process for jobs does it."""
+    kms = house.client("kms")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+    house.clock.turn(days=8)
+    assert house.run_jobs() > 0
+    events = [record for record in house.trail() if record["eventName"] == "DeleteKey"]
+    assert [record["eventSource"] for record in events] == ["kms.amazonaws.com"]

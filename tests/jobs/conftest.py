@@ -35,7 +35,7 @@ class Bench:
             self.clock,
             NO_SEALING,
             owner=owner,
-            event=lambda place, name, details: self.events.append((place, name, details)),
+            event=lambda _kind, place, name, details: self.events.append((place, name, details)),
             note=self.failures.append,
         )
 

@@ -21,7 +21,8 @@ TRIES = 5  # of a transaction of our own that met a conflict
 T = TypeVar("T")
 Handler = Callable[[Work, Params], None]
 Note = Callable[["Failure"], None]
-Event = Callable[[Place, str, Params], None]
+Event = Callable[[str, Place, str, Params], None]
+"""(kind of the job, where, name of the event, its details)."""
 
 
 class NoHandler(Exception):
@@ -67,7 +68,7 @@ class Held:
         self.finished = True
 
     def event(self, name: str, /, **details: Any) -> None:
-        self._event(self.place, name, details)
+        self._event(self._lease.kind, self.place, name, details)
 
 
 class Worker:

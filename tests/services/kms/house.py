@@ -178,7 +178,7 @@ class Kms:
             self.clock,
             self.sealing,
             owner="test",
-            event=lambda _place, name, details: self.events.append((name, details)),
+            event=lambda _kind, _place, name, details: self.events.append((name, details)),
             note=failures.append,
         )
         done = worker.run_due()

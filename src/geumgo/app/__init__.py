@@ -1,0 +1,46 @@
+"""The only place that knows every part: settings -> storage -> rooms -> pipeline, worker.
+
+`directory` makes a data directory and brings it to what this program knows, `process` makes the parts of a process, `operators` answers
+what is asked on the command line; `rooms` lists the rooms.
+"""
+
+from geumgo.app.directory import (
+    AlreadyThere,
+    FirstStart,
+    has_account,
+    initialise,
+    initialised,
+    occupy,
+    open_root,
+    prepare,
+    write_config,
+)
+from geumgo.app.operators import create_account, explain, read_trail, status, verify_trail
+from geumgo.app.process import App, build, warm, work
+from geumgo.app.rooms import ROOMS
+from geumgo.services.iam.bootstrap import AccountExists
+from geumgo.services.iam.explain import NoSuchPrincipal
+
+__all__ = [
+    "ROOMS",
+    "AccountExists",
+    "AlreadyThere",
+    "App",
+    "FirstStart",
+    "NoSuchPrincipal",
+    "build",
+    "create_account",
+    "explain",
+    "has_account",
+    "initialise",
+    "initialised",
+    "occupy",
+    "open_root",
+    "prepare",
+    "read_trail",
+    "status",
+    "verify_trail",
+    "warm",
+    "work",
+    "write_config",
+]

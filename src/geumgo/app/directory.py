@@ -1,0 +1,204 @@
+"""A data directory: made at the first start, held by one server at a time, brought up to date before any process is forked."""
+
+import fcntl
+import os
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from geumgo.app.rooms import ROOMS
+from geumgo.audit.trail import TrailKeys
+from geumgo.clock import SystemClock
+from geumgo.context import Clock
+from geumgo.sealing import Plaintext, Unsealable, keyring
+from geumgo.sealing.files import write_private
+from geumgo.sealing.root import RootKeys
+from geumgo.sealing.seals import FileSeal, PassphraseSeal, Seal, SealError
+from geumgo.services.iam.bootstrap import account_ids, bootstrap
+from geumgo.settings import CONFIG_NAME, CREDENTIALS_NAME, Settings, SettingsError
+from geumgo.storage import Storage, Tx
+from geumgo.storage.migrate import migrate
+from geumgo.storage.sqlite import open_sqlite
+
+NODE_NAME: Final = "node"
+LOCK_NAME: Final = "server.lock"
+OCCUPIED_SECONDS: Final = 3.0  # how long a start waits for the server before it to end
+
+
+class AlreadyThere(Exception):
+    """The directory is initialised already; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstStart:
+    """What is shown once."""
+
+    account: str
+    access_key_id: str
+    secret_access_key: str
+
+
+def occupy(settings: Settings) -> int:
+    """The data directory is there (mode 0700), and no other server of this machine starts on it until this process and its children end.
+
+    Answers the descriptor that holds it. A server that is just ending is waited for. Raises SettingsError in a plain sentence.
+    """
+    deadline = time.monotonic() + OCCUPIED_SECONDS
+    try:
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings.data.chmod(0o700)
+        descriptor = os.open(settings.data / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        while not _locked(descriptor):
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                raise SettingsError(
+                    f"Another server runs on {settings.data.resolve()}. Stop it first, or name another directory with --data."
+                )
+            time.sleep(0.05)
+    except OSError as fault:
+        raise SettingsError(f"The data directory {settings.data} cannot be used: {fault.strerror}.") from fault
+    return descriptor
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def initialised(settings: Settings) -> bool:
+    return keyring.exists(settings.data)
+
+
+def initialise(settings: Settings, *, clock: Clock | None = None) -> FirstStart:
+    """A new data directory: root key under its seal, tables, one account with its administrator, whose key is answered once.
+
+    A start that was interrupted is taken up where it stopped.
+
+    Raises:
+        AlreadyThere: there is an account already.
+        SealError, StorageError: with a plain sentence.
+    """
+    clock = clock or SystemClock()
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings.data.chmod(0o700)
+    if not keyring.exists(settings.data):
+        refuse_orphans(settings)
+        keyring.create(settings.data, seal_of(settings))
+    if not (settings.data / NODE_NAME).exists():
+        write_private(settings.data / NODE_NAME, secrets.token_hex(4).encode(), replace=True)
+    root = open_root(settings)
+    storage = open_storage(settings)
+    try:
+        prepare_tables(storage)
+        account = settings.account or str(secrets.randbelow(9 * 10**11) + 10**11)
+        with storage.writing() as tx:
+            if accounts_in(settings, tx, root):
+                raise AlreadyThere(str(settings.data))
+            key = bootstrap(tx, root, account, clock.now_ms())
+            first = FirstStart(account, key.access_key_id, key.secret.reveal().decode())
+            write_credentials(settings, first)
+    finally:
+        storage.close()
+    return first
+
+
+def refuse_orphans(settings: Settings) -> None:
+    """Raises SealError if there is what only a keyring can have opened: a new one would open none of it."""
+    orphan = next((path for path in (settings.data / NODE_NAME, settings.database_file) if path.exists()), None)
+    if orphan is not None:
+        raise SealError(
+            f"There is {orphan}, but no {settings.data / keyring.FILE_NAME}: without its root keys nothing in the database can be read. "
+            "Bring it back from where the seal or a backup is kept; a new one would not do."
+        )
+
+
+def accounts_in(settings: Settings, tx: Tx, root: RootKeys) -> list[str]:
+    """Raises SealError if what the database holds was not written under these root keys."""
+    try:
+        return account_ids(tx, root)
+    except Unsealable:
+        raise SealError(
+            f"The accounts in the database do not belong to the root keys in {settings.data / keyring.FILE_NAME}. Bring back the file "
+            "that belongs to this database, or name the database that belongs to this file."
+        ) from None
+
+
+def write_credentials(settings: Settings, first: FirstStart) -> None:
+    """The administrator's key as AWS clients read it. Written before the key exists, so that no key is ever lost."""
+    profile = (
+        f"[default]\naws_access_key_id = {first.access_key_id}\naws_secret_access_key = {first.secret_access_key}\n"
+    )
+    write_private(settings.data / CREDENTIALS_NAME, profile.encode(), replace=True)
+
+
+def write_config(settings: Settings, endpoint: str) -> None:
+    """The other half of what an AWS client needs: the region, and where this server listens now."""
+    config = f"[default]\nregion = {settings.home}\nendpoint_url = {endpoint}\n"
+    path = settings.data / CONFIG_NAME
+    if not path.exists() or path.read_text() != config:  # a full disk does not keep a server from starting again
+        write_private(path, config.encode(), replace=True)
+
+
+def has_account(settings: Settings) -> bool:
+    """Whether the first start came to its end."""
+    root = open_root(settings)
+    storage = open_storage(settings)
+    try:
+        prepare_tables(storage)
+        with storage.reading() as tx:
+            return bool(accounts_in(settings, tx, root))
+    finally:
+        storage.close()
+
+
+def prepare(settings: Settings) -> list[str]:
+    """The tables are what this program knows. Answers the migrations that were applied. Once, before any process is forked."""
+    open_root(settings)
+    storage = open_storage(settings)
+    try:
+        return prepare_tables(storage)
+    finally:
+        storage.close()
+
+
+def prepare_tables(storage: Storage) -> list[str]:
+    rooms = [("audit", "geumgo.audit.tables"), ("jobs", "geumgo.jobs.tables")]
+    rooms += [(room.service, room.tables) for room in ROOMS if room.tables is not None]
+    return migrate(storage, rooms)
+
+
+def open_storage(settings: Settings) -> Storage:
+    if not settings.database:
+        return open_sqlite(settings.database_file)
+    from geumgo.storage.postgres import open_postgres  # a start on SQLite need not load PostgreSQL's library
+
+    return open_postgres(settings.database)
+
+
+def open_root(settings: Settings) -> RootKeys:
+    """Raises SealError if the seal does not open the keyring."""
+    return keyring.open_keyring(settings.data, seal_of(settings))
+
+
+def seal_of(settings: Settings) -> Seal:
+    if settings.seal == "file":
+        return FileSeal(settings.seal_path)
+    try:
+        return PassphraseSeal(Plaintext(Path(settings.passphrase_file).read_bytes()))
+    except OSError as fault:
+        raise SealError(f"The passphrase file {settings.passphrase_file} cannot be read: {fault.strerror}.") from fault
+
+
+def node_of(settings: Settings) -> str:
+    """The name of the machine in the trail: eight hexadecimal digits, made at the first start."""
+    return (settings.data / NODE_NAME).read_text().strip()
+
+
+def trail_keys(root: RootKeys) -> TrailKeys:
+    keys = root.audit_keys()
+    return TrailKeys(keys.mac_key, keys.signer.sign, keys.signer.public_key, keys.term)

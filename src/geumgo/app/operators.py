@@ -1,0 +1,134 @@
+"""What operators ask of a data directory, whether a server runs on it or not."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from geumgo.access.demand import Demand
+from geumgo.app.directory import FirstStart, accounts_in, node_of, open_root, open_storage, trail_keys
+from geumgo.audit import store as audit_store
+from geumgo.audit.verify import Report, records, verify
+from geumgo.clock import SystemClock
+from geumgo.context import NOBODY, Context, Params, Place
+from geumgo.domain.arn import split_arn
+from geumgo.jobs import queue
+from geumgo.services import secretsmanager
+from geumgo.services.iam.bootstrap import bootstrap
+from geumgo.services.iam.directory import Directory
+from geumgo.services.iam.explain import Explanation
+from geumgo.services.iam.explain import explain as iam_explain
+from geumgo.services.kms import targets as kms_targets
+from geumgo.settings import Settings
+
+
+def status(settings: Settings) -> dict[str, Any]:
+    """How the data directory is, for one screen; `problems` are plain sentences, none if all is well."""
+    root = open_root(settings)
+    storage = open_storage(settings)
+    try:
+        with storage.reading() as tx:
+            accounts = accounts_in(settings, tx, root)
+            jobs = queue.counts(tx, now_ms=SystemClock().now_ms())
+            given_up = queue.parked(tx)
+            heads = audit_store.heads(tx, node_of(settings))
+    finally:
+        storage.close()
+    problems = [
+        f"The job {each.kind} for {each.place.account}/{each.place.region} was given up after {each.attempts} attempts ({each.last_error})."
+        for each in given_up
+    ]
+    return {
+        "data": str(settings.data.resolve()),
+        "database": "PostgreSQL" if settings.database else "SQLite",
+        "seal": settings.seal,
+        "regions": list(settings.regions),
+        "accounts": accounts,
+        "jobs_waiting": jobs.waiting,
+        "jobs_running": jobs.running,
+        "jobs_given_up": jobs.parked,
+        "trail_chains": len(heads),
+        "problems": problems,
+    }
+
+
+def verify_trail(settings: Settings) -> Report:
+    """Every chain of this machine, checked with the public key against the heads that the database keeps."""
+    root = open_root(settings)
+    storage = open_storage(settings)
+    try:
+        with storage.reading() as tx:
+            anchors = audit_store.heads(tx, node_of(settings))
+    finally:
+        storage.close()
+    public_keys = [root.audit_keys(term).signer.public_key for term in root.terms]
+    return verify(settings.audit, public_keys, anchors, mac_key=trail_keys(root).mac_key)
+
+
+def read_trail(settings: Settings) -> list[dict[str, Any]]:
+    """Every record of this machine's chains, oldest first; of a write only if it was committed."""
+    return list(records(settings.audit))
+
+
+def explain(
+    settings: Settings, principal: str, action: str, resource: str, keys: Mapping[str, tuple[str, ...]]
+) -> Explanation:
+    """Whether `principal` (an ARN) may do `action` on `resource` with these condition keys, and why. Raises NoSuchPrincipal."""
+    root = open_root(settings)
+    storage = open_storage(settings)
+    arn = split_arn(resource)
+    region = arn.region if arn is not None and arn.region else settings.home
+    now_s = str(SystemClock().now_ms() // 1000)
+    try:
+        with storage.reading() as tx:
+            ctx = Context(
+                tx=tx,
+                place=Place("", region, settings.partition),
+                caller=NOBODY,
+                clock=SystemClock(),
+                sealing=root,
+                request_id="",
+                gateway=NoDoor(),
+                conditions={
+                    "aws:RequestedRegion": (region,),
+                    "aws:CurrentTime": (now_s,),
+                    "aws:EpochTime": (now_s,),
+                },
+                reads_only=True,
+                regions=frozenset(settings.regions),
+                principals=Directory(root, settings.partition),
+            )
+            return iam_explain(ctx, principal, action, resource, keys, REACH)
+    finally:
+        storage.close()
+
+
+def reach_key(ctx: Context, action: str, resource: str, keys: Mapping[str, tuple[str, ...]]) -> Demand:
+    """What an operation on a KMS key asks; `keys` may hold an encryption context, which grants look at."""
+    prefix = "kms:EncryptionContext:"
+    sealed_with = {key.removeprefix(prefix): values[0] for key, values in keys.items() if key.startswith(prefix)}
+    return kms_targets.demand_on(ctx, resource, action, sealed_with, {})
+
+
+def reach_secret(ctx: Context, action: str, resource: str, keys: Mapping[str, tuple[str, ...]]) -> Demand:  # noqa: ARG001
+    return secretsmanager.ROOM.operations["DescribeSecret"].access.demands(ctx, {"SecretId": resource})[0]
+
+
+REACH: Final = {"kms": reach_key, "secretsmanager": reach_secret}
+
+
+class NoDoor:
+    """Who only looks at rights asks no other room."""
+
+    def call(self, ctx: Context, service: str, operation: str, params: Params) -> Params:  # noqa: ARG002
+        raise AssertionError(f"a question about rights asked {service} to {operation}")
+
+
+def create_account(settings: Settings, account: str) -> FirstStart:
+    """A further account with its administrator. Raises iam's AccountExists, ValueError."""
+    root = open_root(settings)
+    storage = open_storage(settings)
+    try:
+        with storage.writing() as tx:
+            key = bootstrap(tx, root, account, SystemClock().now_ms())
+    finally:
+        storage.close()
+    return FirstStart(account, key.access_key_id, key.secret.reveal().decode())

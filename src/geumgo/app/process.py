@@ -1,0 +1,264 @@
+"""The parts of one process: an API process answers requests, the process for jobs keeps promises."""
+
+import gc
+import threading
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from geumgo import protocol
+from geumgo.access.gate import Gate
+from geumgo.access.ports import Key
+from geumgo.app.directory import node_of, open_root, open_storage, trail_keys
+from geumgo.app.rooms import ROOMS, handlers
+from geumgo.audit import recovery
+from geumgo.audit import store as audit_store
+from geumgo.audit.record import service_event
+from geumgo.audit.trail import Head, Trail, TrailFull
+from geumgo.clock import SystemClock
+from geumgo.context import Clock, Params, Place
+from geumgo.jobs.crew import Crew
+from geumgo.jobs.worker import Failure, Worker
+from geumgo.pipeline import Count, Parts, Pipeline, host_of
+from geumgo.room import Room
+from geumgo.sealing.root import RootKeys
+from geumgo.services.iam.directory import Directory
+from geumgo.services.iam.keyring import LongTermKeyring
+from geumgo.services.iam.rights import Rights
+from geumgo.services.sts.keyring import TemporaryKeyring
+from geumgo.services.sts.passwords import PasswordSessions
+from geumgo.settings import Settings
+from geumgo.storage import Broken, Storage, StorageError, Tx
+
+log = structlog.get_logger("geumgo.app")
+
+LANES: Final = 2  # jobs that run side by side in the process for jobs
+PRUNE_EVERY_MS: Final = 3_600_000
+
+
+def warm() -> None:
+    """What every process needs is loaded, so that processes forked after it share it and start at once."""
+    for room in ROOMS:
+        protocol.models.load(room.service)
+    gc.collect()
+    gc.freeze()
+
+
+@dataclass(frozen=True, slots=True)
+class Keyrings:
+    """The door's keyring: users' own keys from iam, temporary ones from sts."""
+
+    long_term: LongTermKeyring
+    temporary: TemporaryKeyring
+
+    def find(self, tx: Tx, access_key_id: str, session_token: str | None, now_ms: int) -> Key | None:
+        ring = self.temporary if access_key_id.startswith("ASIA") else self.long_term
+        return ring.find(tx, access_key_id, session_token, now_ms)
+
+    def mark_used(self, tx: Tx, access_key_id: str, service: str, region: str, now_ms: int) -> None:
+        self.long_term.mark_used(tx, access_key_id, service, region, now_ms)
+
+
+@dataclass(slots=True)
+class Anchor:
+    """Keeps the head of one chain in the database, where whoever holds the files cannot reach it; and tidies up behind the trail."""
+
+    trail: Trail
+    node: str
+    clock: Clock
+    kept: Head | None = None
+    pruned_at_ms: int = 0
+
+    def keep(self, storage: Storage) -> None:
+        """The newest head is signed and kept; rows of old intents are gone. What does not work now is tried again at the next call.
+
+        A write whose commit nobody saw end has its outcome now: between two requests no other intent is open.
+
+        Raises TrailBroken or storage.Broken when this process must end.
+        """
+        try:
+            self.trail.checkpoint()
+            recovery.resolve(self.trail, storage, self.clock.now_ms())
+            self.keep_heads(storage)
+            if self.clock.now_ms() - self.pruned_at_ms >= PRUNE_EVERY_MS:
+                self.pruned_at_ms = self.clock.now_ms()
+                with storage.writing() as tx:
+                    audit_store.prune_applied(tx, self.pruned_at_ms)
+        except (TrailFull, StorageError) as fault:
+            if isinstance(fault, Broken):
+                raise
+            log.warning("the trail's head is not kept", fault=str(fault), next="it is tried again in a second")
+
+    def keep_heads(self, storage: Storage) -> None:
+        """Raises StorageError."""
+        heads = [head for head in self.trail.heads() if head != self.kept]
+        if heads:
+            with storage.writing() as tx:
+                audit_store.keep_heads(tx, self.node, heads)
+            self.kept = heads[-1]
+
+
+@dataclass(slots=True)
+class App:
+    """The parts of one process, and what its surroundings ask of it."""
+
+    settings: Settings
+    storage: Storage
+    trail: Trail
+    pipeline: Pipeline
+    worker: Worker
+    anchor: Anchor
+    rooms: dict[str, Room]
+
+    def ready(self) -> list[str]:
+        """What keeps this process from serving, in plain words. Empty: nothing."""
+        problems = []
+        try:
+            with self.storage.reading() as tx:
+                tx.one("SELECT COUNT(*) FROM schema_migration")
+        except StorageError as fault:
+            log.warning("not ready", fault=str(fault))  # not for whoever asks: he need not say who he is
+            problems.append("the database cannot be read")
+        if self.trail.on_reserve:
+            problems.append("the disk that holds the audit trail is nearly full")
+        return problems
+
+    def tick(self) -> None:
+        """About once a second. Raises TrailBroken or storage.Broken when this process must end."""
+        self.anchor.keep(self.storage)
+
+    def close(self) -> None:
+        """The trail is signed to its end and anchored, everything is closed."""
+        try:
+            self.trail.close()
+            self.anchor.keep_heads(self.storage)
+        finally:
+            self.storage.close()
+
+
+def build(settings: Settings, *, slot: str, clock: Clock | None = None, count: Count | None = None) -> App:
+    """The parts of one process. `slot` names its chain of the trail; no two living processes of a machine have the same."""
+    clock = clock or SystemClock()
+    root = open_root(settings)
+    storage = open_storage(settings)
+    node = node_of(settings)
+    trail = open_trail(settings, storage, root, clock, node, slot)
+    directory = Directory(root, settings.partition)
+    keyrings = Keyrings(
+        LongTermKeyring(root, settings.partition), TemporaryKeyring(root, directory, settings.partition)
+    )
+    parts = Parts(
+        rooms={room.service: room for room in ROOMS},
+        models={room.service: protocol.models.load(room.service) for room in ROOMS},
+        storage=storage,
+        gate=Gate(Rights(root, settings.partition)),
+        keyring=keyrings,
+        principals=directory,
+        sealing=root,
+        trail=trail,
+        clock=clock,
+        regions=frozenset(settings.regions),
+        partition=settings.partition,
+        limits=protocol.Limits(size=settings.max_body_bytes),
+        sessions=PasswordSessions(),
+        count=count or (lambda _service, _operation, _code: None),
+        most_derived=settings.derived_entries,
+    )
+    bench = Bench(root, clock, trail, f"{node}-{slot}", threading.Lock())
+    anchor = Anchor(trail, node, clock)
+    anchor.keep(storage)
+    return App(settings, storage, trail, Pipeline(parts), bench.worker(storage), anchor, dict(parts.rooms))
+
+
+def open_trail(settings: Settings, storage: Storage, root: RootKeys, clock: Clock, node: str, slot: str) -> Trail:
+    """The chain of this process, with the intents that a crash left open settled from the database."""
+    with storage.reading() as tx:
+        anchor = audit_store.head(tx, f"{node}-{slot}")
+    trail = Trail.open(
+        settings.audit,
+        node=node,
+        slot=slot,
+        keys=trail_keys(root),
+        clock=clock,
+        anchor=anchor,
+        segment_bytes=settings.segment_bytes,
+    )
+    recovery.resolve(trail, storage, clock.now_ms())
+    return trail
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where jobs are worked on: what a worker needs, shared by the lanes of a process. The trail is for one thread at a time."""
+
+    root: RootKeys
+    clock: Clock
+    trail: Trail
+    owner: str
+    lock: Any  # threading.Lock
+
+    def worker(self, storage: Storage, lane: int = 0) -> Worker:
+        return Worker(
+            storage, handlers(), self.clock, self.root, owner=self.owner, event=self.event, note=note_failure, lane=lane
+        )
+
+    def anchoring(self, anchor: Anchor, storage: Storage, stop: threading.Event) -> None:
+        """Once a second until `stop` is set. What ends the process ends it here too: `stop` is set, and the fault is raised."""
+        try:
+            while not stop.wait(1.0):
+                with self.lock:
+                    anchor.keep(storage)
+        finally:
+            stop.set()
+
+    def event(self, kind: str, place: Place, name: str, details: Params) -> None:
+        """An event of the service whose job this is is in the trail, durable. `kind` is the job's: "kms.delete_key"."""
+        made = service_event(
+            service=host_of(kind.partition(".")[0]),
+            name=name,
+            region=place.region,
+            account=place.account,
+            at_ms=self.clock.now_ms(),
+            request_id="",
+            details=details,
+        )
+        with self.lock:
+            self.trail.note("event", made)
+            self.trail.settle()
+
+
+def note_failure(failure: Failure) -> None:
+    log.error(
+        "job failed",
+        kind=failure.kind,
+        account=failure.place.account,
+        region=failure.place.region,
+        attempt=failure.attempt,
+        fault=type(failure.error).__name__,
+        next="it is tried again; `geumgo status` shows jobs that were given up",
+    )
+
+
+def work(settings: Settings, stop: threading.Event) -> None:
+    """The process for jobs: runs what is due until `stop` is set, and what runs then is finished."""
+    clock = SystemClock()
+    root = open_root(settings)
+    storage = open_storage(settings)
+    node = node_of(settings)
+    slot = "worker"
+    trail = open_trail(settings, storage, root, clock, node, slot)
+    bench = Bench(root, clock, trail, f"{node}-{slot}", threading.Lock())
+    crew = Crew(lambda: open_storage(settings), bench.worker, clock, owner=bench.owner, lanes=LANES, note=note_failure)
+    anchor = Anchor(trail, node, clock)
+    anchor.keep(storage)
+    beat = threading.Thread(target=bench.anchoring, args=(anchor, storage, stop), name="anchor")
+    beat.start()
+    try:
+        crew.run(stop)
+    finally:
+        stop.set()
+        beat.join()
+        trail.close()
+        anchor.keep_heads(storage)
+        storage.close()

@@ -1,0 +1,14 @@
+"""The rooms of this program. A new room is one more name here."""
+
+from typing import Final
+
+from geumgo.room import JobHandler, Room
+from geumgo.services import geumgo as geumgo_room
+from geumgo.services import iam, kms, secretsmanager, sts
+
+ROOMS: Final[tuple[Room, ...]] = (geumgo_room.ROOM, iam.ROOM, kms.ROOM, secretsmanager.ROOM, sts.ROOM)
+
+
+def handlers() -> dict[str, JobHandler]:
+    """What does the jobs of every room, by kind."""
+    return {kind: handler for room in ROOMS for kind, handler in room.jobs.items()}
