@@ -27,6 +27,11 @@ class Request:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_first", dict(reversed(self.headers)))  # of twins the first one stays
 
+    @property
+    def first_values(self) -> dict[bytes, bytes]:
+        """Every header's name with the value of the first one of that name. Not to be changed."""
+        return self._first
+
     def header(self, name: bytes) -> bytes | None:
         """The value of the first header called `name` (lower case), or None."""
         return self._first.get(name)

@@ -23,6 +23,7 @@ from geumgo.message import Answer, Request
 from geumgo.principals import Principals
 from geumgo.room import Operation, Room
 from geumgo.sealing import Sealing
+from geumgo.sealing.keyed import Mac, keyed
 from geumgo.storage import Broken, Conflict, Storage, StorageError, Tx, Unknown
 from geumgo.storage.derived import Derived
 
@@ -159,11 +160,11 @@ class Pipeline:
         """The key that has signed `request`."""
         key = self._parts.keyring.find(tx, claim.access_key_id, claim.session_token, now_ms)
 
-        def signing_key(date: str, region: str, service: str) -> bytes:
+        def signing_key(date: str, region: str, service: str) -> Mac:
             if key is None:
                 return signature.nobodys_key(date, region, service)
             scope = ("signing key", claim.access_key_id, claim.session_token, date, region, service)
-            made = tx.derived(scope, lambda: signature.signing_key(key.secret, date, region, service))
+            made = tx.derived(scope, lambda: keyed(signature.signing_key(key.secret, date, region, service)))
             assert made is not None, "there is a signing key for every scope"
             return made
 

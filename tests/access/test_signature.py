@@ -19,6 +19,7 @@ from geumgo.access.signature import read_claim, signing_key, verify
 from geumgo.access.signature_canonical import pairs_of
 from geumgo.errors import IncompleteSignature, InvalidSignature, ServiceError, UnrecognizedClient
 from geumgo.message import Request
+from geumgo.sealing.keyed import keyed
 from geumgo.sealing.plaintext import Plaintext
 from tests.access.signing import KEY_ID, REGIONS, SECRET, SERVICES, check, now_ms, request_of, signed
 
@@ -439,6 +440,12 @@ def test_a_presigning_parameter_may_stand_once(name: str) -> None:
     assert "is there twice" in refused(replace(request, target=request.target + f"&{name}=".encode() + value)).message
 
 
+def signed_as(request: Request, claim: signature.Claim, secret: Plaintext) -> str:
+    """The signature that the general verifier expects."""
+    key = signing_key(secret, claim.date, claim.region, claim.service)
+    return signature._signature(request, claim, keyed(key)).hex()
+
+
 @pytest.mark.parametrize(
     "target", [b"//", b"/./", b"/a/../", b"/x#y", b"/%zz", b"/?a=1&&b=2", b"/?a=1+2", b"/?a=%4", b"/?a=1&", b"/?a=1#b"]
 )
@@ -448,9 +455,7 @@ def test_a_target_that_can_be_read_in_two_ways_is_refused_though_its_signature_h
         KEY_ID, "20260101", "us-east-1", "lambda", None, ("host", "x-amz-date"), "", 1_767_225_600_000, False
     )
     secret = Plaintext(SECRET.encode())
-    right = replace(
-        claim, signature=signature._signature(request, claim, signing_key(secret, "20260101", "us-east-1", "lambda"))
-    )
+    right = replace(claim, signature=signed_as(request, claim, secret))
 
     def door(asked: Request) -> None:
         verify(asked, right, secret, regions=REGIONS, services=SERVICES, now_ms=right.signed_at_ms)
@@ -458,9 +463,7 @@ def test_a_target_that_can_be_read_in_two_ways_is_refused_though_its_signature_h
     with pytest.raises(InvalidSignature):
         door(request)
     good = replace(request, target=b"/a")
-    fitting = replace(
-        claim, signature=signature._signature(good, claim, signing_key(secret, "20260101", "us-east-1", "lambda"))
-    )
+    fitting = replace(claim, signature=signed_as(good, claim, secret))
     verify(good, fitting, secret, regions=REGIONS, services=SERVICES, now_ms=fitting.signed_at_ms)
 
 

@@ -15,13 +15,15 @@ import hmac
 import os
 from collections.abc import Callable, Container
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Final
 
 from geumgo.access.signature_canonical import canonical_request, collapsed, is_ambiguous, pairs_of
 from geumgo.access.signature_claim import ALGORITHM, TERMINATOR, Claim, read_claim
+from geumgo.access.signature_form import MEANT, is_meant, usual_canonical_request
 from geumgo.errors import InvalidSignature, UnrecognizedClient
 from geumgo.message import Request
+from geumgo.sealing.keyed import Mac, keyed
 from geumgo.sealing.plaintext import Plaintext
 
 __all__ = ["SKEW_S", "Claim", "Derive", "Scoped", "nobodys_key", "read_claim", "signing_key", "verify", "verify_with"]
@@ -35,16 +37,13 @@ MISMATCH: Final = (
 )
 UNKNOWN_KEY: Final = "The security token included in the request is invalid."
 
-MEANT: Final = frozenset(
-    {b"host", b"date", b"content-type", b"content-encoding", b"smithy-protocol"}
-)  # and every x-amz-*: headers that decide what is executed
 ONCE: Final = MEANT | {b"authorization", b"content-length", b"transfer-encoding"}
 
 _NOBODYS_SECRET: Final = Plaintext(os.urandom(20).hex().encode())  # as long as a real one, and known to nobody
 
 Derive = Callable[[Plaintext, str, str, str], bytes]
-Scoped = Callable[[str, str, str], bytes]
-"""The signing key of one day, region and service."""
+Scoped = Callable[[str, str, str], Mac]
+"""The MAC under the signing key of one day, region and service."""
 
 
 def signing_key(secret: Plaintext, date: str, region: str, service: str) -> bytes:
@@ -55,9 +54,9 @@ def signing_key(secret: Plaintext, date: str, region: str, service: str) -> byte
     return key
 
 
-def nobodys_key(date: str, region: str, service: str) -> bytes:
-    """A signing key that nobody has: for a request whose access key is not known."""
-    return signing_key(_NOBODYS_SECRET, date, region, service)
+def nobodys_key(date: str, region: str, service: str) -> Mac:
+    """Under a signing key that nobody has: for a request whose access key is not known."""
+    return keyed(signing_key(_NOBODYS_SECRET, date, region, service))
 
 
 def verify(
@@ -75,7 +74,10 @@ def verify(
     `secret` is None if the key is unknown: the same work is done with nobody's secret, so that the time does not tell.
     `derive` makes the signing key. Raises as `verify_with` does.
     """
-    key = partial(derive, _NOBODYS_SECRET if secret is None else secret)
+
+    def key(date: str, region: str, service: str) -> Mac:
+        return keyed(derive(_NOBODYS_SECRET if secret is None else secret, date, region, service))
+
     verify_with(request, claim, key, known=secret is not None, regions=regions, services=services, now_ms=now_ms)
 
 
@@ -100,13 +102,20 @@ def verify_with(
     """
     _refuse_other_scope(claim, regions, services)
     _refuse_other_time(claim, now_ms)
+    mac = key(claim.date, claim.region, claim.service)
+    usual = None if claim.presigned else usual_canonical_request(request, claim.signed_headers)
+    if usual is not None and known and _matches(mac(string_to_sign(usual, claim)), claim):
+        return
     _refuse_uncovered(request, claim)
-    expected = _signature(request, claim, key(claim.date, claim.region, claim.service))
-    matches = hmac.compare_digest(expected.encode(), claim.signature.encode("latin-1"))
+    matches = _matches(_signature(request, claim, mac), claim)
     if not known:
         raise UnrecognizedClient(UNKNOWN_KEY)
     if not matches:
         raise InvalidSignature(MISMATCH)
+
+
+def _matches(expected: bytes, claim: Claim) -> bool:
+    return hmac.compare_digest(expected.hex().encode(), claim.signature.encode("latin-1"))
 
 
 def _refuse_other_scope(claim: Claim, regions: Container[str], services: Container[str]) -> None:
@@ -146,7 +155,7 @@ def _refuse_uncovered(request: Request, claim: Claim) -> None:
         raise InvalidSignature("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
     seen: set[bytes] = set()
     for name, value in request.headers:
-        meant = name in MEANT or name.startswith(b"x-amz-")
+        meant = is_meant(name)
         covered = name in signed
         if name in seen and (meant or covered or name in ONCE):
             raise InvalidSignature(MISMATCH)
@@ -164,7 +173,7 @@ def _names(signed_headers: tuple[str, ...]) -> frozenset[bytes]:
     return frozenset(name.encode("latin-1") for name in signed_headers)
 
 
-def _signature(request: Request, claim: Claim, key: bytes) -> str:
+def _signature(request: Request, claim: Claim, mac: Mac) -> bytes:
     body_sha256 = hashlib.sha256(request.body).hexdigest()
     sent = request.header(b"x-amz-content-sha256")
     if sent is not None and not hmac.compare_digest(sent, body_sha256.encode()):
@@ -180,15 +189,14 @@ def _signature(request: Request, claim: Claim, key: bytes) -> str:
         body_sha256=body_sha256,
         service=claim.service,
     )
-    return hmac.digest(key, string_to_sign(canonical, claim), "sha256").hex()
+    return mac(string_to_sign(canonical, claim))
 
 
 def string_to_sign(canonical: bytes, claim: Claim) -> bytes:
     """What the signing key signs: the date, the scope and the hash of the canonical request."""
     scope = f"{claim.date}/{claim.region}/{claim.service}/{TERMINATOR}"
-    return "\n".join((ALGORITHM, _basic(claim.signed_at_ms), scope, hashlib.sha256(canonical).hexdigest())).encode(
-        "latin-1"
-    )
+    digest = hashlib.sha256(canonical).hexdigest()
+    return f"{ALGORITHM}\n{_basic(claim.signed_at_ms)}\n{scope}\n{digest}".encode("latin-1")
 
 
 @lru_cache(maxsize=1024)

@@ -94,12 +94,12 @@ def canonical(context: Mapping[str, str]) -> bytes:
     How many names (u16), then names and values in UTF-8, each behind its length (u16), sorted by the names' bytes.
     Raises ValueError if a name or a value is longer than 65,535 bytes, or cannot be encoded as UTF-8.
     """
-    pairs = sorted([(name.encode(), value.encode()) for name, value in context.items()])
-    parts: list[bytes] = []
     try:
-        parts.append(_U16(len(pairs)))
-        for name, value in pairs:
-            parts += (_U16(len(name)), name, _U16(len(value)), value)
+        parts = [_U16(len(context))]
+        for pair in sorted(context.items()):  # by code points, which is the order of the bytes
+            for text in pair:
+                encoded = text.encode()
+                parts += (_U16(len(encoded)), encoded)
     except struct.error:
         raise ValueError("the context has more than 65,535 names, or one longer than 65,535 bytes") from None
     return b"".join(parts)
