@@ -28,6 +28,14 @@ LIFETIME_MS: Final = 3_600_000
 """How long a message can be opened (milliseconds). Unverified: AWS says that messages expire, not when."""
 SHOWN_CHARACTERS: Final = 512
 
+_SHORTER: Final = (
+    (True, True, SHOWN_CHARACTERS),
+    (False, True, SHOWN_CHARACTERS),
+    (False, False, SHOWN_CHARACTERS),
+    (False, False, 64),
+    (False, False, 0),
+)
+
 Values = Mapping[str, tuple[str, ...]]
 _HEAD: Final = struct.Struct(">QH")  # when it was made (Unix milliseconds), length of what follows
 
@@ -66,7 +74,9 @@ def opened(sealing: Sealing, message: str, account: str, now_ms: int) -> str:
     return zlib.decompress(claims[_HEAD.size : _HEAD.size + length]).decode()
 
 
-def decoded(denied: Denied, *, conditions: bool = True, statements: bool = True) -> dict[str, Any]:
+def decoded(
+    denied: Denied, *, conditions: bool = True, statements: bool = True, shown_characters: int = SHOWN_CHARACTERS
+) -> dict[str, Any]:
     """What the message says, under AWS's member names."""
     caller, demand = denied.caller, denied.demand
     shown = demand.target.shown if demand.target is not None else None
@@ -79,21 +89,21 @@ def decoded(denied: Denied, *, conditions: bool = True, statements: bool = True)
         "context": {
             "principal": {name: value for name, value in who.items() if value},
             "action": demand.action,
-            "resource": (shown or "*")[:SHOWN_CHARACTERS],
+            "resource": (shown or "*")[:shown_characters],
             "conditions": _items(_conditions(denied) if conditions else ()),
         },
     }
 
 
 def _packed(denied: Denied) -> bytes:
-    """As much of the message as there is room for: first the conditions are left out, then the statement."""
+    """As much of the message as there is room for: left out are the conditions first, then the statement, then the resource."""
     packed = b""
-    for conditions, statements in ((True, True), (False, True), (False, False)):
-        text = json.dumps(decoded(denied, conditions=conditions, statements=statements), separators=(",", ":"))
-        packed = zlib.compress(text.encode(), 9)
+    for conditions, statements, characters in _SHORTER:
+        said = decoded(denied, conditions=conditions, statements=statements, shown_characters=characters)
+        packed = zlib.compress(json.dumps(said, separators=(",", ":")).encode(), 9)
         if len(packed) <= ROOM_BYTES - _HEAD.size:
             break
-    assert len(packed) <= ROOM_BYTES - _HEAD.size, "a principal, an action and a bounded resource always fit"
+    assert len(packed) <= ROOM_BYTES - _HEAD.size, "a principal and an action always fit"
     return packed
 
 

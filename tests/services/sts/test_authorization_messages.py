@@ -1,12 +1,18 @@
 """What a denial tells an administrator, and nobody else."""
 
 import json
+import random
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from geumgo.access.authorization_message import LIFETIME_MS
+from geumgo.access.authorization_message import LIFETIME_MS, Denied, opened, sealed
+from geumgo.access.demand import Demand, Target
+from geumgo.context import Caller
+from geumgo.domain.policy import Decision, Reason
+from geumgo.sealing.random import key as random_key
+from geumgo.sealing.root import RootKeys
 from tests.house import House, Key
 
 HEADER = "x-geumgo-authorization-message"
@@ -116,6 +122,25 @@ def test_every_message_has_the_same_length_and_what_is_too_long_for_it_is_left_o
     ]
     assert len({len(message) for message in messages}) == 1
     assert decoded(house, messages[2])["context"]["resource"] == noise
+
+
+@pytest.mark.parametrize(("first", "last"), [(0x21, 0x7E), (0x80, 0xD7FF), (0xDC00, 0xDFFF), (0x10000, 0x1F000)])
+def test_the_longest_principal_asking_for_the_strangest_thing_gets_a_message_too(first: int, last: int) -> None:
+    """Text that cannot be packed: code points from everywhere, each up to twelve characters in JSON."""
+    chance, sealing = random.Random(1), RootKeys({1: random_key()})
+
+    def text(characters: int, lowest: int = 0x21, highest: int = 0x7E) -> str:
+        return "".join(chr(chance.randint(lowest, highest)) for _ in range(characters))
+
+    arn = f"arn:aws:iam::123456789012:user/{text(511)}/{text(64)}"
+    caller = Caller("IAMUser", "123456789012", arn, "AIDA" + "X" * 17, name=text(64))
+    strange = text(2_048, first, last)
+    demand = Demand("secretsmanager:GetSecretValue", Target(strange, strange, "123456789012"))
+    sent = {f"aws:RequestTag/{text(128)}": (text(256),) for _ in range(50)}
+    asked = Denied(caller, demand, Decision(False, Reason.NO_IDENTITY_POLICY), None, sent)
+    said = json.loads(opened(sealing, sealed(sealing, asked, 0).decode(), caller.account, 0))
+    assert strange.startswith(said["context"]["resource"])
+    assert said["context"]["principal"]["arn"] == arn
 
 
 def test_a_message_tells_nothing_of_the_resource(house: House) -> None:
