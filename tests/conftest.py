@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from geumgo.storage import Storage
 from geumgo.storage.postgres import PostgresStorage, open_postgres
@@ -15,6 +16,11 @@ from tests.storage.postgres_server import PrivateServer, private_server
 
 if TYPE_CHECKING:
     from tests.house import House
+
+
+# How fast a machine is decides nothing: a slow one runs the same examples for longer.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture
