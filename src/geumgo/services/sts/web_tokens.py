@@ -8,10 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
-
 from geumgo.context import Context
 from geumgo.principals import ProviderFacts
 from geumgo.services.sts import domain
@@ -69,6 +65,11 @@ def _signed_claims(provider: ProviderFacts, token: str) -> Mapping[str, Any]:
     """The claims, once the signature holds under one of the provider's pinned keys. Unverified: the sentence about a wrong one."""
     if provider.jwks is None:
         raise InvalidIdentityToken(NO_KEY)
+    # Loaded when the first token comes: most servers never see one, and all would wait for it at their start.
+    from joserfc import jwt
+    from joserfc.errors import JoseError
+    from joserfc.jwk import KeySet
+
     try:
         keys = KeySet.import_key_set(json.loads(provider.jwks))
         return dict(jwt.decode(token, keys, algorithms=list(ALGORITHMS)).claims)
