@@ -246,14 +246,43 @@ def batches_of(requests: Sequence[Request], number: int) -> list[list[Request]]:
     return [chosen[start : start + BATCH] for start in range(0, number, BATCH)]
 
 
-def measure(rounds: int, database: str = "") -> dict[str, Any]:
+WRITER = """
+import sys, time
+from pathlib import Path
+from geumgo.storage.sqlite import open_sqlite
+storage = open_sqlite(Path(sys.argv[1]))
+while True:
+    with storage.writing() as tx:
+        tx.run("INSERT INTO iam_last_used (id, at_ms, service, region) VALUES ('bench', 0, '', '') "
+               "ON CONFLICT (id) DO UPDATE SET at_ms = iam_last_used.at_ms + 1")
+    time.sleep(1 / float(sys.argv[2]))
+"""
+
+
+@contextmanager
+def writing(house: House, a_second: int) -> Iterator[None]:
+    """Another process commits about so many times a second, which drops all that is kept."""
+    if not a_second:
+        yield
+        return
+    command = [sys.executable, "-c", WRITER, str(house.settings.database_file), str(a_second)]
+    with subprocess.Popen(command) as process:
+        time.sleep(1)
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
+def measure(rounds: int, database: str = "", writes: int = 0) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as directory:
         house, requests = furnished(Path(directory), database)
         batches = batches_of(requests, REQUESTS)
         run(house, [requests[start : start + BATCH] for start in range(0, SECRETS, BATCH)])
         gc.collect()
         gc.freeze()
-        costs = [run(house, batches) / REQUESTS * 1e6 for _ in range(rounds)]
+        with writing(house, writes):
+            costs = [run(house, batches) / REQUESTS * 1e6 for _ in range(rounds)]
         stages = Stages()
         with staged(house, stages), stages.stage("the pipeline itself"):
             run(house, batches)
@@ -281,13 +310,14 @@ def main() -> None:
     asked = argparse.ArgumentParser()
     asked.add_argument("--rounds", type=int, default=ROUNDS)
     asked.add_argument("--database", default="", help="a PostgreSQL connection string; SQLite without it")
+    asked.add_argument("--writes", type=int, default=0, help="commits a second of another process (SQLite)")
     asked.add_argument("--json", action="store_true")
     asked.add_argument("--against", type=Path, help="another working tree, measured by turns with this one")
     said = asked.parse_args()
     if said.against is not None:
         alternately(Path(__file__).parents[2], said.against.resolve(), 3)
         return
-    found = measure(said.rounds, said.database)
+    found = measure(said.rounds, said.database, said.writes)
     if said.json:
         print(json.dumps(found))
         return
