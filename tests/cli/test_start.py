@@ -117,7 +117,7 @@ def test_a_first_start_that_is_killed_at_any_step_is_taken_up_by_the_next_one(tm
     for steps in count():
         settings = Settings(data=tmp_path / str(steps))
         crashed = first_start(settings, steps)
-        if not (app.initialised(settings) and app.has_account(settings)):
+        if not (app.initialised(settings) and app.prepare(settings)):
             app.initialise(settings)
         built = app.build(settings, slot="api-0")
         text = (settings.data / "admin.credentials").read_text()

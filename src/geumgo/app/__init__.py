@@ -7,7 +7,6 @@ what is asked on the command line; `rooms` lists the rooms.
 from geumgo.app.directory import (
     AlreadyThere,
     FirstStart,
-    has_account,
     initialise,
     initialised,
     occupy,
@@ -31,7 +30,6 @@ __all__ = [
     "build",
     "create_account",
     "explain",
-    "has_account",
     "initialise",
     "initialised",
     "occupy",

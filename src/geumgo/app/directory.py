@@ -144,24 +144,17 @@ def write_config(settings: Settings, endpoint: str) -> None:
         write_private(path, config.encode(), replace=True)
 
 
-def has_account(settings: Settings) -> bool:
-    """Whether the first start came to its end."""
+def prepare(settings: Settings) -> bool:
+    """The tables are what this program knows. Answers whether there is an account: whether the first start came to its end.
+
+    Once, before any process is forked.
+    """
     root = open_root(settings)
     storage = open_storage(settings)
     try:
         prepare_tables(storage)
         with storage.reading() as tx:
             return bool(accounts_in(settings, tx, root))
-    finally:
-        storage.close()
-
-
-def prepare(settings: Settings) -> list[str]:
-    """The tables are what this program knows. Answers the migrations that were applied. Once, before any process is forked."""
-    open_root(settings)
-    storage = open_storage(settings)
-    try:
-        return prepare_tables(storage)
     finally:
         storage.close()
 

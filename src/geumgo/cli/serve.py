@@ -72,8 +72,7 @@ def run(settings: Settings, *, dev: bool) -> int:
     app.occupy(settings)
     settings = replace(settings, listen=shown(listener))
     endpoint = f"{'https' if settings.tls_certificate else 'http'}://{settings.listen}"
-    if app.initialised(settings) and app.has_account(settings):
-        app.prepare(settings)
+    if app.initialised(settings) and app.prepare(settings):
         welcome_back(settings)
     else:
         introduce(settings, app.initialise(settings), endpoint, dev=dev)

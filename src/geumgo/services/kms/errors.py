@@ -11,12 +11,6 @@ class AlreadyExists(ServiceError):
     code = "AlreadyExistsException"
 
 
-class ConflictingRotation(ServiceError):
-    """A rotation of this key is under way."""
-
-    code = "ConflictException"
-
-
 class Disabled(ServiceError):
     """The key is disabled."""
 
