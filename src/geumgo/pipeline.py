@@ -115,6 +115,7 @@ class Pipeline:
 
     def _handle(self, turn: Turn) -> Answer:
         request = turn.request
+        self._derived.begin()
         call: protocol.Call | None = None
         try:
             self._identify(turn)
@@ -371,6 +372,7 @@ class Pipeline:
                     self._parts.keyring.mark_used(tx, turn.claimed_key, turn.service, turn.region, now_ms)
                 for write in ctx.afterwards:
                     write(tx)
+            self._derived.forget_touched()
         except Broken:
             raise
         except StorageError as fault:

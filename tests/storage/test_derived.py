@@ -6,6 +6,7 @@ import pytest
 
 from geumgo.storage import Broken, Conflict, Storage, StorageError, Tx
 from geumgo.storage.derived import Derived
+from geumgo.storage.text import unkept
 from tests.storage.processes import open_again, other_process, storage_at
 
 
@@ -16,6 +17,14 @@ def table(storage: Storage) -> Storage:
         tx.run('CREATE TABLE t (id TEXT COLLATE "C" PRIMARY KEY, number BIGINT)')
         tx.run("INSERT INTO t (id, number) VALUES ('a', 0), ('b', 0)")
     return storage
+
+
+@pytest.fixture
+def sqlite_table(sqlite_storage: Storage) -> Storage:
+    with sqlite_storage.writing() as tx:
+        tx.run('CREATE TABLE t (id TEXT COLLATE "C" PRIMARY KEY, number BIGINT)')
+        tx.run("INSERT INTO t (id, number) VALUES ('a', 0), ('b', 0)")
+    return sqlite_storage
 
 
 @pytest.fixture
@@ -95,6 +104,42 @@ def test_two_caches_that_write_by_turns_see_each_other(derived: Derived, table: 
         assert ask(reader) == value
         assert ask(writer) == value
     other_storage.close()
+
+
+MARK = "UPDATE t SET number = 7 WHERE id = 'a'"
+
+
+def test_a_change_that_says_so_drops_nothing(sqlite_table: Storage) -> None:
+    derived = Derived(sqlite_table, most=100)
+    other = storage_at(open_again(sqlite_table))
+    ask(derived)
+    for storage in (other, sqlite_table):
+        with storage.writing() as tx:
+            tx.run(unkept(MARK))
+        derived.look()
+        with derived.reading() as tx:
+            assert tx.derived(("number", "a"), refuse) == (0,)
+    other.close()
+
+
+def test_a_change_that_does_not_say_so_drops_all_beside_one_that_does(sqlite_table: Storage) -> None:
+    derived = Derived(sqlite_table, most=100)
+    for first, second in ((unkept(MARK), "UPDATE t SET number = 8"), ("UPDATE t SET number = 8", unkept(MARK))):
+        ask(derived, "b")
+        with sqlite_table.writing() as tx:
+            tx.run(first)
+            tx.run(second)
+        assert ask(derived, "b") == 8
+        with sqlite_table.writing() as tx:
+            tx.run("UPDATE t SET number = 0")
+
+
+def test_what_a_request_has_touched_can_be_made_anew(derived: Derived) -> None:
+    ask(derived, "b")
+    derived.begin()
+    ask(derived, "a")
+    derived.forget_touched()
+    assert list(derived.entries) == [("number", "b")]
 
 
 def test_a_write_that_failed_leaves_what_is_true(derived: Derived) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from geumgo.audit.line import Head
 from geumgo.storage import Tx
+from geumgo.storage.text import unkept
 
 KEEP_APPLIED_MS = 7 * 86_400_000
 """How long the row of a committed intent is kept (milliseconds). A process that was away for longer cannot resolve its intents."""
@@ -38,17 +39,19 @@ def was_applied(tx: Tx, intent_id: str, at_ms: int) -> bool:
 
 def prune_applied(tx: Tx, now_ms: int) -> int:
     """How many rows older than KEEP_APPLIED_MS were taken away."""
-    return tx.run("DELETE FROM applied_request WHERE at_ms < :before_ms", before_ms=now_ms - KEEP_APPLIED_MS)
+    return tx.run(unkept("DELETE FROM applied_request WHERE at_ms < :before_ms"), before_ms=now_ms - KEEP_APPLIED_MS)
 
 
 def keep_heads(tx: Tx, node: str, heads: Iterable[Head]) -> None:
     """`heads` are what the chains of `node` must hold from now on. A chain's head never goes back."""
     for head in heads:
         tx.run(
-            "INSERT INTO audit_head (chain, node, seq, hash, at_ms, signature) "
-            "VALUES (:chain, :node, :seq, :hash, :at_ms, :signature) "
-            "ON CONFLICT (chain) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, at_ms = excluded.at_ms, "
-            "signature = excluded.signature WHERE audit_head.seq < excluded.seq",
+            unkept(
+                "INSERT INTO audit_head (chain, node, seq, hash, at_ms, signature) "
+                "VALUES (:chain, :node, :seq, :hash, :at_ms, :signature) "
+                "ON CONFLICT (chain) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, at_ms = excluded.at_ms, "
+                "signature = excluded.signature WHERE audit_head.seq < excluded.seq"
+            ),
             chain=head.chain,
             node=node,
             seq=head.seq,

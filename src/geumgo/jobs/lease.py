@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from geumgo.context import Params, Place
 from geumgo.jobs import retry
 from geumgo.storage import Tx
+from geumgo.storage.text import unkept
 
 LEASE_MS = 15_000  # beaten three times within, so that one lost beat does no harm
 
@@ -37,12 +38,12 @@ def take(tx: Tx, *, owner: str, lane: int, now_ms: int) -> Lease | None:
     if found is None:
         return None
     row = tx.one(
-        """
+        unkept("""
         UPDATE job SET state = 'running', owner = :owner, lane = :lane, lease_until_ms = :lease_until_ms,
                        fence = fence + 1, attempts = attempts + 1
         WHERE id = :id AND fence = :fence
         RETURNING kind, account, region, partition_name, payload, dedup, attempts, fence
-        """,
+        """),
         id=found[0],
         fence=found[1],
         owner=owner,
@@ -103,9 +104,9 @@ def hold(tx: Tx, lease: Lease, *, now_ms: int) -> None:
         LeaseLost: another worker has it.
     """
     held = tx.run(
-        """
+        unkept("""
         UPDATE job SET lease_until_ms = :lease_until_ms WHERE id = :id AND fence = :fence AND state = 'running'
-        """,
+        """),
         id=lease.id,
         fence=lease.fence,
         lease_until_ms=now_ms + LEASE_MS,
@@ -121,11 +122,13 @@ def finish(tx: Tx, lease: Lease) -> None:
         LeaseLost: another worker has it.
     """
     gone = tx.run(
-        "DELETE FROM job WHERE id = :id AND fence = :fence AND state = 'running'", id=lease.id, fence=lease.fence
+        unkept("DELETE FROM job WHERE id = :id AND fence = :fence AND state = 'running'"),
+        id=lease.id,
+        fence=lease.fence,
     )
     if not gone:
         raise LeaseLost(f"{lease.kind}: the job was taken over")
-    tx.run("DELETE FROM job WHERE dedup = :dedup AND state = 'parked'", dedup=lease.dedup)
+    tx.run(unkept("DELETE FROM job WHERE dedup = :dedup AND state = 'parked'"), dedup=lease.dedup)
 
 
 def put_off(tx: Tx, lease: Lease, *, until_ms: int) -> None:
@@ -165,15 +168,17 @@ def _give_back(tx: Tx, lease: Lease, state: str, run_at_ms: int, attempts: int, 
     twin = tx.one("SELECT 1 FROM job WHERE dedup = :dedup AND state = 'waiting'", dedup=lease.dedup)
     if twin and state == "waiting":
         tx.run(
-            "DELETE FROM job WHERE id = :id AND fence = :fence AND state = 'running'", id=lease.id, fence=lease.fence
+            unkept("DELETE FROM job WHERE id = :id AND fence = :fence AND state = 'running'"),
+            id=lease.id,
+            fence=lease.fence,
         )
         return
     tx.run(
-        """
+        unkept("""
         UPDATE job SET state = :state, run_at_ms = :run_at_ms, attempts = :attempts, last_error = :error,
                        lease_until_ms = NULL
         WHERE id = :id AND fence = :fence AND state = 'running'
-        """,
+        """),
         id=lease.id,
         fence=lease.fence,
         state=state,

@@ -76,7 +76,10 @@ class Tx(Protocol):
 
     @property
     def mark(self) -> bytes:
-        """The `Storage.mark` of the snapshot that a reading transaction sees: equal to one taken before if nothing was committed since."""
+        """The `Storage.mark` of the snapshot that a reading transaction sees.
+
+        Equal to one taken before if what was kept then still holds.
+        """
         ...
 
 
@@ -101,9 +104,10 @@ class Storage(Protocol):
         ...
 
     def mark(self) -> bytes:
-        """A value that differs after every commit by any process since the last call.
+        """A value that differs after every commit, by any process since the last call, that may have changed what is kept.
 
-        Equal values mean that nothing was committed. Compared only with marks of the same open storage. Take the mark
+        Equal values mean that nothing was committed but changes that say they leave it alone (`storage.text.unkept`).
+        Compared only with marks of the same open storage. Take the mark
         first, read afterwards: what was read under a mark holds as long as the mark does.
         """
         ...

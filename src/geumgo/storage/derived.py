@@ -6,8 +6,9 @@
         secret = tx.derived(("secret", name), lambda: read(tx, name))
 
 An entry was made from the rows of one snapshot. It is used only while `Storage.mark` says that nothing has been committed since, by any
-process on any machine; one commit anywhere drops everything. So a request that begins after a write was acknowledged never meets what was
-true before: the write was committed before it was acknowledged, and the mark is taken after the request arrived.
+process on any machine, but changes that say they leave what is kept alone (dates of use, leases of jobs, heads of the trail; on
+PostgreSQL these count too). One commit that does not say so drops everything. So a request that begins after a write was acknowledged
+never meets what was true before: the write was committed before it was acknowledged, and the mark is taken after the request arrived.
 
 Inside one transaction all is from one state of the database. The snapshot is taken when the first statement needs it, and has a mark of its
 own. If that is not the mark that the entries hold for, somebody committed in between: entries that this transaction has used already would
@@ -35,6 +36,7 @@ class Derived:
         self._mark = b""  # no storage has this mark
         self._stale = True
         self.entries: dict[Hashable, Any] = {}
+        self.touched: list[Hashable] = []  # what was used or made since `begin`
 
     def look(self) -> None:
         """What is kept holds for the database as it is now.
@@ -49,6 +51,15 @@ class Derived:
             mark = b""
         self.holds_for(mark)
         self._stale = not mark
+
+    def begin(self) -> None:
+        """A new request: nothing was touched for it yet."""
+        self.touched.clear()
+
+    def forget_touched(self) -> None:
+        """What this request has used is made anew for the next one: dates in it were moved by a change that drops nothing."""
+        for key in self.touched:
+            self.entries.pop(key, None)
 
     def reading(self) -> "Glance":
         """A snapshot that is taken when it is needed. It sees at least what was committed before the last `look`."""
@@ -111,6 +122,7 @@ class Glance:
         return self._opened().run(sql, **params)
 
     def derived(self, key: Hashable, make: Callable[[], Made | None]) -> Made | None:
+        self._from.touched.append(key)
         known: Made | None = self._entries.get(key)
         if known is not None:
             self._used = True

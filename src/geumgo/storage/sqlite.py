@@ -19,7 +19,7 @@ from typing import Any
 import apsw
 
 from geumgo.storage import Broken, Conflict, Full, Row, StorageError, Taken, Violated
-from geumgo.storage.text import changes_rows, for_sqlite
+from geumgo.storage.text import changes_rows, for_sqlite, leaves_kept
 from geumgo.storage.transaction import Engine
 
 CHECKPOINT_PAGES = 1_000  # 4 MB of log: about what SQLite itself does
@@ -40,6 +40,13 @@ _SETTINGS = {
     "mmap_size": 0,  # saves 1 us of 14, and turns a failed read into the death of the process (SIGBUS)
     "wal_autocheckpoint": 0,  # we do it: SQLite hides the errors of its own
 }
+# One row, which every transaction changes whose statements do not say that they leave alone what others keep.
+_GENERATION_IS_THERE = "SELECT 1 FROM sqlite_schema WHERE name = 'kept_generation'"
+_GENERATION_TABLE = "CREATE TABLE IF NOT EXISTS kept_generation (one INTEGER PRIMARY KEY, token BLOB NOT NULL) STRICT"
+_NEXT_GENERATION = """
+    INSERT INTO kept_generation (one, token) VALUES (1, randomblob(16)) ON CONFLICT (one) DO UPDATE SET token = excluded.token
+"""
+_GENERATION = "SELECT token FROM kept_generation"
 _GONE_WRONG = (apsw.IOError, apsw.CorruptError, apsw.NotADBError, apsw.CantOpenError, apsw.ReadOnlyError)
 _CAME_FIRST = (apsw.BusyError, apsw.LockedError, apsw.ProtocolError)
 
@@ -53,7 +60,10 @@ class SqliteStorage(Engine):
         self._connection = connection
         self._commits = 0
         self._log_pages = 0
-        self._texts: dict[str, tuple[str, bool]] = {}
+        self._texts: dict[str, tuple[str, bool, bool]] = {}
+        self._drops = False  # whether the open transaction has changed what others may keep
+        self._seen: tuple[int, int] = (-1, -1)
+        self._generation = b""  # as it was when `_seen` was
         connection.set_wal_hook(self._note_log)
 
     def mark(self) -> bytes:
@@ -61,7 +71,7 @@ class SqliteStorage(Engine):
 
         `PRAGMA data_version` changes with the commits of other connections and not with our own, so ours are counted.
         (The file control of the same name, apsw's `data_version()`, does not look at the file: it misses what other
-        processes have committed.)
+        processes have committed.) Only if somebody has committed is the row read that says whether it concerns what is kept.
         """
         self.refuse_if_unusable()
         try:
@@ -73,7 +83,11 @@ class SqliteStorage(Engine):
         """Of the database as it is now, or inside a transaction as its snapshot shows it."""
         row = self._connection.execute("PRAGMA data_version").fetchone()
         assert row is not None
-        return b"%d.%d" % (row[0], self._commits)
+        seen = (row[0], self._commits)
+        if seen != self._seen:
+            found = self._connection.execute(_GENERATION).fetchone()
+            self._generation, self._seen = found[0] if found is not None else b"none yet", seen
+        return self._generation
 
     def close(self) -> None:
         assert not self._busy, "closed inside a transaction"
@@ -83,6 +97,7 @@ class SqliteStorage(Engine):
             raise self._translated(error) from None
 
     def begin(self, *, writes: bool, serializable: bool, alone: bool) -> bytes:  # noqa: ARG002 - one writer at a time is both
+        self._drops = False
         try:
             self._connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
             # BEGIN alone takes no snapshot: the first read does, and this is one
@@ -91,8 +106,9 @@ class SqliteStorage(Engine):
             raise self._translated(error) from None
 
     def execute(self, sql: str, params: dict[str, Any]) -> tuple[list[Row], int]:
-        text, counts = self._texts.get(sql) or self._learn(sql)
+        text, counts, leaves = self._texts.get(sql) or self._learn(sql)
         self.refuse_to_write(counts, sql)
+        self._drops = self._drops or not leaves
         try:
             rows = self._connection.execute(text, params).fetchall()
         except (apsw.SQLError, apsw.BindingsError, apsw.MisuseError):
@@ -104,6 +120,8 @@ class SqliteStorage(Engine):
     def commit(self) -> None:
         self._commits += 1  # before: a commit that fails half-way may have been seen by others
         try:
+            if self._drops:
+                self._connection.execute(_NEXT_GENERATION)
             self._connection.execute("COMMIT")
             if self._log_pages >= CHECKPOINT_PAGES:
                 self._checkpoint()
@@ -118,10 +136,10 @@ class SqliteStorage(Engine):
         except apsw.Error as error:
             raise self._translated(error) from None
 
-    def _learn(self, sql: str) -> tuple[str, bool]:
+    def _learn(self, sql: str) -> tuple[str, bool, bool]:
         if len(self._texts) >= KEPT_TEXTS:
             self._texts.clear()
-        known = self._texts[sql] = (for_sqlite(sql), changes_rows(sql))
+        known = self._texts[sql] = (for_sqlite(sql), changes_rows(sql), leaves_kept(sql))
         return known
 
     def _note_log(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
@@ -242,6 +260,8 @@ def _connected(path: Path, busy_timeout_ms: int) -> apsw.Connection:
                     "Look for a file system without shared memory or locks (NFS, some overlays)."
                 )
         _keep_log(connection, path)
+        if connection.execute(_GENERATION_IS_THERE).fetchone() is None:
+            connection.execute(_GENERATION_TABLE)
     except BaseException:
         connection.close()
         raise

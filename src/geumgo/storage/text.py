@@ -5,7 +5,7 @@ Pure functions. An engine translates each SQL text once and keeps the outcome.
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 # What a rewrite must step over: a string, a quoted name, a comment.
 _STRING = r"'(?:[^']|'')*'"
@@ -19,6 +19,8 @@ _FOR_POSTGRES = re.compile(rf"{_STRING}|{_NAME}|{_COMMENT}|::|:(?P<parameter>[A-
 _NO_CODE = re.compile(rf"(?P<comment>{_COMMENT})|{_STRING}|{_NAME}")
 _CREATES_TABLE = re.compile(r"\s*CREATE\s+TABLE\b", re.IGNORECASE)
 _CHANGES_ROWS = re.compile(r"\b(?:INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
+
+_UNKEPT: Final = "-- nothing that is kept rests on these rows\n"
 
 HIGHEST = 2**63 - 1
 LOWEST = -(2**63)
@@ -59,6 +61,20 @@ def _plain(name: str, value: object) -> object:
 def changes_rows(sql: str) -> bool:
     """Whether `sql` inserts, changes or deletes rows, so that it makes sense to count them."""
     return _CHANGES_ROWS.search(_NO_CODE.sub(" ", sql)) is not None
+
+
+def unkept(sql: str) -> str:
+    """`sql`, a change after which everything derived from rows is still true: of dates of use, leases, heads of the trail.
+
+    A change that does not say so drops all that is kept, in every process (see storage.derived). So it must not be said of rows that
+    decide anything for whoever finds an entry made before.
+    """
+    return _UNKEPT + sql
+
+
+def leaves_kept(sql: str) -> bool:
+    """Whether what follows from rows is still true after `sql`: it says so, or it only reads. False if that is not plain to see."""
+    return sql.startswith(_UNKEPT) or (sql.lstrip()[:6].upper() == "SELECT" and not changes_rows(sql))
 
 
 def for_sqlite(sql: str) -> str:

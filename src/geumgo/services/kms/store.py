@@ -9,6 +9,7 @@ from typing import Any
 from geumgo.sealing import Sealing, Unsealable
 from geumgo.services.kms.records import Alias, Grant, Key, Material, Usage
 from geumgo.storage import Row, Tx
+from geumgo.storage.text import unkept
 
 KEPT_KEYS = 4096  # rows of keys that are kept as they were checked; none of them holds a secret
 
@@ -350,10 +351,12 @@ def find_usage(tx: Tx, key: Key) -> Usage | None:
 def keep_usage(tx: Tx, key: Key, usage: Usage) -> None:
     """Write down a use of the key, unless a later one is there."""
     tx.run(
-        "INSERT INTO kms_usage (region, key_id, operation, at_ms, request_id)"
-        " VALUES (:region, :key_id, :operation, :at_ms, :request_id)"
-        " ON CONFLICT (region, key_id) DO UPDATE SET operation = excluded.operation, at_ms = excluded.at_ms,"
-        " request_id = excluded.request_id WHERE kms_usage.at_ms < excluded.at_ms",
+        unkept(
+            "INSERT INTO kms_usage (region, key_id, operation, at_ms, request_id)"
+            " VALUES (:region, :key_id, :operation, :at_ms, :request_id)"
+            " ON CONFLICT (region, key_id) DO UPDATE SET operation = excluded.operation, at_ms = excluded.at_ms,"
+            " request_id = excluded.request_id WHERE kms_usage.at_ms < excluded.at_ms"
+        ),
         region=key.region,
         key_id=key.id,
         operation=usage.operation,

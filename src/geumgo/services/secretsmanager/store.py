@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from geumgo.sealing import Sealing, Unsealable
 from geumgo.services.secretsmanager.records import CURRENT, Address, Secret, Version, Wrapping
 from geumgo.storage import Row, Tx
+from geumgo.storage.text import unkept
 
 Cell = str | int | bytes | None
 
@@ -349,13 +350,13 @@ def mark_read(tx: Tx, secret_id: str, version_id: str, day_ms: int) -> None:
     """The version, and with it the secret, was read on this day. Nothing happens if the version is gone by now."""
     for marked in (version_id, ""):
         tx.run(
-            """
+            unkept("""
             INSERT INTO secret_read (secret_id, version_id, day_ms)
             SELECT v.secret_id, :marked, :day_ms FROM secret_version v
             WHERE v.secret_id = :id AND v.version_id = :version_id
             ON CONFLICT (secret_id, version_id) DO UPDATE SET day_ms = excluded.day_ms
             WHERE secret_read.day_ms < excluded.day_ms
-            """,
+            """),
             id=secret_id,
             version_id=version_id,
             marked=marked,

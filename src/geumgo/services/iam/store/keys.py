@@ -6,6 +6,7 @@ from geumgo.sealing import Plaintext, Sealing
 from geumgo.services.iam.records import AccessKey
 from geumgo.services.iam.store.memory import remembered
 from geumgo.storage import Row, Tx
+from geumgo.storage.text import unkept
 
 _COLUMNS = ("id", "account_id", "user_id", "status", "created_at_ms", "sealed")
 _SELECT = (
@@ -78,9 +79,11 @@ def renew(tx: Tx, sealing: Sealing) -> int:
 def mark_used(tx: Tx, used_id: str, service: str, region: str, now_ms: int, *, at_most_every_ms: int) -> None:
     """The date of use of a key or a role is `now_ms`, unless it was marked less than `at_most_every_ms` ago."""
     tx.run(
-        "INSERT INTO iam_last_used (id, at_ms, service, region) VALUES (:id, :now, :service, :region) "
-        "ON CONFLICT (id) DO UPDATE SET at_ms = excluded.at_ms, service = excluded.service, region = excluded.region "
-        "WHERE iam_last_used.at_ms <= :due",
+        unkept(
+            "INSERT INTO iam_last_used (id, at_ms, service, region) VALUES (:id, :now, :service, :region) "
+            "ON CONFLICT (id) DO UPDATE SET at_ms = excluded.at_ms, service = excluded.service, region = excluded.region "
+            "WHERE iam_last_used.at_ms <= :due"
+        ),
         id=used_id,
         now=now_ms,
         service=service,
