@@ -23,6 +23,7 @@ CONFIG_NAME: Final = "admin.config"
 
 _REGION: Final = re.compile(r"[a-z]+(-[a-z]+)+-\d+")
 _ACCOUNT: Final = re.compile(r"\d{12}")
+_HOST: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.(?!-)[a-z0-9_-]{1,63})*")
 _ADDRESS: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(?P<port>\d{1,5})")
 
 
@@ -85,6 +86,10 @@ class Settings:
     trusted_proxies: tuple[str, ...] = says(
         "Addresses or networks whose X-Forwarded-For and -Proto are believed; none: the peer is who connects.", ()
     )
+    outgoing_hosts: tuple[str, ...] = says(
+        "Hosts, addresses or networks that are not public and may be sent to nevertheless; `http://HOST`: also without TLS.",
+        (),
+    )
     segment_bytes: int = says("Size of one file of the trail (bytes), preallocated.", 16 << 20)
     tls_certificate: str = says("Path of a PEM certificate chain; empty: plain HTTP.", "")
     tls_key: str = says("Path of its PEM private key.", "")
@@ -130,6 +135,8 @@ class Settings:
         self._refuse(self.max_waiting_bytes < self.max_body_bytes, "max_waiting_bytes", "it is at least max_body_bytes")
         for proxy in self.trusted_proxies:
             self._refuse(not _is_network(proxy), "trusted_proxies", f"{proxy!r} is no address or network (10.0.0.0/8)")
+        for host in self.outgoing_hosts:
+            self._refuse(not _is_host(host), "outgoing_hosts", f"{host!r} is no host name, address or network")
         self._refuse(self.segment_bytes < 1 << 20, "segment_bytes", "it is at least 1048576 (1 MiB)")
         for name in ("listen", "metrics"):
             if getattr(self, name) or name == "listen":
@@ -168,6 +175,11 @@ def _is_network(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_host(text: str) -> bool:
+    bare = text.lower().removeprefix("http://").strip("[]")
+    return _is_network(bare) or _HOST.fullmatch(bare) is not None
 
 
 def address(name: str, value: str) -> tuple[str, int]:
