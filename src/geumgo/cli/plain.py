@@ -8,12 +8,13 @@ from typing import Any, TypeVar
 import click
 
 from geumgo.audit import TrailBroken, TrailFull
+from geumgo.sealing.envelope import BackupError
 from geumgo.sealing.files import UnsafeFile
 from geumgo.sealing.seals import SealError
 from geumgo.settings import Settings, SettingsError, load
 from geumgo.storage import StorageError
 
-PLAIN = (SettingsError, SealError, UnsafeFile, StorageError, TrailBroken, TrailFull)
+PLAIN = (BackupError, SettingsError, SealError, UnsafeFile, StorageError, TrailBroken, TrailFull)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
