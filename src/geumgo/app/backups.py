@@ -18,7 +18,7 @@ from geumgo.sealing import Plaintext, Unsealable, keyring
 from geumgo.sealing.envelope import BackupError, Reader, Writer, damaged, new_recipient
 from geumgo.sealing.files import read_private, write_private
 from geumgo.settings import FILE_NAME, Settings
-from geumgo.storage.snapshot import rows_of, snapshot
+from geumgo.storage.sqlite import rows_of, snapshot
 
 RECIPIENTS_NAME: Final = "backup.recipients"
 KEY_BYTES: Final = 4096

@@ -27,6 +27,7 @@ CROWDED_PAGES = 8_000  # 32 MB of log: now wait for readers, so that the log sta
 LOG_LIMIT_BYTES = 64 * 1024 * 1024
 KEPT_STATEMENTS = 512
 KEPT_TEXTS = 4_096
+COPY_WAIT_MS = 30_000  # how long a copy waits for a lock (milliseconds)
 
 # Each is set, asked back and compared. Source: PRAGMA statements, SQLite documentation.
 _SETTINGS = {
@@ -280,3 +281,46 @@ def _keep_log(connection: apsw.Connection, path: Path) -> None:
             f"SQLite does not keep the write-ahead log of {path}. "
             "Acknowledged writes would not be safe, so nothing is served."
         )
+
+
+# -- a copy of a database that others go on writing to ------------------------------------------------------------------
+
+
+def snapshot(database: Path, copy: Path) -> dict[str, int]:
+    """`copy` is a new file (mode 0600) with everything committed before the call, as of one moment; writers are not held up.
+
+    Answers the rows of each table. Raises StorageError if the copy cannot be made or is not whole.
+    """
+    os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    try:
+        source = apsw.Connection(os.fspath(database), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            source.set_busy_timeout(COPY_WAIT_MS)
+            source.execute("VACUUM INTO ?", (os.fspath(copy),))
+        finally:
+            source.close()
+        return rows_of(copy)
+    except apsw.Error as fault:
+        raise StorageError(f"The database {database} could not be copied: {type(fault).__name__}.") from fault
+
+
+def rows_of(database: Path) -> dict[str, int]:
+    """The rows of each table of a copy that nobody else has open. Raises StorageError if it is not a whole database."""
+    try:
+        found = apsw.Connection(os.fspath(database), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            if found.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
+                raise StorageError(f"The copy {database} is not whole.")
+            tables = [str(row[0]) for row in found.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+            return {table: _count(found, table) for table in sorted(tables)}
+        finally:
+            found.close()
+    except apsw.Error as fault:
+        raise StorageError(f"The copy {database} cannot be read: {type(fault).__name__}.") from fault
+
+
+def _count(connection: apsw.Connection, table: str) -> int:
+    quoted = table.replace('"', '""')
+    row = connection.execute(f'SELECT COUNT(*) FROM "{quoted}"').fetchone()  # noqa: S608 - a name out of the schema
+    assert row is not None, "a count has one row"
+    return int(row[0])
