@@ -44,7 +44,7 @@ FIELD: list[tuple[list[Any], list[Any], list[Any]]] = [
     ([{"prefix": folded("EventB")}], ["eventbridge", "EVENTB", "EventBus"], ["event", "an eventb", 7, ...]),
     ([{"suffix": ".png"}], ["a.png", ".png"], ["a.PNG", "a.png2", "png", 3, ...]),
     ([{"suffix": folded(".PNG")}], ["a.png", "A.Png"], ["a.jpg", "png", None, ...]),
-    ([folded("alice")], ["alice", "ALICE", "Alice"], ["alices", "", None, 1, ...]),
+    ([folded("alice")], ["alice", "ALICE", "Alice"], ["alices", "al\u0131ce", "", None, 1, ...]),
     (
         [{"wildcard": "dir/*.png"}],
         ["dir/a.png", "dir/.png", "dir/a/b.png"],
@@ -87,6 +87,7 @@ FIELD: list[tuple[list[Any], list[Any], list[Any]]] = [
     ([GONE], [..., {"x": 1}, []], ["x", None, "", False]),
     ([GONE, "x"], [..., "x"], ["y", None]),
     (["x", {"prefix": "y"}], ["x", "yes"], ["xx", "no", ...]),
+    ([folded("stra\u00dfe")], ["STRA\u00dfE"], ["strasse", ...]),
     ([but("x"), "x"], ["x", "y"], [...]),
 ]
 FIELD_CASES = [

@@ -56,27 +56,27 @@ def _ignoring_case(name: str, operand: Any) -> tuple[str, bool]:
     if isinstance(operand, dict):
         if list(operand) != ["equals-ignore-case"]:
             raise InvalidPattern(f"Unsupported {name} match pattern: {next(iter(operand), '')}")
-        return _text("equals-ignore-case", operand["equals-ignore-case"]).casefold(), True
+        return _text("equals-ignore-case", operand["equals-ignore-case"]).lower(), True
     return _text(name, operand), False
 
 
 def _prefix(operand: Any) -> Filter:
     text, folded = _ignoring_case("prefix", operand)
     if folded:
-        return _on_text(lambda value: value.casefold().startswith(text))
+        return _on_text(lambda value: value.lower().startswith(text))
     return _on_text(lambda value: value.startswith(text))
 
 
 def _suffix(operand: Any) -> Filter:
     text, folded = _ignoring_case("suffix", operand)
     if folded:
-        return _on_text(lambda value: value.casefold().endswith(text))
+        return _on_text(lambda value: value.lower().endswith(text))
     return _on_text(lambda value: value.endswith(text))
 
 
 def _equals_ignore_case(operand: Any) -> Filter:
-    folded = _text("equals-ignore-case", operand).casefold()
-    return _on_text(lambda value: value.casefold() == folded)
+    folded = _text("equals-ignore-case", operand).lower()
+    return _on_text(lambda value: value.lower() == folded)
 
 
 def _wildcard(operand: Any) -> Filter:

@@ -17,9 +17,7 @@ from geumgo.domain.event_filters import Filter, InvalidPattern, content_filter
 __all__ = ["EventPattern", "InvalidPattern", "compile_pattern"]
 
 MAX_DEPTH: Final = 100  # levels of objects; a pattern has 4,096 characters
-MAX_COMBINATIONS: Final = (
-    1_000  # what the alternatives of all `$or` multiply to. Source: quota of the user guide's page on `$or`
-)
+MAX_COMBINATIONS: Final = 1_000  # what the alternatives of all `$or` multiply to. Unverified: the number
 
 _OR: Final = "$or"
 _RESERVED_IN_OR: Final = frozenset(
@@ -49,8 +47,8 @@ def compile_pattern(text: str) -> EventPattern:
     """
     try:
         tree = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as fault:
-        raise InvalidPattern(f"Unable to parse the event pattern: {fault}") from None
+    except (ValueError, RecursionError):
+        raise InvalidPattern("The pattern is not JSON") from None  # Unverified: AWS shows what its parser says
     if not isinstance(tree, dict):
         raise InvalidPattern("Filter is not an object")
     fits, combinations = _object(tree, depth=1, in_or=False)

@@ -112,6 +112,7 @@ class Outbound:
                 plain.connect((str(address), target.port))
                 if not target.secure:
                     return plain
+                plain.settimeout(_left(until))
                 context = self._tls or ssl.create_default_context()
                 return context.wrap_socket(plain, server_hostname=target.host)
             except OSError as fault:
@@ -161,8 +162,10 @@ class _Bounded:
         self._most = most
 
     def sendall(self, data: bytes) -> None:
-        self._connected.settimeout(_left(self._until))
-        self._connected.sendall(data)
+        waiting = memoryview(data)
+        while waiting:  # sendall of a TLS socket would begin its time anew with every piece that the other side takes
+            self._connected.settimeout(_left(self._until))
+            waiting = waiting[self._connected.send(waiting) :]
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return io.BufferedReader(_Reader(self._connected, self._until, self._most))
