@@ -33,9 +33,10 @@ SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_d
 class PrivateServer:
     """A running server. Its directory is readable by its user alone, so it trusts whoever reaches the socket."""
 
-    def __init__(self, directory: Path, user: str) -> None:
+    def __init__(self, directory: Path, user: str, port: int = 5432) -> None:
         self._directory = directory
         self._user = user
+        self.port = port
         self._numbers = count(1)
         self._free: list[str] = []
 
@@ -45,7 +46,7 @@ class PrivateServer:
         return self._directory / "data"
 
     def dsn(self, database: str = "postgres") -> str:
-        return f"host={self._directory} user={self._user} dbname={database}"
+        return f"host={self._directory} port={self.port} user={self._user} dbname={database}"
 
     @contextmanager
     def database(self) -> Iterator[str]:
@@ -70,7 +71,8 @@ class PrivateServer:
 
 
 @contextmanager
-def private_server() -> Iterator[PrivateServer]:
+def private_server(port: int = 5432, **more: str) -> Iterator[PrivateServer]:
+    """`port` names the socket, and the TCP port if `more` settings make the server listen."""
     user = _unprivileged_user()
     directory = Path(tempfile.mkdtemp(prefix="geumgo-postgres-"))
     try:
@@ -91,14 +93,14 @@ def private_server() -> Iterator[PrivateServer]:
             str(data),
         ]
         subprocess.run([*_as(user), *initdb], check=True, capture_output=True, cwd=directory)
-        settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
+        settings = [f"--{name}={value}" for name, value in {**SETTINGS, "port": str(port), **more}.items()]
         command = [_program("postgres"), "-D", str(data), "-k", str(directory), *settings]
         with (
             (directory / "log").open("wb") as log,
             subprocess.Popen([*_as(user), *command], stdout=log, stderr=log, cwd=directory) as process,
         ):
             try:
-                server = PrivateServer(directory, user)
+                server = PrivateServer(directory, user, port)
                 _wait(server, process, directory / "log")
                 yield server
             finally:

@@ -19,6 +19,7 @@ COMMANDS = {
     "account": "geumgo.cli.account:account",
     "iam": "geumgo.cli.iam:iam",
     "run": "geumgo.cli.run:run",
+    "functions": "geumgo.cli.functions:functions",
 }
 
 

@@ -1,0 +1,42 @@
+"""Which ready-made functions there are, under the names of AWS's templates, and the zip that Lambda takes."""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import BinaryIO
+
+# name: (engine module, strategy in `steps`)
+FUNCTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "SecretsManagerRDSPostgreSQLRotationSingleUser": ("postgresql", "single_user"),
+        "SecretsManagerRDSPostgreSQLRotationMultiUser": ("postgresql", "alternating_users"),
+    }
+)
+HANDLER = "lambda_function.lambda_handler"
+_PACKAGE = "rotation_functions"
+_MADE = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip can say
+
+
+def handler_text(name: str) -> str:
+    """The module that HANDLER names. Raises KeyError for a name that is not in FUNCTIONS."""
+    engine, strategy = FUNCTIONS[name]
+    return (
+        f"from {_PACKAGE} import {engine}\n"
+        f"from {_PACKAGE}.steps import {strategy}\n\n"
+        f"lambda_handler = {strategy}({engine})\n"
+    )
+
+
+def write_zip(name: str, to: BinaryIO) -> None:
+    """The deployable zip of function `name`, the same bytes each time. boto3 and the driver are not in it."""
+    engine, _ = FUNCTIONS[name]
+    texts = {"lambda_function.py": handler_text(name)}
+    for module in ("__init__", "steps", engine):
+        source = Path(__file__).parent / f"{module}.py"
+        texts[f"{_PACKAGE}/{module}.py"] = source.read_text("utf-8")
+    with zipfile.ZipFile(to, "w", zipfile.ZIP_STORED) as archive:
+        for path, text in texts.items():
+            entry = zipfile.ZipInfo(path, _MADE)
+            entry.external_attr = 0o100644 << 16
+            archive.writestr(entry, text)

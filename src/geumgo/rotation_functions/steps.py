@@ -1,0 +1,233 @@
+"""The four steps of a rotation, for one user (`single_user`) and for two that alternate (`alternating_users`).
+
+Source: the AWS user guide, "Rotation by Lambda function" and "Rotation strategies": the event has Step, SecretId and
+ClientRequestToken; a step may run again after a crash at any line, so each looks first at what is already done.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import boto3
+
+CLONE = "_clone"
+REQUIRED = ("engine", "host", "username", "password")
+
+Secret = dict[str, Any]
+
+
+class Engine(Protocol):
+    """What the steps need of a database. A connection is whatever `connect` answers; it has a `close`."""
+
+    ENGINE: str
+    NAME_LIMIT: int
+
+    def connect(self, secret: Secret) -> Any | None:
+        """Log in as the secret says. None when that is not possible."""
+
+    def set_password(self, connection: Any, username: str, password: str) -> None:
+        """From now on `username` logs in with `password`."""
+
+    def set_clone(self, connection: Any, username: str, clone: str, password: str) -> None:
+        """`clone` exists, has what `username` may do if it is new, and logs in with `password`."""
+
+
+class Rotation:
+    """One call of one step."""
+
+    def __init__(self, event: Mapping[str, str], engine: Engine) -> None:
+        self.arn = event["SecretId"]
+        self.token = event["ClientRequestToken"]
+        self.engine = engine
+        self.client = boto3.client("secretsmanager", endpoint_url=os.environ.get("SECRETS_MANAGER_ENDPOINT") or None)
+
+    def under_way(self) -> bool:
+        """False when this version is current already. Raises ValueError when the version is not one to rotate to."""
+        described = self.client.describe_secret(SecretId=self.arn)
+        if not described.get("RotationEnabled", True):
+            raise ValueError(f"Secret {self.arn} is not enabled for rotation")
+        stages = described.get("VersionIdsToStages", {}).get(self.token)
+        if stages is None:
+            raise ValueError(f"Secret version {self.token} has no stage for rotation of secret {self.arn}.")
+        if "AWSCURRENT" in stages:
+            return False
+        if "AWSPENDING" not in stages:
+            raise ValueError(f"Secret version {self.token} not set as AWSPENDING for rotation of secret {self.arn}.")
+        return True
+
+    def read(self, stage: str) -> Secret:
+        """The secret under a label, AWSPENDING only on this rotation's version. Raises ResourceNotFoundException."""
+        chosen = {"VersionId": self.token} if stage == "AWSPENDING" else {}
+        answer = self.client.get_secret_value(SecretId=self.arn, VersionStage=stage, **chosen)
+        return self.checked(json.loads(answer["SecretString"]))
+
+    def read_if_there(self, stage: str) -> Secret | None:
+        try:
+            return self.read(stage)
+        except self.client.exceptions.ResourceNotFoundException:
+            return None
+
+    def checked(self, secret: Secret) -> Secret:
+        for key in REQUIRED:
+            if key not in secret:
+                raise KeyError(f"{key} key is missing from secret JSON")
+        if secret["engine"] != self.engine.ENGINE:
+            raise KeyError(
+                f"Database engine must be set to '{self.engine.ENGINE}' in order to use this rotation lambda"
+            )
+        return secret
+
+    def create(self, username: Callable[[str], str]) -> None:
+        """The new version has a value, written down before any database hears of it."""
+        current = self.read("AWSCURRENT")
+        if self.read_if_there("AWSPENDING") is not None:
+            return
+        pending = {**current, "username": username(current["username"]), "password": self.new_password()}
+        self.client.put_secret_value(
+            SecretId=self.arn,
+            ClientRequestToken=self.token,
+            SecretString=json.dumps(pending),
+            VersionStages=["AWSPENDING"],
+        )
+
+    def new_password(self) -> str:
+        names = {
+            "EXCLUDE_NUMBERS": "ExcludeNumbers",
+            "EXCLUDE_PUNCTUATION": "ExcludePunctuation",
+            "EXCLUDE_UPPERCASE": "ExcludeUppercase",
+            "EXCLUDE_LOWERCASE": "ExcludeLowercase",
+        }
+        flags = {option: _true(os.environ.get(name, "false")) for name, option in names.items()}
+        answer = self.client.get_random_password(
+            ExcludeCharacters=os.environ.get("EXCLUDE_CHARACTERS", "/@\"'\\"),
+            PasswordLength=int(os.environ.get("PASSWORD_LENGTH", "32")),
+            RequireEachIncludedType=_true(os.environ.get("REQUIRE_EACH_INCLUDED_TYPE", "true")),
+            **flags,
+        )
+        return str(answer["RandomPassword"])
+
+    def logs_in(self, secret: Secret) -> bool:
+        connection = self.engine.connect(secret)
+        if connection is None:
+            return False
+        connection.close()
+        return True
+
+    def test(self) -> None:
+        if not self.logs_in(self.read("AWSPENDING")):
+            raise ValueError(f"Unable to log into database with pending secret of secret ARN {self.arn}")
+
+    def finish(self) -> None:
+        stages = self.client.describe_secret(SecretId=self.arn)["VersionIdsToStages"]
+        current = next(version for version, labels in stages.items() if "AWSCURRENT" in labels)
+        if current != self.token:
+            self.client.update_secret_version_stage(
+                SecretId=self.arn,
+                VersionStage="AWSCURRENT",
+                MoveToVersionId=self.token,
+                RemoveFromVersionId=current,
+            )
+
+    def set_same_user(self) -> None:
+        """The one user has the pending password: set by itself, logged in with the current or else the previous one."""
+        pending = self.read("AWSPENDING")
+        if self.logs_in(pending):
+            return
+        for known in (self.read("AWSCURRENT"), self.read_if_there("AWSPREVIOUS")):
+            if known is None:
+                continue
+            _refuse_other(pending, known, "username", "host")
+            connection = self.engine.connect({**known, **_tls(pending)})
+            if connection is not None:
+                try:
+                    self.engine.set_password(connection, pending["username"], pending["password"])
+                finally:
+                    connection.close()
+                return
+        raise ValueError(
+            f"Unable to log into database with previous, current, or pending secret of secret arn {self.arn}"
+        )
+
+    def set_other_user(self) -> None:
+        """The idle user has the pending password, set by the superuser whose secret is named by masterarn."""
+        pending = self.read("AWSPENDING")
+        if self.logs_in(pending):
+            return
+        current = self.read("AWSCURRENT")
+        if other_user(current["username"]) != pending["username"]:
+            raise ValueError(f"The pending user is not the other user of the current one in secret {self.arn}")
+        _refuse_other(pending, current, "host")
+        if not self.logs_in(current):
+            raise ValueError(f"Unable to log into database using current credentials for secret {self.arn}")
+        if "masterarn" not in current:
+            raise KeyError("masterarn key is missing from secret JSON")
+        answer = self.client.get_secret_value(SecretId=current["masterarn"], VersionStage="AWSCURRENT")
+        master = self.checked(json.loads(answer["SecretString"]))
+        _refuse_other(current, master, "host")
+        connection = self.engine.connect(master)
+        if connection is None:
+            raise ValueError(f"Unable to log into database using credentials in master secret {current['masterarn']}")
+        try:
+            self.engine.set_clone(connection, current["username"], pending["username"], pending["password"])
+        finally:
+            connection.close()
+
+
+def single_user(engine: Engine) -> Callable[[Mapping[str, str], object], None]:
+    """A handler that changes the password of the secret's user in place."""
+    return _handler(engine, lambda rotation: rotation.create(lambda name: name), Rotation.set_same_user)
+
+
+def alternating_users(engine: Engine) -> Callable[[Mapping[str, str], object], None]:
+    """A handler that changes the password of the idle one of `X` and `X_clone`, and makes it the current one."""
+
+    def named(name: str) -> str:
+        other = other_user(name)
+        if len(other.encode()) > engine.NAME_LIMIT:
+            raise ValueError(
+                f"Unable to clone user, username length with {CLONE} appended would exceed {engine.NAME_LIMIT}"
+            )
+        return other
+
+    return _handler(engine, lambda rotation: rotation.create(named), Rotation.set_other_user)
+
+
+def other_user(username: str) -> str:
+    return username.removesuffix(CLONE) if username.endswith(CLONE) else username + CLONE
+
+
+def _handler(
+    engine: Engine, create: Callable[[Rotation], None], set_secret: Callable[[Rotation], None]
+) -> Callable[[Mapping[str, str], object], None]:
+    steps = {
+        "createSecret": create,
+        "setSecret": set_secret,
+        "testSecret": Rotation.test,
+        "finishSecret": Rotation.finish,
+    }
+
+    def lambda_handler(event: Mapping[str, str], context: object) -> None:  # noqa: ARG001
+        step = steps.get(event["Step"])
+        if step is None:
+            raise ValueError(f"Invalid step parameter {event['Step']} for secret {event['SecretId']}")
+        rotation = Rotation(event, engine)
+        if rotation.under_way():
+            step(rotation)
+
+    return lambda_handler
+
+
+def _refuse_other(one: Secret, another: Secret, *keys: str) -> None:
+    """A secret that was tampered with must not make the function log in, or set a password, somewhere else."""
+    for key in keys:
+        if one[key] != another[key]:
+            raise ValueError(f"The {key} differs between two versions or secrets of one rotation")
+
+
+def _tls(secret: Secret) -> Secret:
+    return {"ssl": secret["ssl"]} if "ssl" in secret else {}
+
+
+def _true(text: str) -> bool:
+    return text.strip().lower() in ("true", "1", "yes")
