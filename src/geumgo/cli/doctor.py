@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import stat
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -160,6 +161,38 @@ def look_at_server(settings: Settings) -> Iterator[Finding]:
         yield Finding("server", "problem", problem, "the log of the server says more")
 
 
+def look_at_machine(settings: Settings) -> Iterator[Finding]:  # noqa: ARG001 - the machine's, whatever the settings
+    swaps = Path("/proc/swaps")
+    areas = swap_areas(swaps.read_text("utf-8")) if swaps.exists() else []
+    if areas:
+        yield Finding(
+            "swap", "advice", f"memory can be written to {', '.join(areas)}",
+            "turn it off, encrypt it, or keep the server out of it (systemd: MemorySwapMax=0)",
+        )  # fmt: skip
+    else:
+        yield Finding("swap", "ok", "memory is not written to a disk")
+    tool = shutil.which("timedatectl")
+    if tool is None:
+        return
+    told = subprocess.run(  # noqa: S603 - no word of it comes from outside
+        [tool, "show", "--property=NTPSynchronized", "--value"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if told.returncode == 0 and told.stdout.strip() == "no":
+        yield Finding(
+            "clock", "advice", "the system clock is not synchronised",
+            "synchronise it: a request whose date is more than five minutes off is refused",
+        )  # fmt: skip
+    elif told.returncode == 0:
+        yield Finding("clock", "ok", "synchronised")
+
+
+def swap_areas(text: str) -> list[str]:
+    """The areas that `text`, the content of /proc/swaps, lists; memory compressed in memory is none. Source: proc(5)."""
+    areas = [line.split()[0] for line in text.splitlines()[1:] if line.strip()]
+    return [area for area in areas if not area.startswith("/dev/zram")]
+
+
 LOOKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
-    look_at_directory, look_at_keys, look_at_database, look_at_process, look_at_server,
+    look_at_directory, look_at_keys, look_at_database, look_at_process, look_at_machine, look_at_server,
 )  # fmt: skip
