@@ -38,8 +38,11 @@ class Request:
 
     def all_of(self, name: bytes) -> list[bytes]:
         """Every value of the header called `name` (lower case), in order."""
-        if name not in self._first:
+        first = self._first.get(name)
+        if first is None:
             return []
+        if len(self._first) == len(self.headers):  # there are no twins at all
+            return [first]
         return [value for key, value in self.headers if key == name]
 
     @property

@@ -96,10 +96,9 @@ def canonical(context: Mapping[str, str]) -> bytes:
     """
     try:
         parts = [_U16(len(context))]
-        for pair in sorted(context.items()):  # by code points, which is the order of the bytes
-            for text in pair:
-                encoded = text.encode()
-                parts += (_U16(len(encoded)), encoded)
+        for name in sorted(context):  # by code points, which is the order of the bytes
+            key, value = name.encode(), context[name].encode()
+            parts += (_U16(len(key)), key, _U16(len(value)), value)
     except struct.error:
         raise ValueError("the context has more than 65,535 names, or one longer than 65,535 bytes") from None
     return b"".join(parts)
