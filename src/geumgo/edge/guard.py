@@ -41,6 +41,37 @@ class Bounds:
         return self.head_bytes + 4 * self.body_bytes
 
 
+class InOnePiece:
+    """The transport as uvicorn's cycle sees it: the head of an answer waits for the first bytes of the body, so that both are one write.
+
+    A head without a body leaves with `flush`, or when the transport is closed.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head + data)
+        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 100"):
+            self._head = data
+        else:
+            self._transport.write(data)
+
+    def flush(self) -> None:
+        if self._head:
+            self.write(b"")
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class GuardedProtocol(HttpToolsProtocol):
     """uvicorn's protocol with a budget for each request: bytes and number of headers, seconds to arrive, seconds to be read.
 
@@ -151,6 +182,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(HTTPStatus.TOO_MANY_REQUESTS)
         self.scope["target"] = self.url  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
+        self.cycle.transport = cast("Transport", InOnePiece(self.transport))
         self._in_head, self._in_body = False, True
         if self.parser.should_upgrade():  # we never do; what follows such a request is not ours to parse
             self.cycle.keep_alive = False
@@ -168,6 +200,8 @@ class GuardedProtocol(HttpToolsProtocol):
             )
 
     def on_response_complete(self) -> None:
+        if self._running is not None:
+            cast("InOnePiece", self._running.transport).flush()
         super().on_response_complete()
         if self.transport.is_closing() and self._leaving is None:
             self._leave_soon(self.bounds.seconds)
