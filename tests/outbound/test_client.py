@@ -30,6 +30,9 @@ class Listener:
                     return
                 self.heard.append(heard)
                 connection.sendall(self.answer)
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(65_536):
+                    pass  # closing with something unread would reset the connection under the answer
 
     def stop(self) -> None:
         with socket.create_connection(("127.0.0.1", self.port)) as last:

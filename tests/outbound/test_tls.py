@@ -57,6 +57,8 @@ def listening(file: Path, names: list[str | None]):
             with context.wrap_socket(connection, server_side=True) as secured:
                 secured.recv(65_536)
                 secured.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+                while secured.recv(65_536):
+                    pass  # closing with something unread would reset the connection under the answer
 
     thread = threading.Thread(target=serve)
     thread.start()
