@@ -1,6 +1,6 @@
 """What an operation is handed (`Context`), what a job is handed (`Work`), and the plain values both speak in."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -125,10 +125,52 @@ class NoSessions:
         raise AssertionError("a session was asked for where nobody makes them")
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What EventBridge is told of: the members of its envelope that its source decides. Never a secret.
+
+    `resources` are ARNs; `detail` is a JSON object.
+    """
+
+    source: str
+    detail_type: str
+    resources: tuple[str, ...]
+    detail: Params
+
+
+class Publisher(Protocol):
+    """Who carries events to those who listen: the events room, joined by app."""
+
+    def publish(self, tx: Tx, place: Place, event: Event, now_ms: int) -> None:
+        """Whoever listens on the default bus of `place` is promised `event`, if `tx` commits."""
+        ...
+
+
+class NobodyListens:
+    """No events room is joined: what is published is heard by nobody."""
+
+    def publish(self, tx: Tx, place: Place, event: Event, now_ms: int) -> None:
+        """Nothing follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """What an operation answers when the answer lies outside (a function that runs): it is permitted, and has written nothing.
+
+    Its transaction ends, then `fetch` is called where nobody is kept waiting by it, and gives the answer or raises a ServiceError. It may
+    take long, and must not touch the transaction. Then the call is recorded and answered. Only for a request of its own: another room
+    cannot ask for such an operation inside its transaction.
+    """
+
+    fetch: Callable[[], Params]
+
+
 class Gateway(Protocol):
     """How a room reaches another one: the pipeline's inner door."""
 
     def call(self, ctx: "Context", service: str, operation: str, params: Params) -> Params: ...
+
+    def act(self, ctx: "Context", service: str, operation: str, source_arn: str, params: Params) -> Params: ...
 
 
 @dataclass(slots=True)
@@ -150,6 +192,7 @@ class Context:
     principals: Principals = NO_PRINCIPALS  # who exists here; app joins iam's
     afterwards: list[Callable[[Tx], None]] = field(default_factory=list)
     events: list[tuple[str, Params]] = field(default_factory=list)
+    published: list[tuple[Place, Event]] = field(default_factory=list)
     sessions: Sessions = field(default_factory=NoSessions)
     proven: Proven | None = None  # set by an operation that nobody signs, as soon as it knows
     prepared: Any = None  # what the operation's `Access.before` answered
@@ -163,6 +206,17 @@ class Context:
         `service` is botocore's name ("kms"), `operation` AWS's ("Decrypt"). Raises that service's refusals.
         """
         return self.gateway.call(self, service, operation, params)
+
+    def act(self, service: str, operation: str, /, *, source_arn: str = "", **params: Any) -> Params:
+        """The answer of another AWS service, asked by this service for itself and not for the caller, in this transaction.
+
+        `source_arn` is the thing on whose account it asks (aws:SourceArn). So a service assumes a role that trusts it.
+        """
+        return self.gateway.act(self, service, operation, source_arn, params)
+
+    def publish(self, source: str, detail_type: str, resources: Sequence[str], detail: Params) -> None:
+        """Whoever listens to EventBridge in this place is promised this event, if this transaction commits. See `Event`."""
+        self.published.append((self.place, Event(source, detail_type, tuple(resources), detail)))
 
     def behind(self, write: Callable[[Tx], None]) -> None:
         """Do `write` in a transaction of its own after this one, before the answer leaves. For reads that leave a mark (dates of use)."""
@@ -199,4 +253,18 @@ class Work(Protocol):
 
     def event(self, name: str, /, **details: Any) -> None:
         """Put a service event into the trail. Durable before the next commit of this job."""
+        ...
+
+    def call(
+        self, service: str, operation: str, /, *, source_arn: str = "", role_arn: str = "", **params: Any
+    ) -> Params:
+        """The answer of an AWS service, asked by the service whose job this is, as its own principal, in a request of its own.
+
+        No transaction of the job may be open. `source_arn` is the thing on whose account it asks (aws:SourceArn). With `role_arn` it asks
+        as that role, which must trust it. Raises that service's refusals.
+        """
+        ...
+
+    def publish(self, tx: Tx, source: str, detail_type: str, resources: Sequence[str], detail: Params) -> None:
+        """Whoever listens to EventBridge in this place is promised this event, if `tx` commits. See `Event`."""
         ...

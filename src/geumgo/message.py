@@ -1,6 +1,8 @@
 """A request and an answer as bytes: what the edge hands to the core and gets back. Knows nothing of AWS."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,22 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer. `headers` are without Date and Content-Length, which the edge adds."""
+    """One HTTP answer. `headers` are without Date and Content-Length, which the edge adds.
+
+    `fetch`: this is no answer yet. It lies outside: whoever holds this calls `fetch` where nobody is kept waiting by it, and hands what it
+    gives to the core again, which then has the answer.
+    """
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
+    fetch: "Callable[[], Fetched] | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What came from outside for a request that waits: `found`, or the `fault` in place of it. `waits` is the core's own note of it."""
+
+    waits: Any
+    found: dict[str, Any] | None = None
+    fault: Exception | None = None

@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
@@ -16,14 +16,29 @@ from geumgo.access.gate import Gate, Refusal, through
 from geumgo.access.ports import Key, Keyring
 from geumgo.audit import record as trail_record
 from geumgo.audit.store import add_applied
-from geumgo.audit.trail import Trail, TrailBroken, TrailFull
-from geumgo.context import NOBODY, Caller, Clock, Context, NoSessions, Outside, Params, Place, Proven, Sessions
+from geumgo.audit.trail import Kind, TrailBroken, TrailFull
+from geumgo.context import (
+    NOBODY,
+    Caller,
+    Clock,
+    Context,
+    Later,
+    NobodyListens,
+    NoSessions,
+    Outside,
+    Params,
+    Place,
+    Proven,
+    Publisher,
+    Sessions,
+)
 from geumgo.errors import ServiceError
-from geumgo.message import Answer, Request
+from geumgo.message import Answer, Fetched, Request
 from geumgo.principals import Principals
 from geumgo.room import Operation, Room
 from geumgo.sealing import Sealing
 from geumgo.sealing.keyed import Mac, keyed
+from geumgo.sealing.random import uuid
 from geumgo.storage import Broken, Conflict, Storage, StorageError, Tx, Unknown
 from geumgo.storage.derived import Derived
 
@@ -34,11 +49,21 @@ ALONE_AFTER = 4  # tries after which it waits for its turn, so that nobody can o
 RECORDS_BEHIND = 100  # records that travel inside one intent; more of them get an intent of their own
 GLOBAL_SERVICES = frozenset({"iam", "sts"})  # signed for us-east-1 by clients of any region
 GLOBAL_REGION = "us-east-1"
+ROLE_SECONDS = 900  # a role that a service takes for a request of its own; the shortest that STS gives
+NOT_FOR_THE_WIRE = Answer(200, (), b"")
 
 
 Found = TypeVar("Found")
 Count = Callable[[str, str, str], None]
 """(service, operation, error code or "") of every answer, for the metrics."""
+
+
+class Notes(Protocol):
+    """What a pipeline needs of the trail. See `audit.trail.Trail`."""
+
+    def note(self, kind: Kind, record: Mapping[str, Any]) -> str: ...
+    def settle(self) -> None: ...
+    def abandon(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +77,7 @@ class Parts:
     keyring: Keyring
     principals: Principals
     sealing: Sealing
-    trail: Trail
+    trail: Notes
     clock: Clock
     regions: frozenset[str]
     partition: str
@@ -60,6 +85,15 @@ class Parts:
     count: Count
     most_derived: int = 20_000  # see Settings.derived_entries
     sessions: Sessions = field(default_factory=NoSessions)
+    publisher: Publisher = field(default_factory=NobodyListens)
+
+
+class Waits(Exception):
+    """The answer lies outside: whatever transaction is open ends, and nothing of it is kept."""
+
+    def __init__(self, later: Later) -> None:
+        super().__init__("the answer lies outside")
+        self.later = later
 
 
 @dataclass(slots=True)
@@ -81,6 +115,8 @@ class Turn:
     prepared: Any = None
     inner: list[Params] = field(default_factory=list)
     read_only: bool = True
+    conditions: Mapping[str, tuple[str, ...]] | None = None  # None: what the request itself says
+    aside: list[Params] | None = None  # where an answer goes that is not for the wire
     kept: Answer | None = None  # of a write that is committed: its intent is on the disk, so the answer may leave
 
 
@@ -92,15 +128,20 @@ class Pipeline:
         self._signing_names = frozenset(model.signing_name for model in parts.models.values())
         self._derived = Derived(parts.storage, most=parts.most_derived)
 
-    def handle_batch(self, requests: Sequence[Request]) -> list[Answer]:
+    def handle_batch(self, requests: Sequence[Request | Fetched]) -> list[Answer]:
         """The answers to `requests`, in order, after one sync of the trail has made the records of all of them durable.
+
+        An answer with `fetch` is none yet: its record comes with what was fetched.
 
         Raises TrailBroken or storage.Broken when this process must not acknowledge anything more.
         """
-        turns = [Turn(request, self._parts) for request in requests]
+        turns = [each.waits[0] if isinstance(each, Fetched) else Turn(each, self._parts) for each in requests]
         self._derived.look()  # after all of them have arrived: whatever was acknowledged before is seen
         try:
-            answers = [self._handle(turn) for turn in turns]
+            answers = [
+                self._resume(turn, each) if isinstance(each, Fetched) else self._handle(turn)
+                for turn, each in zip(turns, requests, strict=True)
+            ]
             self._parts.trail.settle()
         except TrailFull:
             self._parts.trail.abandon()
@@ -124,13 +165,32 @@ class Pipeline:
             encoded = self._run(turn, call, params)
         except (TrailBroken, Broken):
             raise
+        except Waits as waits:
+            assert call is not None, "an operation that waits was found first"
+            return Answer(202, (), b"", fetching((turn, call), waits.later))
         except Exception as fault:  # noqa: BLE001  the one place where a fault of ours becomes an answer
-            refusal = self._refusal(turn, fault)
-            self._note_refusal(turn, refusal)
-            self._parts.count(turn.service, turn.operation, refusal.code)
-            return self._told(
-                turn, refusal, protocol.encode_error(call or protocol.route.family(request), refusal, request.id)
-            )
+            return self._refused(turn, call or protocol.route.family(request), fault)
+        self._parts.count(turn.service, turn.operation, "")
+        return encoded
+
+    def _refused(self, turn: Turn, form: protocol.Call | protocol.Family, fault: Exception) -> Answer:
+        refusal = self._refusal(turn, fault)
+        self._note_refusal(turn, refusal)
+        self._parts.count(turn.service, turn.operation, refusal.code)
+        return self._told(turn, refusal, protocol.encode_error(form, refusal, turn.request.id))
+
+    def _resume(self, turn: Turn, fetched: Fetched) -> Answer:
+        """The answer to a request that waited for the outside, and its record."""
+        call: protocol.Call = fetched.waits[1]
+        if fetched.fault is not None:
+            return self._refused(turn, call, fetched.fault)
+        assert fetched.found is not None, "what was fetched is an answer or a fault"
+        try:
+            encoded = self._said(turn, call, fetched.found)
+        except Exception as fault:  # noqa: BLE001  the other place where a fault of ours becomes an answer
+            return self._refused(turn, call, fault)
+        self._note_inner(turn)
+        self._parts.trail.note("call", self._api_call(turn))
         self._parts.count(turn.service, turn.operation, "")
         return encoded
 
@@ -275,6 +335,8 @@ class Pipeline:
                 with self._derived.writing(alone=attempt >= ALONE_AFTER) as tx:
                     ctx = self._context(turn, tx, reads_only=False)
                     encoded = self._perform_and_encode(turn, ctx, operation, call, params)
+                    for place, event in ctx.published:
+                        parts.publisher.publish(tx, place, event, parts.clock.now_ms())
                     for record in self._announced(turn, ctx):
                         intents.append(parts.trail.note("intent", record))
                         add_applied(tx, intents[-1], parts.clock.now_ms())
@@ -295,8 +357,15 @@ class Pipeline:
     def _perform_and_encode(
         self, turn: Turn, ctx: Context, operation: Operation, call: protocol.Call, params: Params
     ) -> Answer:
-        answer = self._perform(turn, ctx, operation, params)
+        return self._said(turn, call, self._perform(turn, ctx, operation, params))
+
+    def _said(self, turn: Turn, call: protocol.Call, answer: Params) -> Answer:
+        """`answer` as it goes over the wire; the trail may keep what it may keep of it."""
+        operation = self._operation(turn.service, turn.operation)
         turn.answered = {name: answer[name] for name in operation.access.answered if name in answer}
+        if turn.aside is not None:
+            turn.aside.append(answer)
+            return NOT_FOR_THE_WIRE
         return protocol.encode(call, answer, turn.request.id)
 
     def _perform(self, turn: Turn, ctx: Context, operation: Operation, params: Params) -> Params:
@@ -304,7 +373,10 @@ class Pipeline:
             demands = operation.access.demands(ctx, params)
             turn.touches = tuple(demand.target for demand in demands if demand.target is not None)
             self._parts.gate.check(ctx, demands)
-            return dict(operation.handler(ctx, params))
+            answer = operation.handler(ctx, params)
+            if isinstance(answer, Later):
+                raise Waits(answer)
+            return dict(answer)
         finally:
             turn.proven = ctx.proven
 
@@ -318,7 +390,9 @@ class Pipeline:
             sealing=parts.sealing,
             request_id=turn.request.id,
             gateway=InnerDoor(self, turn, turn.service),
-            conditions=conditions_of(turn.request, turn.region, parts.clock.now_ms()),
+            conditions=conditions_of(turn.request, turn.region, parts.clock.now_ms())
+            if turn.conditions is None
+            else turn.conditions,
             reads_only=reads_only,
             regions=parts.regions,
             principals=parts.principals,
@@ -329,9 +403,28 @@ class Pipeline:
 
     def ask(self, turn: Turn, ctx: Context, asking: str, service: str, name: str, params: Params) -> Params:
         """`asking` (a service) asks `service` on behalf of the caller: same transaction, same gate, a record of its own."""
-        operation = self._operation(service, name)
-        assert not (operation.writes and ctx.reads_only), f"{asking} asked {service}:{name} to write inside a read"
         caller = ctx.caller if service == asking else _through(ctx, host_of(asking))
+        return self._inner(turn, ctx, caller, within(ctx, asking, service), service, name, params)
+
+    def act(
+        self, turn: Turn, ctx: Context, asking: str, service: str, name: str, source_arn: str, params: Params
+    ) -> Params:
+        """`asking` (a service) asks `service` for itself: same transaction, same gate, a record of its own."""
+        conditions = {**within(ctx, asking, service), **source_of(ctx.place, source_arn)}
+        return self._inner(turn, ctx, itself(asking, ctx.place), conditions, service, name, params)
+
+    def _inner(
+        self,
+        turn: Turn,
+        ctx: Context,
+        caller: Caller,
+        conditions: Mapping[str, tuple[str, ...]],
+        service: str,
+        name: str,
+        params: Params,
+    ) -> Params:
+        operation = self._operation(service, name)
+        assert not (operation.writes and ctx.reads_only), f"{service}:{name} was asked to write inside a read"
         inner = Context(
             tx=ctx.tx,
             place=ctx.place,
@@ -340,12 +433,13 @@ class Pipeline:
             sealing=ctx.sealing,
             request_id=ctx.request_id,
             gateway=InnerDoor(self, turn, service),
-            conditions=within(ctx, asking, service),
+            conditions=conditions,
             reads_only=ctx.reads_only,
             regions=ctx.regions,
             principals=ctx.principals,
             afterwards=ctx.afterwards,
             events=ctx.events,
+            published=ctx.published,
         )
         access = operation.access
         step = Turn(turn.request, self._parts, service, name, turn.region, caller, claimed_key=turn.claimed_key)
@@ -353,6 +447,10 @@ class Pipeline:
         step.recorded = {key: params[key] for key in access.recorded if key in params}
         try:
             answer = self._perform(step, inner, operation, params)
+        except Waits:
+            raise AssertionError(
+                f"{service}:{name} waits for the outside: it cannot be asked in a transaction"
+            ) from None
         except ServiceError as refusal:
             turn.inner.append(self._api_call(step, refusal))
             raise
@@ -381,6 +479,66 @@ class Pipeline:
             )
         except Exception:  # a fault of ours, and no reason to take back what was done
             log.exception("fault", service=turn.service, operation=turn.operation)
+
+    # -- a service for itself ------------------------------------------------------------------------------------------
+
+    def act_alone(
+        self, place: Place, asking: str, service: str, name: str, params: Params, *, source_arn: str, role_arn: str
+    ) -> Params:
+        """`asking` (a service) asks `service` for itself, or as a role that trusts it, in a request of its own. For jobs.
+
+        The answer comes after the record of it is on disk. Raises the refusals of `service`.
+        """
+        caller = itself(asking, place)
+        if role_arn:
+            session = {"RoleArn": role_arn, "RoleSessionName": asking, "DurationSeconds": ROLE_SECONDS}
+            made = self._alone(caller, place, asking, "sts", "AssumeRole", session, source_arn)["Credentials"]
+            now_ms = self._parts.clock.now_ms()
+            key = self._look(lambda tx: self._parts.keyring.find(tx, made["AccessKeyId"], made["SessionToken"], now_ms))
+            assert key is not None, "a session that was just made is known"
+            caller = key.caller
+        return self._alone(caller, place, asking, service, name, params, source_arn)
+
+    def _alone(
+        self, caller: Caller, place: Place, asking: str, service: str, name: str, params: Params, source_arn: str
+    ) -> Params:
+        parts, host = self._parts, host_of(asking).encode()
+        model = parts.models[service]
+        call = protocol.Call(model, model.operations[name], model.protocols[0])
+        request = Request(
+            "POST", b"/", ((b"user-agent", host),), b"", host.decode(), True, uuid(), parts.clock.now_ms()
+        )
+        said: list[Params] = []
+        turn = Turn(request, parts, service, name, place.region, caller, aside=said)
+        says = conditions_of(request, place.region, parts.clock.now_ms())
+        del says["aws:SourceIp"]  # a service has no address
+        turn.conditions = {**says, **source_of(place, source_arn)}
+        operation = self._operation(service, name)
+        turn.read_only = not operation.writes
+        turn.recorded = {each: params[each] for each in operation.access.recorded if each in params}
+        self._derived.look()
+        try:
+            protocol.validate(call.operation, params, leave=operation.access.leave)
+            self._run(turn, call, params)
+        except Waits as waits:
+            self._alone_outside(turn, call, waits.later)
+        except ServiceError as refusal:
+            self._note_refusal(turn, refusal)
+            parts.trail.settle()
+            raise
+        parts.trail.settle()
+        return said[-1]
+
+    def _alone_outside(self, turn: Turn, call: protocol.Call, later: Later) -> None:
+        """What lies outside is fetched and noted. Raises ServiceError, which is on the disk."""
+        try:
+            self._said(turn, call, later.fetch())
+        except ServiceError as refusal:
+            self._note_refusal(turn, refusal)
+            self._parts.trail.settle()
+            raise
+        self._note_inner(turn)
+        self._parts.trail.note("call", self._api_call(turn))
 
     # -- the trail ----------------------------------------------------------------------------------------------------
 
@@ -500,6 +658,34 @@ class InnerDoor:
 
     def call(self, ctx: Context, service: str, operation: str, params: Params) -> Params:
         return self.pipeline.ask(self.turn, ctx, self.service, service, operation, params)
+
+    def act(self, ctx: Context, service: str, operation: str, source_arn: str, params: Params) -> Params:
+        return self.pipeline.act(self.turn, ctx, self.service, service, operation, source_arn, params)
+
+
+def fetching(waits: tuple[Turn, protocol.Call], later: Later) -> Callable[[], Fetched]:
+    """`later.fetch` as something that never raises: a fault travels back to the request that waits."""
+
+    def fetch() -> Fetched:
+        try:
+            return Fetched(waits, found=later.fetch())
+        except Exception as fault:  # noqa: BLE001  the pipeline turns it into an answer
+            return Fetched(waits, fault=fault)
+
+    return fetch
+
+
+def itself(service: str, place: Place) -> Caller:
+    """A service that asks for itself, in an account. Source: service principals, IAM User Guide."""
+    return Caller(kind="AWSService", account=place.account, arn="", unique_id="", name=host_of(service))
+
+
+def source_of(place: Place, source_arn: str) -> dict[str, tuple[str, ...]]:
+    """On whose account a service asks. Source: aws:SourceAccount, aws:SourceArn; IAM User Guide ("confused deputy")."""
+    keys: dict[str, tuple[str, ...]] = {"aws:SourceAccount": (place.account,)}
+    if source_arn:
+        keys["aws:SourceArn"] = (source_arn,)
+    return keys
 
 
 def _through(ctx: Context, host: str) -> Caller:

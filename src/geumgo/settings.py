@@ -77,6 +77,11 @@ class Settings:
     )
     idle_seconds: float = says("How long a connection may idle between requests (seconds).", 75.0)
     batch_requests: int = says("The most requests that share one sync of the trail.", 256)
+    waiting_outside: int = says(
+        "The most requests of an API process that wait for something outside (a function that runs) at a time. More of them wait in line; "
+        "all others are served meanwhile.",
+        64,
+    )
     derived_entries: int = says(
         "The most things that follow from rows (secrets without their values, policies, callers) that an API process keeps, while nothing "
         "is written. Each takes 2 KB, or up to 8 KB with a long ciphertext.",
@@ -128,6 +133,7 @@ class Settings:
             "request_seconds",
             "idle_seconds",
             "batch_requests",
+            "waiting_outside",
             "derived_entries",
             "grace_seconds",
         ):

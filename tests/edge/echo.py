@@ -1,7 +1,8 @@
 """A server process with the real edge and a core that tells what it was asked. `python -m tests.edge.echo '{"max_headers": 10}'`.
 
 It prints `ready PORT METRICS_PORT` and serves until SIGTERM. A request to `/wait/PATH` holds the batch until somebody has opened the FIFO
-at PATH for writing; one to `/break` raises what a broken trail raises.
+at PATH for writing; one to `/outside/PATH` answers what is written there, without holding anybody; one to `/break` raises what a broken trail
+raises.
 """
 
 import base64
@@ -15,7 +16,7 @@ from geumgo.audit import TrailBroken
 from geumgo.edge import supervisor
 from geumgo.edge.metrics import Board
 from geumgo.edge.server import serve
-from geumgo.message import Answer, Request
+from geumgo.message import Answer, Fetched, Request
 from geumgo.settings import Settings
 
 PROBLEMS = Path(sys.argv[2]) if len(sys.argv) > 2 else None
@@ -31,13 +32,23 @@ class Echo:
     def pipeline(self) -> "Echo":
         return self
 
-    def handle_batch(self, requests: Sequence[Request]) -> list[Answer]:
+    def handle_batch(self, requests: Sequence[Request | Fetched]) -> list[Answer]:
         self.batches += 1
-        return [self.answer(request, len(requests)) for request in requests]
+        return [
+            self.later(each) if isinstance(each, Fetched) else self.answer(each, len(requests)) for each in requests
+        ]
+
+    def later(self, fetched: Fetched) -> Answer:
+        """What `/outside` answers once its file was read, which may be a pipe that somebody must write first."""
+        assert fetched.found is not None
+        return Answer(200, (), str(fetched.found["read"]).encode())
 
     def answer(self, request: Request, together: int) -> Answer:
         if request.target == b"/break":
             raise TrailBroken("the disk is gone")
+        if request.target.startswith(b"/outside"):
+            path = Path(request.target.removeprefix(b"/outside").decode())
+            return Answer(202, (), b"", lambda: Fetched(None, {"read": path.read_text()}))
         if request.target.startswith(b"/wait"):
             Path(request.target.removeprefix(b"/wait").decode()).read_bytes()
         seen = {

@@ -316,3 +316,14 @@ def test_with_a_certificate_the_api_speaks_tls_and_nothing_else(certificate: tup
             wire.send(GET)
             assert b"200" not in wire.rest()
         assert "geumgo_ready 1" in echo.scrape()
+
+
+def test_a_request_that_waits_for_the_outside_keeps_nobody_else_waiting(gate: Path) -> None:
+    with Echo() as echo, echo.connect() as waits, echo.connect() as other:
+        waits.send(waiting(gate).replace(b"/wait", b"/outside"))
+        held = Held(gate)  # it is being read: the request is under way
+        other.send(GET)
+        assert other.reply().status == 200
+        os.write(held.descriptor, b"from outside")
+        held.release()
+        assert waits.reply().body == b"from outside"

@@ -121,6 +121,9 @@ class NoDoor:
     def call(self, ctx: Context, service: str, operation: str, params: Params) -> Params:  # noqa: ARG002
         raise AssertionError(f"a question about rights asked {service} to {operation}")
 
+    def act(self, ctx: Context, service: str, operation: str, source_arn: str, params: Params) -> Params:  # noqa: ARG002
+        raise AssertionError(f"a question about rights asked {service} to {operation}")
+
 
 def create_account(settings: Settings, account: str) -> FirstStart:
     """A further account with its administrator. Raises iam's AccountExists, ValueError."""

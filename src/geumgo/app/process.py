@@ -2,6 +2,7 @@
 
 import gc
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,12 +16,12 @@ from geumgo.app.rooms import ROOMS, handlers
 from geumgo.audit import recovery
 from geumgo.audit import store as audit_store
 from geumgo.audit.record import service_event
-from geumgo.audit.trail import Head, Trail, TrailFull
+from geumgo.audit.trail import Head, Kind, Trail, TrailFull
 from geumgo.clock import SystemClock
 from geumgo.context import Clock, Params, Place
 from geumgo.jobs.crew import Crew
 from geumgo.jobs.worker import Failure, Worker
-from geumgo.pipeline import Count, Parts, Pipeline, host_of
+from geumgo.pipeline import Count, Notes, Parts, Pipeline, host_of
 from geumgo.room import Room
 from geumgo.sealing.root import RootKeys
 from geumgo.services.iam.directory import Directory
@@ -144,11 +145,23 @@ def build(settings: Settings, *, slot: str, clock: Clock | None = None, count: C
     storage = open_storage(settings)
     node = node_of(settings)
     trail = open_trail(settings, storage, root, clock, node, slot)
+    parts = parts_of(settings, storage, root, trail, clock, count)
+    pipeline = Pipeline(parts)
+    bench = Bench(root, clock, trail, f"{node}-{slot}", threading.Lock(), lambda _storage: pipeline)
+    anchor = Anchor(trail, node, clock)
+    anchor.keep(storage)
+    return App(settings, storage, trail, pipeline, bench.worker(storage), anchor, dict(parts.rooms))
+
+
+def parts_of(
+    settings: Settings, storage: Storage, root: RootKeys, trail: Notes, clock: Clock, count: Count | None = None
+) -> Parts:
+    """What a pipeline on `storage` is made of."""
     directory = Directory(root, settings.partition)
     keyrings = Keyrings(
         LongTermKeyring(root, settings.partition), TemporaryKeyring(root, directory, settings.partition)
     )
-    parts = Parts(
+    return Parts(
         rooms={room.service: room for room in ROOMS},
         models={room.service: protocol.models.load(room.service) for room in ROOMS},
         storage=storage,
@@ -165,10 +178,6 @@ def build(settings: Settings, *, slot: str, clock: Clock | None = None, count: C
         count=count or (lambda _service, _operation, _code: None),
         most_derived=settings.derived_entries,
     )
-    bench = Bench(root, clock, trail, f"{node}-{slot}", threading.Lock())
-    anchor = Anchor(trail, node, clock)
-    anchor.keep(storage)
-    return App(settings, storage, trail, Pipeline(parts), bench.worker(storage), anchor, dict(parts.rooms))
 
 
 def open_trail(settings: Settings, storage: Storage, root: RootKeys, clock: Clock, node: str, slot: str) -> Trail:
@@ -189,6 +198,25 @@ def open_trail(settings: Settings, storage: Storage, root: RootKeys, clock: Cloc
 
 
 @dataclass(frozen=True, slots=True)
+class SharedTrail:
+    """The trail of a process as its lanes see it: one of them at a time. What one notes may become durable with what another settles."""
+
+    trail: Trail
+    lock: Any  # threading.Lock
+
+    def note(self, kind: Kind, record: Mapping[str, Any]) -> str:
+        with self.lock:
+            return self.trail.note(kind, record)
+
+    def settle(self) -> None:
+        with self.lock:
+            self.trail.settle()
+
+    def abandon(self) -> None:
+        raise AssertionError("a lane drops nothing: other lanes' records wait beside its own")
+
+
+@dataclass(frozen=True, slots=True)
 class Bench:
     """Where jobs are worked on: what a worker needs, shared by the lanes of a process. The trail is for one thread at a time."""
 
@@ -197,10 +225,19 @@ class Bench:
     trail: Trail
     owner: str
     lock: Any  # threading.Lock
+    door: Callable[[Storage], Pipeline]  # through which the jobs of a lane ask other rooms
 
     def worker(self, storage: Storage, lane: int = 0) -> Worker:
         return Worker(
-            storage, handlers(), self.clock, self.root, owner=self.owner, event=self.event, note=note_failure, lane=lane
+            storage,
+            handlers(),
+            self.clock,
+            self.root,
+            owner=self.owner,
+            event=self.event,
+            note=note_failure,
+            lane=lane,
+            ask=self.door(storage).act_alone,
         )
 
     def anchoring(self, anchor: Anchor, storage: Storage, stop: threading.Event) -> None:
@@ -248,7 +285,16 @@ def work(settings: Settings, stop: threading.Event) -> None:
     node = node_of(settings)
     slot = "worker"
     trail = open_trail(settings, storage, root, clock, node, slot)
-    bench = Bench(root, clock, trail, f"{node}-{slot}", threading.Lock())
+    lock = threading.Lock()
+    shared = SharedTrail(trail, lock)
+    bench = Bench(
+        root,
+        clock,
+        trail,
+        f"{node}-{slot}",
+        lock,
+        lambda each: Pipeline(parts_of(settings, each, root, shared, clock)),
+    )
     crew = Crew(lambda: open_storage(settings), bench.worker, clock, owner=bench.owner, lanes=LANES, note=note_failure)
     anchor = Anchor(trail, node, clock)
     anchor.keep(storage)

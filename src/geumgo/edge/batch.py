@@ -7,16 +7,19 @@ on, so the cost of the sync is shared exactly when it matters.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 
-from geumgo.message import Answer, Request
+from geumgo.message import Answer, Fetched, Request
 
-HandleBatch = Callable[[Sequence[Request]], list[Answer]]
+HandleBatch = Callable[[Sequence[Request | Fetched]], list[Answer]]
 Observe = Callable[[list[float]], None]
 """Told of a batch once it is answered: how long each of its requests waited, in seconds."""
 
 
 class Batcher:
     """Collects requests and hands them to `handle_batch` once in a turn of the loop, at most `most` at a time.
+
+    What lies outside is fetched in a thread of `outside` (None: one of the loop's own), so that nobody else waits for it.
 
     `fatal` is called with what `handle_batch` raised: the process must not acknowledge anything more, and `fatal` does not return.
     """
@@ -28,15 +31,24 @@ class Batcher:
         most: int,
         fatal: Callable[[BaseException], None],
         observe: Observe | None = None,
+        outside: Executor | None = None,
     ) -> None:
+        self._outside = outside
         self._handle_batch = handle_batch
         self._most = most
         self._fatal = fatal
         self._observe = observe
-        self._waiting: list[tuple[Request, asyncio.Future[Answer], float]] = []
+        self._waiting: list[tuple[Request | Fetched, asyncio.Future[Answer], float]] = []
 
     async def answer(self, request: Request) -> Answer:
         """The answer to `request`, after the record of it is on disk."""
+        answer = await self._turn(request)
+        while answer.fetch is not None:
+            fetched = await asyncio.get_running_loop().run_in_executor(self._outside, answer.fetch)
+            answer = await self._turn(fetched)
+        return answer
+
+    async def _turn(self, request: Request | Fetched) -> Answer:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         self._waiting.append((request, future, time.perf_counter()))

@@ -13,6 +13,7 @@ import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import structlog
@@ -21,7 +22,7 @@ import uvicorn
 from geumgo.edge.batch import Batcher
 from geumgo.edge.guard import GuardedProtocol
 from geumgo.edge.metrics import Board, Page
-from geumgo.message import Answer, Request
+from geumgo.message import Answer, Fetched, Request
 from geumgo.sealing.random import uuid
 from geumgo.settings import Settings
 
@@ -48,7 +49,7 @@ BUSY = Answer(
 class Door(Protocol):
     """The pipeline, as the edge sees it."""
 
-    def handle_batch(self, requests: Sequence[Request]) -> list[Answer]: ...
+    def handle_batch(self, requests: Sequence[Request | Fetched]) -> list[Answer]: ...
 
 
 class Core(Protocol):
@@ -69,7 +70,11 @@ class Front:
         self._room = settings.max_waiting_bytes  # what bodies that are being read or worked on may still take
         self._trusted: list[Network] = [ipaddress.ip_network(each) for each in settings.trusted_proxies]
         self._batcher = Batcher(
-            core.pipeline.handle_batch, most=settings.batch_requests, fatal=give_up, observe=page.waited
+            core.pipeline.handle_batch,
+            most=settings.batch_requests,
+            fatal=give_up,
+            observe=page.waited,
+            outside=ThreadPoolExecutor(settings.waiting_outside, thread_name_prefix="outside"),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,12 +1,13 @@
 """The worker: takes what is due, runs it, and records how it went."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from geumgo.context import Clock, Params, Place, Work
+from geumgo.context import Clock, NobodyListens, Params, Place, Publisher, Work
+from geumgo.context import Event as Published
 from geumgo.jobs import lease
 from geumgo.jobs.lease import Lease, LeaseLost
 from geumgo.jobs.retry import TryLater
@@ -23,6 +24,23 @@ Handler = Callable[[Work, Params], None]
 Note = Callable[["Failure"], None]
 Event = Callable[[str, Place, str, Params], None]
 """(kind of the job, where, name of the event, its details)."""
+
+
+class Ask(Protocol):
+    """How a job reaches another room: a request of its own, made by `asking` (a service) for itself."""
+
+    def __call__(
+        self,
+        place: Place,
+        asking: str,
+        service: str,
+        operation: str,
+        params: Params,
+        /,
+        *,
+        source_arn: str,
+        role_arn: str,
+    ) -> Params: ...
 
 
 class NoHandler(Exception):
@@ -50,6 +68,8 @@ class Held:
     attempt: int
     _lease: Lease
     _event: Event
+    _ask: "Ask"
+    _publisher: Publisher
     finished: bool = False
 
     @contextmanager
@@ -69,6 +89,21 @@ class Held:
 
     def event(self, name: str, /, **details: Any) -> None:
         self._event(self._lease.kind, self.place, name, details)
+
+    def call(
+        self, service: str, operation: str, /, *, source_arn: str = "", role_arn: str = "", **params: Any
+    ) -> Params:
+        asking = self._lease.kind.partition(".")[0]
+        return self._ask(self.place, asking, service, operation, params, source_arn=source_arn, role_arn=role_arn)
+
+    def publish(self, tx: Tx, source: str, detail_type: str, resources: Sequence[str], detail: Params) -> None:
+        event = Published(source, detail_type, tuple(resources), detail)
+        self._publisher.publish(tx, self.place, event, self.clock.now_ms())
+
+
+def nobody_to_ask(place: Place, asking: str, service: str, operation: str, params: Params, **_how: str) -> Params:  # noqa: ARG001
+    """How a worker asks that was given no door."""
+    raise AssertionError(f"a job of {asking} asked {service} to {operation} where there is no door")
 
 
 class Worker:
@@ -90,7 +125,11 @@ class Worker:
         event: Event,
         note: Note,
         lane: int = 0,
+        ask: Ask = nobody_to_ask,
+        publisher: Publisher | None = None,
     ) -> None:
+        self._ask = ask
+        self._publisher = publisher or NobodyListens()
         self._storage = storage
         self._handlers = handlers
         self._clock = clock
@@ -173,7 +212,17 @@ class Worker:
     def _run(self, taken: Lease) -> Exception | None:
         """Runs the job and records how it went. Answers what went wrong, or None."""
         self.current = taken
-        work = Held(taken.place, self._clock, self._sealing, self._storage, taken.attempt, taken, self._event)
+        work = Held(
+            taken.place,
+            self._clock,
+            self._sealing,
+            self._storage,
+            taken.attempt,
+            taken,
+            self._event,
+            self._ask,
+            self._publisher,
+        )
         try:
             self._handler(taken.kind)(work, taken.payload)
             assert work.finished, f"{taken.kind}: the handler returned without finishing()"

@@ -54,6 +54,9 @@ class Door:
     def call(self, ctx: Context, service: str, operation: str, params: Params) -> Params:
         raise AssertionError(f"{service}:{operation} was asked")
 
+    def act(self, ctx: Context, service: str, operation: str, source_arn: str, params: Params) -> Params:
+        raise AssertionError(f"{service}:{operation} was asked")
+
 
 class World:
     """Two rooms, and everything that stands around them."""
