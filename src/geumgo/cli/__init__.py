@@ -20,6 +20,7 @@ COMMANDS = {
     "iam": "geumgo.cli.iam:iam",
     "run": "geumgo.cli.run:run",
     "functions": "geumgo.cli.functions:functions",
+    "rotation": "geumgo.cli.rotation:rotation",
 }
 
 
