@@ -7,7 +7,7 @@ from typing import Final
 from geumgo.context import Context
 from geumgo.domain.policy import Policy, PolicyKind, compile_policy
 from geumgo.sealing import random
-from geumgo.services.secretsmanager import domain, store
+from geumgo.services.secretsmanager import domain, owners, store
 from geumgo.services.secretsmanager.errors import no_such_secret
 from geumgo.services.secretsmanager.records import Address, Secret, Version
 
@@ -98,6 +98,13 @@ def get_usable(ctx: Context, secret_id: str) -> Secret:
     """The secret that `secret_id` names. Raises ResourceNotFound, and InvalidRequest if it waits for its deletion."""
     secret = get(ctx, secret_id)
     domain.refuse_deleted(secret)
+    return secret
+
+
+def get_changeable(ctx: Context, secret_id: str) -> Secret:
+    """As `get_usable`. Raises InvalidRequest too if a service owns the secret and the caller is not that service."""
+    secret = get_usable(ctx, secret_id)
+    owners.refuse_owned(ctx.caller, secret)
     return secret
 
 

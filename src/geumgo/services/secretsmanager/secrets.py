@@ -8,7 +8,7 @@ from geumgo.context import Context, Params, Place, Work, as_datetime
 from geumgo.jobs import promise, withdraw
 from geumgo.room import job, operation, reads
 from geumgo.sealing import Plaintext
-from geumgo.services.secretsmanager import domain, envelope, listing, lookup, store, versions
+from geumgo.services.secretsmanager import domain, envelope, listing, lookup, owners, store, versions
 from geumgo.services.secretsmanager.errors import InvalidParameter, InvalidRequest, ResourceExists, no_such_secret
 from geumgo.services.secretsmanager.records import CURRENT, PENDING, PREVIOUS, Kind, Secret
 from geumgo.storage import Tx
@@ -23,6 +23,7 @@ def create_secret(ctx: Context, params: Params) -> Params:
     name, token = params["Name"], versions.token_of(params)
     value = envelope.value_of(params)
     _refuse_unserved(params)
+    owner = owners.owner_of_new(ctx.caller, name)
     there = lookup.locate(ctx, name).secret
     if there is not None:
         return _created_before(ctx, there, token, value)
@@ -31,7 +32,8 @@ def create_secret(ctx: Context, params: Params) -> Params:
         created_token=token,
         description=params.get("Description", ""),
         kms_key_id=_given_key(ctx, params.get("KmsKeyId")),
-        tags=domain.merged_tags(None, params["Tags"]) if params.get("Tags") else None,
+        owning_service=owner,
+        tags=_tags_of_new(params.get("Tags", []), owner),
     )
     if secret.kms_key_id is not None:
         envelope.probe(ctx, secret)
@@ -39,6 +41,15 @@ def create_secret(ctx: Context, params: Params) -> Params:
         secret = versions.add_value(ctx, secret, token, value, None)
     store.add(ctx.tx, ctx.sealing, secret)
     return _created(secret, token, value)
+
+
+def _tags_of_new(given: list[dict[str, str]], owner: str | None) -> dict[str, str] | None:
+    """None if there are none. A service that owns the secret may use the prefix aws:, and its name becomes a tag."""
+    if owner is not None:
+        reserved = {tag["Key"]: tag.get("Value", "") for tag in given if tag.get("Key", "").startswith("aws:")}
+        plain = [tag for tag in given if tag.get("Key") not in reserved]
+        return {**domain.merged_tags(reserved, plain), owners.OWNING_SERVICE_TAG: owner}
+    return domain.merged_tags(None, given) if given else None
 
 
 def _refuse_unserved(params: Params) -> None:
@@ -85,7 +96,7 @@ def update_secret(ctx: Context, params: Params) -> Params:
     token = versions.token_of(params) if value is not None else ""
     if params.get("Type"):
         raise InvalidParameter("The secret type is not one of a managed external secret that is known here.")
-    before = secret = lookup.get_usable(ctx, params["SecretId"])
+    before = secret = lookup.get_changeable(ctx, params["SecretId"])
     if "Description" in params:
         secret = replace(secret, description=params["Description"])
     if "KmsKeyId" in params:
@@ -142,6 +153,8 @@ def delete_secret(ctx: Context, params: Params) -> Params:
     window_days = domain.recovery_window_days(params)
     now_ms = ctx.clock.now_ms()
     located = lookup.locate(ctx, params["SecretId"])
+    if located.secret is not None:
+        owners.refuse_owned(ctx.caller, located.secret)
     if window_days is None:
         if located.secret is None:
             return _deleted(*_made_up_names(ctx, params["SecretId"]), now_ms)
@@ -209,7 +222,7 @@ def _remove(tx: Tx, secret: Secret, event: Callable[..., Any]) -> None:
 
 @operation
 def tag_resource(ctx: Context, params: Params) -> Params:
-    secret = lookup.get_usable(ctx, params["SecretId"])
+    secret = lookup.get_changeable(ctx, params["SecretId"])
     lookup.keep(ctx, replace(secret, tags=domain.merged_tags(secret.tags, params["Tags"])))
     return {}
 
@@ -217,7 +230,7 @@ def tag_resource(ctx: Context, params: Params) -> Params:
 @operation
 def untag_resource(ctx: Context, params: Params) -> Params:
     """Keys that are not there are passed over. Source: UntagResource, API reference."""
-    secret = lookup.get_usable(ctx, params["SecretId"])
+    secret = lookup.get_changeable(ctx, params["SecretId"])
     if secret.tags is not None and any(key in secret.tags for key in params["TagKeys"]):
         kept = {key: value for key, value in secret.tags.items() if key not in params["TagKeys"]}
         lookup.keep(ctx, replace(secret, tags=kept))

@@ -90,7 +90,7 @@ def put_secret_value(ctx: Context, params: Params) -> Params:
     token = versions.token_of(params)
     if value is None:
         raise InvalidRequest("You must provide either SecretString or SecretBinary.")
-    secret = lookup.get_usable(ctx, params["SecretId"])
+    secret = lookup.get_changeable(ctx, params["SecretId"])
     if not versions.is_there_already(ctx, secret, token, value):
         secret = versions.add_value(ctx, secret, token, value, params.get("VersionStages"))
         lookup.keep(ctx, secret)

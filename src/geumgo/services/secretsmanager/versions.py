@@ -100,7 +100,7 @@ def prune_versions(work: Work, payload: Params) -> None:
 
 @operation
 def update_secret_version_stage(ctx: Context, params: Params) -> Params:
-    secret = lookup.get_usable(ctx, params["SecretId"])
+    secret = lookup.get_changeable(ctx, params["SecretId"])
     move_to, remove_from = params.get("MoveToVersionId"), params.get("RemoveFromVersionId")
     for version_id in (move_to, remove_from):
         if version_id is not None and lookup.get_version(ctx, secret, version_id) is None:
