@@ -28,7 +28,7 @@ run: $(VENV)/.run
 	@exec $(BIN)/geumgo serve $(ARGS)
 
 test: $(VENV)/.dev
-	@scripts/need postgresql
+	@scripts/need postgresql strace
 	@scripts/test $(ARGS)
 
 lint: $(VENV)/.dev

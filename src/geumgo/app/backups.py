@@ -16,7 +16,7 @@ from geumgo.audit.verify import records
 from geumgo.clock import SystemClock
 from geumgo.sealing import Plaintext, Unsealable, keyring
 from geumgo.sealing.envelope import BackupError, Reader, Writer, damaged, new_recipient
-from geumgo.sealing.files import read_private, write_private
+from geumgo.sealing.files import make_private_directory, read_private, write_private
 from geumgo.settings import FILE_NAME, Settings
 from geumgo.storage.sqlite import rows_of, snapshot
 
@@ -103,8 +103,7 @@ def restore(settings: Settings, file: Path, key_file: Path) -> Verified:
     Raises BackupError if the directory holds more than its seal and its settings file, or the backup is refused.
     """
     data = settings.data
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    data.chmod(0o700)
+    make_private_directory(data)
     allowed = {FILE_NAME, *((settings.seal_path.name,) if settings.seal == "file" else ())}
     extra = sorted(path.name for path in data.iterdir() if path.name not in allowed)
     if extra:

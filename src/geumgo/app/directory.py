@@ -13,7 +13,7 @@ from geumgo.audit.trail import TrailKeys
 from geumgo.clock import SystemClock
 from geumgo.context import Clock
 from geumgo.sealing import Plaintext, Unsealable, keyring
-from geumgo.sealing.files import write_private
+from geumgo.sealing.files import make_private_directory, write_private
 from geumgo.sealing.root import RootKeys
 from geumgo.sealing.seals import FileSeal, PassphraseSeal, Seal, SealError
 from geumgo.services.iam.bootstrap import account_ids, bootstrap
@@ -47,8 +47,7 @@ def occupy(settings: Settings) -> int:
     """
     deadline = time.monotonic() + OCCUPIED_SECONDS
     try:
-        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        settings.data.chmod(0o700)
+        make_private_directory(settings.data)
         descriptor = os.open(settings.data / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         while not _locked(descriptor):
             if time.monotonic() > deadline:
@@ -84,8 +83,7 @@ def initialise(settings: Settings, *, clock: Clock | None = None) -> FirstStart:
         SealError, StorageError: with a plain sentence.
     """
     clock = clock or SystemClock()
-    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    settings.data.chmod(0o700)
+    make_private_directory(settings.data)
     if not keyring.exists(settings.data):
         refuse_orphans(settings)
         keyring.create(settings.data, seal_of(settings))

@@ -63,6 +63,18 @@ def write_private(path: Path, content: bytes, *, replace: bool) -> None:
     _sync_directory(path.parent)
 
 
+def make_private_directory(path: Path) -> None:
+    """`path` is a directory, mode 0700, and so is its name on the disk: a power cut does not take it away with all that is in it later.
+
+    Directories above it that are missing are made too. Raises OSError.
+    """
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.chmod(0o700)
+    for each in missing:
+        _sync_directory(each.parent)
+
+
 def _sync_directory(directory: Path) -> None:
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
