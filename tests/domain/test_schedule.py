@@ -36,6 +36,10 @@ def test_the_next_window(expression: str, duration: str | None, opens: str, clos
     assert shown(parse_schedule(expression, duration).next_window(NOW, NOW)) == (opens, closes)
 
 
+def test_late_and_early_hours_of_days_that_do_not_follow_each_other_are_far_apart() -> None:
+    assert shown(parse_schedule("cron(0 2,23 15 * ? *)").next_window(NOW, NOW)) == ("12-15 02:00", "12-15 03:00")
+
+
 def test_days_open_their_window_at_midnight() -> None:
     assert shown(after_days(30).next_window(NOW, NOW)) == ("12-29 00:00", "12-30 00:00")
 
@@ -56,6 +60,7 @@ def test_days_open_their_window_at_midnight() -> None:
         ("cron(0 8 * * ? 2027)", None),
         ("cron(0 8 * * * *)", None),
         ("cron(0 /3 * * ? *)", None),
+        ("cron(0 2,23 * * ? *)", None),  # three hours, across midnight
         ("cron(0 8 * * ? *", None),
         ("at(2026-11-29T12:00)", None),
         ("", None),

@@ -24,6 +24,7 @@ _CRON: Final = re.compile(r"cron\(([^()]*)\)")
 _DURATION: Final = re.compile(r"([0-9]{1,2})h")
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
+_SAMPLE: Final = datetime(2028, 1, 1, tzinfo=UTC)
 
 
 class ScheduleInvalid(Exception):
@@ -161,7 +162,7 @@ def _checked(schedule: Schedule) -> Schedule:
     """Raises ScheduleInvalid: windows come too often, reach into the next one, or past the end of their day."""
     hours = schedule.hours or 1
     starts = schedule.cron.hours if schedule.cron is not None else (0,)
-    gaps = [later - earlier for earlier, later in pairwise(starts)]
+    gaps = _gaps(schedule.cron) if schedule.cron is not None else []
     if schedule.every is not None:
         gaps = [schedule.every // _HOUR]
     if gaps and min(gaps) < LEAST_HOURS:
@@ -171,3 +172,13 @@ def _checked(schedule: Schedule) -> Schedule:
     if starts[-1] + hours > 24:
         raise ScheduleInvalid("a rotation window must not extend into the next day")
     return schedule
+
+
+def _gaps(cron: Cron) -> list[int]:
+    """The hours between one moment and the next, of a leap year: two late and early hours lie close where their days follow each other."""
+    moments: list[datetime] = []
+    at = cron.after(_SAMPLE)
+    while at is not None and at < _SAMPLE + 366 * _DAY:
+        moments.append(at)
+        at = cron.after(at)
+    return [(later - earlier) // _HOUR for earlier, later in pairwise(moments)]
