@@ -1,3 +1,5 @@
+"""What the tests of every room may ask for."""
+
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
