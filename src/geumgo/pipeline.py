@@ -189,8 +189,7 @@ class Pipeline:
             encoded = self._said(turn, call, fetched.found)
         except Exception as fault:  # noqa: BLE001  the other place where a fault of ours becomes an answer
             return self._refused(turn, call, fault)
-        self._note_inner(turn)
-        self._parts.trail.note("call", self._api_call(turn))
+        self._note_call(turn)
         self._parts.count(turn.service, turn.operation, "")
         return encoded
 
@@ -301,8 +300,7 @@ class Pipeline:
 
         ctx, encoded = self._look(read)
         self._leave_marks(turn, ctx)
-        self._note_inner(turn)
-        self._parts.trail.note("call", self._api_call(turn))
+        self._note_call(turn)
         return encoded
 
     def _prepare(self, turn: Turn, operation: Operation, params: Params) -> None:
@@ -537,10 +535,14 @@ class Pipeline:
             self._note_refusal(turn, refusal)
             self._parts.trail.settle()
             raise
-        self._note_inner(turn)
-        self._parts.trail.note("call", self._api_call(turn))
+        self._note_call(turn)
 
     # -- the trail ----------------------------------------------------------------------------------------------------
+
+    def _note_call(self, turn: Turn) -> None:
+        """A call that was answered, behind what it asked of other rooms."""
+        self._note_inner(turn)
+        self._parts.trail.note("call", self._api_call(turn))
 
     def _note_inner(self, turn: Turn) -> None:
         """What other rooms were asked for is noted, once."""
