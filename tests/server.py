@@ -7,6 +7,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,9 +24,16 @@ class Server:
     """`geumgo serve` on its own data directory, in a process group of its own."""
 
     def __init__(
-        self, data: Path, *, arguments: tuple[str, ...] = (), environment: dict[str, str] | None = None
+        self,
+        data: Path,
+        *,
+        arguments: tuple[str, ...] = (),
+        environment: dict[str, str] | None = None,
+        program: Sequence[str] = GEUMGO,
     ) -> None:
+        """`program` is what is started in place of `geumgo`."""
         self.data = data
+        self.program = list(program)
         self.places = [data]  # every directory that what the server keeps may lie in
         self.arguments = arguments
         self.environment = {**clean_environment(), **(environment or {})}
@@ -39,7 +48,7 @@ class Server:
         self.output.write_bytes(b"")
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [*GEUMGO, "serve", "--data", str(self.data), "--listen", listen, *self.arguments],
+                [*self.program, "serve", "--data", str(self.data), "--listen", listen, *self.arguments],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=self.environment,
@@ -58,6 +67,12 @@ class Server:
 
     def printed(self) -> str:
         return self.output.read_text("utf-8", "replace")
+
+    def strike(self) -> None:
+        """SIGKILL for the whole process group, from any thread. `kill` waits for its end, too."""
+        assert self.process is not None
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
     def kill(self) -> None:
         """SIGKILL for the whole process group: nobody gets to tidy up."""

@@ -1,0 +1,111 @@
+"""`geumgo` with one promise taken out of it, by name: what a test of that promise must notice.
+
+    python -m tests.promises.faulty_server FAULT serve --data ...
+
+The switch is here and not in the product.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from geumgo.audit.trail import Trail
+from geumgo.cli import main
+from geumgo.edge import server
+from geumgo.services.secretsmanager import lookup
+from geumgo.storage.sqlite import SqliteStorage
+from geumgo.storage.transaction import Engine
+
+PROGRAM: Final = [sys.executable, "-m", "tests.promises.faulty_server"]
+SECONDS_BETWEEN: Final = 0.02  # how far apart are the two halves of what should be one deed
+
+
+def answers_before_it_commits() -> None:
+    """A commit is left for the transaction that comes next: within half a second, when the process looks after itself."""
+    begin, commit, rollback = SqliteStorage.begin, SqliteStorage.commit, SqliteStorage.rollback
+    owing: set[int] = set()
+
+    def settled(self: SqliteStorage, **how: bool) -> bytes:
+        if id(self) in owing:
+            owing.remove(id(self))
+            commit(self)
+        return begin(self, **how)
+
+    def owed(self: SqliteStorage) -> None:
+        owing.add(id(self))
+
+    def kept(self: SqliteStorage) -> None:
+        if id(self) not in owing:
+            rollback(self)
+
+    for name, made in {"begin": settled, "commit": owed, "rollback": kept}.items():
+        setattr(SqliteStorage, name, made)
+
+
+def keeps_a_value_before_its_labels() -> None:
+    """A new version is committed, its labels a moment later."""
+    keep = lookup.keep
+
+    def apart(ctx: Any, secret: Any) -> Any:
+        engine: Engine = ctx.tx._engine
+        engine.commit()
+        time.sleep(SECONDS_BETWEEN)
+        engine.begin(writes=True, serializable=True, alone=False)
+        return keep(ctx, secret)
+
+    setattr(lookup, "keep", apart)  # noqa: B010
+
+
+def writes_its_records_afterwards() -> None:
+    """The trail is written twice a second, when the process looks after itself, and not before an answer leaves."""
+    settle = Trail.settle
+
+    def later(self: Trail) -> None:
+        if len(self._pending) > 1_000:
+            settle(self)
+
+    def checkpoint(self: Trail) -> None:
+        settle(self)
+
+    setattr(Trail, "settle", later)  # noqa: B010
+    setattr(Trail, "checkpoint", checkpoint)  # noqa: B010
+
+
+def goes_on_after_an_error_of_the_disk() -> None:
+    """Whatever the trail and the database say, the process lives on, and tries the next request."""
+    refuse = Engine.refuse_if_unusable
+
+    def forgetful(self: Engine) -> None:
+        self._broken = ""
+        refuse(self)
+
+    def nothing_happened(self: Trail) -> None:
+        self._fault = ""
+
+    setattr(Engine, "refuse_if_unusable", forgetful)  # noqa: B010
+    setattr(Trail, "_refuse_if_broken", nothing_happened)  # noqa: B010
+    setattr(server, "give_up", lambda _fault: None)  # noqa: B010
+
+
+FAULTS: Final[dict[str, Callable[[], None]]] = {
+    each.__name__: each
+    for each in (
+        answers_before_it_commits,
+        keeps_a_value_before_its_labels,
+        writes_its_records_afterwards,
+        goes_on_after_an_error_of_the_disk,
+    )
+}
+
+
+def with_fault(fault: Callable[[], None]) -> list[str]:
+    """The program to start a `tests.server.Server` with."""
+    return [*PROGRAM, fault.__name__]
+
+
+if __name__ == "__main__":
+    FAULTS[sys.argv.pop(1)]()
+    sys.argv[0] = os.fspath("geumgo")
+    main()
