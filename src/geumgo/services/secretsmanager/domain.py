@@ -1,11 +1,12 @@
 """The rules of secrets as pure functions: names and ARNs, labels, windows, tags, keys."""
 
 import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from geumgo.domain import tags as tags_domain
 from geumgo.domain.arn import split_arn
+from geumgo.domain.storable import member_with_nul
 from geumgo.services.secretsmanager.errors import (
     InvalidParameter,
     InvalidRequest,
@@ -16,7 +17,6 @@ from geumgo.services.secretsmanager.records import CURRENT, PENDING, PREVIOUS, A
 
 DAY_MS: Final = 24 * 60 * 60 * 1000
 MOST_LABELS: Final = 20  # on all versions of a secret together
-MOST_TAGS: Final = 50
 KEPT_VERSIONS: Final = 100
 YOUNG_MS: Final = DAY_MS  # a version is never pruned before this age
 LARGEST_VALUE_BYTES: Final = 65_536
@@ -78,20 +78,9 @@ def refuse_unstorable(params: Mapping[str, Any], *, but: Iterable[str]) -> None:
 
     Unverified: what AWS says to this.
     """
-    for member, value in params.items():
-        if member not in but and any("\0" in text for text in _texts(value)):
-            raise InvalidParameter(f"The parameter {member} must not contain the character NUL.")
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _texts(item)
+    member = member_with_nul(params, frozenset(but))
+    if member is not None:
+        raise InvalidParameter(f"The parameter {member} must not contain the character NUL.")
 
 
 def refuse_too_large(size_bytes: int) -> None:
@@ -234,28 +223,12 @@ def merged_tags(tags: Mapping[str, str] | None, added: Sequence[Mapping[str, str
 
     Raises InvalidParameter. Source: TagResource, API reference (50 tags, the characters, the prefix). Unverified: the messages.
     """
-    after = dict(tags or {})
-    seen: set[str] = set()
-    for tag in added:
-        key, value = tag.get("Key"), tag.get("Value", "")
-        if key is None:
-            raise InvalidParameter("Each tag must have a key.")
-        if key in seen:
-            raise InvalidParameter(f"The tag key {key} occurs more than once.")
-        if key.lower().startswith("aws:"):
-            raise InvalidParameter("Tag keys that begin with aws: are reserved for AWS.")
-        if not (_may_be_tag(key) and _may_be_tag(value)):
-            raise InvalidParameter("Tags may contain letters, digits, spaces and the characters + - = . _ : / @ only.")
-        seen.add(key)
-        after[key] = value
-    if len(after) > MOST_TAGS:
-        raise InvalidParameter(f"A secret can't have more than {MOST_TAGS} tags.")
-    return after
-
-
-def _may_be_tag(text: str) -> bool:
-    """Source: tag restrictions, General Reference (letters, separators and digits of any script, and some punctuation)."""
-    return all(unicodedata.category(character)[0] in "LZN" or character in "+-=._:/@" for character in text)
+    try:
+        return tags_domain.merged_tags(tags or {}, added)
+    except tags_domain.TooManyTags:
+        raise InvalidParameter(f"A secret can't have more than {tags_domain.MOST_TAGS} tags.") from None
+    except tags_domain.BadTags as fault:
+        raise InvalidParameter(str(fault)) from None
 
 
 # -- keys -------------------------------------------------------------------------------------------------------------
