@@ -1,0 +1,139 @@
+"""P3: after the first error of the disk a process acknowledges nothing more, ends within a second, and what it acknowledged is there.
+
+strace makes one system call of a serving process fail with EIO, and sees what the process still says to its clients.
+"""
+
+import itertools
+import os
+import random
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from tests.promises import faulty_server
+from tests.promises.test_kill_nine import Answers, Writer, kept_clients, looked_at, stroke
+from tests.promises.things import KINDS
+from tests.server import GEUMGO, Server, descendants
+
+FAULTS: Final = int(os.environ.get("DISK_FAULTS", "10"))
+SEED: Final = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+CALLS: Final = ("pwrite64", "fdatasync", "pwrite64", "fdatasync", "fsync", "ftruncate", "rename")
+RARE: Final = frozenset({"fsync", "ftruncate", "rename"})  # once for each segment of the trail
+MOST: Final = 150  # of the others: which one fails is chosen among so many
+SEGMENT_BYTES: Final = 1 << 20
+SECONDS: Final = 60.0
+AS_ROOT: Final = [] if os.geteuid() == 0 else ["sudo", "-n"]  # nobody else may look into a process that holds keys
+
+_FAILED = re.compile(r"^\d+ +([\d.]+) .*\(INJECTED\)$", re.MULTILINE)
+_SAID = re.compile(r'^\d+ +([\d.]+) (?:write|writev|sendto|sendmsg)\(.*"HTTP/1\.1 2', re.MULTILINE)
+_ENDED = re.compile(r"^\d+ +([\d.]+) \+\+\+ (?:exited with 70|killed by)", re.MULTILINE)
+
+
+@dataclass
+class Seen:
+    """What strace saw: when the call failed, when the process ended, and how many good answers it gave in between."""
+
+    failed: float
+    ended: float | None
+    acknowledged: int
+
+    def problem(self) -> str:
+        if self.acknowledged:
+            return f"{self.acknowledged} requests were acknowledged after the disk had failed"
+        if self.ended is None or self.ended - self.failed > 1.0:
+            return "the process went on after the disk had failed"
+        return ""
+
+
+def api_of(server: Server) -> int:
+    """The process that answers requests."""
+    assert server.process is not None
+    named = {pid: Path(f"/proc/{pid}/comm").read_text().strip() for pid in descendants(server.process.pid)}
+    return next(pid for pid, name in named.items() if name.startswith("geumgo api"))
+
+
+def fail_one(server: Server, log: Path, call: str, when: int, turn: int) -> tuple[Seen, list[str]]:
+    """Let the `when`-th `call` of the process that answers fail under its writers. Answers what was seen, and what was lost."""
+    command = [
+        *AS_ROOT,
+        *("strace", "-f", "-ttt", "-s", "16", "-o", str(log), "-p", str(api_of(server))),
+        *("-e", f"trace={','.join({*CALLS})},write,writev,sendto,sendmsg", "-e", "signal=none"),
+        *("-e", f"inject={call}:error=EIO:when={when}"),
+    ]
+    watcher = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert watcher.stderr is not None
+    said = watcher.stderr.readline()
+    assert "attached" in said, f"strace cannot look into the server: {said}"
+    clients = kept_clients(server, Answers())
+    writers = [Writer(clients, number, turn, partial(stroke, server, 0)) for number in range(len(KINDS))]
+    for writer in writers:
+        writer.start()
+    deadline = time.monotonic() + SECONDS
+    while watcher.poll() is None and time.monotonic() < deadline:  # it ends with the process that it watches
+        failed = _FAILED.search(log.read_text("utf-8", "replace"))
+        if failed and time.time() - float(failed[1]) > 2.0:
+            break
+        watcher_done(watcher, 0.2)
+    watcher.terminate()
+    watcher.communicate()
+    server.kill()
+    for writer in writers:
+        writer.join(timeout=30)
+        assert not writer.is_alive()
+    server.start()
+    problems = [writer.fault for writer in writers if writer.fault and "ServiceUnavailable" not in writer.fault]
+    problems += [
+        f"{thing.name}: {found}" for writer in writers for thing in writer.things if (found := looked_at(thing))
+    ]
+    return seen_in(log.read_text("utf-8", "replace")), problems
+
+
+def watcher_done(watcher: "subprocess.Popen[str]", seconds: float) -> None:
+    try:
+        watcher.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return
+
+
+def seen_in(text: str) -> Seen:
+    failed = _FAILED.search(text)
+    assert failed, "the call that should have failed was never made"
+    after = float(failed[1])
+    ended = _ENDED.search(text, failed.end())
+    return Seen(after, float(ended[1]) if ended else None, len(_SAID.findall(text[failed.end() :])))
+
+
+def samples(count: int) -> list[tuple[str, int]]:
+    chance = random.Random(SEED)
+    return [
+        (call, chance.randrange(1, 3) if call in RARE else chance.randrange(1, MOST))
+        for call in itertools.islice(itertools.cycle(CALLS), count)
+    ]
+
+
+def serving(tmp_path: Path, program: list[str]) -> Server:
+    environment = {"GEUMGO_SEGMENT_BYTES": str(SEGMENT_BYTES)}
+    return Server(tmp_path / "data", arguments=("--workers", "1"), environment=environment, program=program)
+
+
+def test_after_the_first_error_of_the_disk_nothing_more_is_acknowledged_and_nothing_is_lost(tmp_path: Path) -> None:
+    with serving(tmp_path, GEUMGO) as server:
+        for turn, (call, when) in enumerate(samples(FAULTS)):
+            seen, lost = fail_one(server, tmp_path / f"{turn}.log", call, when, turn)
+            assert not seen.problem(), f"seed {SEED}, {call} number {when}: {seen.problem()}"
+            assert not lost, f"seed {SEED}, {call} number {when}: {lost}"
+        verdict = server.run("audit", "verify")
+        assert verdict.returncode == 0, verdict.stdout + verdict.stderr
+    print(f"\nseed {SEED}: {FAULTS} failing calls, 0 acknowledged after them, 0 lost")
+
+
+def test_a_server_that_goes_on_after_an_error_of_the_disk_is_caught(tmp_path: Path) -> None:
+    fault: Callable[[], None] = faulty_server.goes_on_after_an_error_of_the_disk
+    with serving(tmp_path, faulty_server.with_fault(fault)) as server:
+        seen, _ = fail_one(server, tmp_path / "strace.log", "fdatasync", 20, 0)
+    assert seen.problem()
