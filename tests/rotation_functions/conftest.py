@@ -1,25 +1,44 @@
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.rotation_functions.rotating import Rotating
+from geumgo.rotation_functions.steps import alternating_users, single_user
+from tests.rotation_functions.rotating import Rotating, Strategy
+from tests.rotation_functions.servers import CHIEF, free_port, mariadb_server, redis_server
+from tests.rotation_functions.targets import Target, mariadb_target, postgres_target, redis_target
 from tests.server import Server
-from tests.storage.postgres_server import PrivateServer, private_server
+from tests.storage.postgres_server import private_server
 
 
 @pytest.fixture(scope="session")
-def database() -> Iterator[PrivateServer]:
+def postgres() -> Iterator[Target]:
     """A PostgreSQL that asks whoever comes over TCP for a password."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with private_server(port, listen_addresses="127.0.0.1", password_encryption="scram-sha-256") as server:
+    with private_server(free_port(), listen_addresses="127.0.0.1", password_encryption="scram-sha-256") as server:
         rules = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
         (server.data / "pg_hba.conf").write_text(rules)
         server.command("SELECT pg_reload_conf()")
-        server.command("CREATE ROLE chief SUPERUSER LOGIN PASSWORD 'chief-password'")
-        yield server
+        server.command("CREATE ROLE {} SUPERUSER LOGIN PASSWORD '{}'".format(*CHIEF))
+        yield postgres_target(server.port)
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[Target]:
+    with mariadb_server() as port:
+        yield mariadb_target(port)
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[Target]:
+    with redis_server() as (port, _):
+        yield redis_target(port)
+
+
+@pytest.fixture(params=["postgres", "mariadb", "redis"])
+def target(request: pytest.FixtureRequest) -> Target:
+    """Each database in turn."""
+    found: Target = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -29,10 +48,22 @@ def geumgo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def rotating(geumgo: Server, database: PrivateServer, monkeypatch: pytest.MonkeyPatch) -> Rotating:
+def function_environment(geumgo: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Lambda gives a function; the role is the administrator."""
     identity, secret = geumgo.credentials()
     monkeypatch.setenv("SECRETS_MANAGER_ENDPOINT", geumgo.endpoint)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", geumgo.endpoint)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", identity)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    return Rotating(geumgo.client("secretsmanager"), database)
+
+
+@pytest.fixture
+def rotating(geumgo: Server, target: Target, function_environment: None) -> Rotating:
+    return Rotating(geumgo.client("secretsmanager"), target)
+
+
+@pytest.fixture(params=[single_user, alternating_users], ids=lambda strategy: strategy.__name__)
+def strategy(request: pytest.FixtureRequest) -> Strategy:
+    found: Strategy = request.param
+    return found

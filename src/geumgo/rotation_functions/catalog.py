@@ -6,13 +6,22 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
 
-# name: (engine module, strategy in `steps`)
-FUNCTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
+# name: (module, strategy in `steps`; none where the module has the handler itself)
+FUNCTIONS: Mapping[str, tuple[str, str | None]] = MappingProxyType(
     {
-        "SecretsManagerRDSPostgreSQLRotationSingleUser": ("postgresql", "single_user"),
+        "SecretsManagerIAMAccessKeyRotation": ("iam_access_key", None),
+        "SecretsManagerRDSMariaDBRotationMultiUser": ("mariadb", "alternating_users"),
+        "SecretsManagerRDSMariaDBRotationSingleUser": ("mariadb", "single_user"),
+        "SecretsManagerRDSMySQLRotationMultiUser": ("mysql", "alternating_users"),
+        "SecretsManagerRDSMySQLRotationSingleUser": ("mysql", "single_user"),
         "SecretsManagerRDSPostgreSQLRotationMultiUser": ("postgresql", "alternating_users"),
+        "SecretsManagerRDSPostgreSQLRotationSingleUser": ("postgresql", "single_user"),
+        "SecretsManagerRedisRotationMultiUser": ("redis", "alternating_users"),
+        "SecretsManagerRedisRotationSingleUser": ("redis", "single_user"),
+        "SecretsManagerRotationTemplate": ("api_key", None),
     }
 )
+_LEAN_ON = {"mariadb": ("mysql",)}  # the modules of engines that one imports
 HANDLER = "lambda_function.lambda_handler"
 _PACKAGE = "rotation_functions"
 _MADE = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip can say
@@ -20,19 +29,21 @@ _MADE = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip can say
 
 def handler_text(name: str) -> str:
     """The module that HANDLER names. Raises KeyError for a name that is not in FUNCTIONS."""
-    engine, strategy = FUNCTIONS[name]
+    module, strategy = FUNCTIONS[name]
+    if strategy is None:
+        return f"from {_PACKAGE}.{module} import lambda_handler\n\n__all__ = ['lambda_handler']\n"
     return (
-        f"from {_PACKAGE} import {engine}\n"
+        f"from {_PACKAGE} import {module}\n"
         f"from {_PACKAGE}.steps import {strategy}\n\n"
-        f"lambda_handler = {strategy}({engine})\n"
+        f"lambda_handler = {strategy}({module})\n"
     )
 
 
 def write_zip(name: str, to: BinaryIO) -> None:
     """The deployable zip of function `name`, the same bytes each time. boto3 and the driver are not in it."""
-    engine, _ = FUNCTIONS[name]
+    chosen, _ = FUNCTIONS[name]
     texts = {"lambda_function.py": handler_text(name)}
-    for module in ("__init__", "steps", engine):
+    for module in ("__init__", "steps", *_LEAN_ON.get(chosen, ()), chosen):
         source = Path(__file__).parent / f"{module}.py"
         texts[f"{_PACKAGE}/{module}.py"] = source.read_text("utf-8")
     with zipfile.ZipFile(to, "w", zipfile.ZIP_STORED) as archive:

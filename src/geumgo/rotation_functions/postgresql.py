@@ -8,6 +8,7 @@ from psycopg import sql
 
 ENGINE = "postgres"
 NAME_LIMIT = 63  # bytes; PostgreSQL cuts longer names silently
+BY_MASTER = False
 CONNECT_SECONDS = 5
 
 
@@ -33,7 +34,12 @@ def connect(secret: dict[str, Any]) -> psycopg.Connection[Any] | None:
         return None
 
 
-def set_password(connection: psycopg.Connection[Any], username: str, password: str) -> None:
+def set_password(
+    connection: psycopg.Connection[Any],
+    username: str,
+    password: str,
+    still: str | None,  # noqa: ARG001 - a role has one password
+) -> None:
     _with_password(connection, "ALTER ROLE {} WITH PASSWORD {}", username, password)
 
 
@@ -42,7 +48,7 @@ def set_clone(connection: psycopg.Connection[Any], username: str, clone: str, pa
     with connection.transaction():
         found = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (clone,)).fetchone()
         if found:
-            set_password(connection, clone, password)
+            set_password(connection, clone, password, None)
             return
         _with_password(connection, "CREATE ROLE {} WITH LOGIN PASSWORD {}", clone, password)
         connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(username), sql.Identifier(clone)))

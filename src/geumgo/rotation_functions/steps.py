@@ -1,4 +1,4 @@
-"""The four steps of a rotation, for one user (`single_user`) and for two that alternate (`alternating_users`).
+"""The four steps of a rotation, for one user of a database (`single_user`) and for two that alternate (`alternating_users`).
 
 Source: the AWS user guide, "Rotation by Lambda function" and "Rotation strategies": the event has Step, SecretId and
 ClientRequestToken; a step may run again after a crash at any line, so each looks first at what is already done.
@@ -7,7 +7,7 @@ ClientRequestToken; a step may run again after a crash at any line, so each look
 import json
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import boto3
 
@@ -15,6 +15,7 @@ CLONE = "_clone"
 REQUIRED = ("engine", "host", "username", "password")
 
 Secret = dict[str, Any]
+Kind = TypeVar("Kind", bound="Rotation")
 
 
 class Engine(Protocol):
@@ -22,24 +23,27 @@ class Engine(Protocol):
 
     ENGINE: str
     NAME_LIMIT: int
+    BY_MASTER: bool  # a single user's password is set by the user of masterarn, where the secret names one
 
     def connect(self, secret: Secret) -> Any | None:
         """Log in as the secret says. None when that is not possible."""
 
-    def set_password(self, connection: Any, username: str, password: str) -> None:
-        """From now on `username` logs in with `password`."""
+    def set_password(self, connection: Any, username: str, password: str, still: str | None) -> None:
+        """From now on `username` logs in with `password`.
+
+        `still` is the password that opened the way, None if none did: what can keep two lets it log in until the next rotation.
+        """
 
     def set_clone(self, connection: Any, username: str, clone: str, password: str) -> None:
         """`clone` exists, has what `username` may do if it is new, and logs in with `password`."""
 
 
 class Rotation:
-    """One call of one step."""
+    """One call of one step, whatever the secret is for."""
 
-    def __init__(self, event: Mapping[str, str], engine: Engine) -> None:
+    def __init__(self, event: Mapping[str, str]) -> None:
         self.arn = event["SecretId"]
         self.token = event["ClientRequestToken"]
-        self.engine = engine
         self.client = boto3.client("secretsmanager", endpoint_url=os.environ.get("SECRETS_MANAGER_ENDPOINT") or None)
 
     def under_way(self) -> bool:
@@ -56,39 +60,21 @@ class Rotation:
             raise ValueError(f"Secret version {self.token} not set as AWSPENDING for rotation of secret {self.arn}.")
         return True
 
-    def read(self, stage: str) -> Secret:
-        """The secret under a label, AWSPENDING only on this rotation's version. Raises ResourceNotFoundException."""
+    def text(self, stage: str) -> str:
+        """The value under a label, AWSPENDING only on this rotation's version. Raises ResourceNotFoundException."""
         chosen = {"VersionId": self.token} if stage == "AWSPENDING" else {}
-        answer = self.client.get_secret_value(SecretId=self.arn, VersionStage=stage, **chosen)
-        return self.checked(json.loads(answer["SecretString"]))
+        return str(self.client.get_secret_value(SecretId=self.arn, VersionStage=stage, **chosen)["SecretString"])
 
-    def read_if_there(self, stage: str) -> Secret | None:
+    def text_if_there(self, stage: str) -> str | None:
         try:
-            return self.read(stage)
+            return self.text(stage)
         except self.client.exceptions.ResourceNotFoundException:
             return None
 
-    def checked(self, secret: Secret) -> Secret:
-        for key in REQUIRED:
-            if key not in secret:
-                raise KeyError(f"{key} key is missing from secret JSON")
-        if secret["engine"] != self.engine.ENGINE:
-            raise KeyError(
-                f"Database engine must be set to '{self.engine.ENGINE}' in order to use this rotation lambda"
-            )
-        return secret
-
-    def create(self, username: Callable[[str], str]) -> None:
-        """The new version has a value, written down before any database hears of it."""
-        current = self.read("AWSCURRENT")
-        if self.read_if_there("AWSPENDING") is not None:
-            return
-        pending = {**current, "username": username(current["username"]), "password": self.new_password()}
+    def put(self, text: str) -> None:
+        """The new version has this value."""
         self.client.put_secret_value(
-            SecretId=self.arn,
-            ClientRequestToken=self.token,
-            SecretString=json.dumps(pending),
-            VersionStages=["AWSPENDING"],
+            SecretId=self.arn, ClientRequestToken=self.token, SecretString=text, VersionStages=["AWSPENDING"]
         )
 
     def new_password(self) -> str:
@@ -107,17 +93,6 @@ class Rotation:
         )
         return str(answer["RandomPassword"])
 
-    def logs_in(self, secret: Secret) -> bool:
-        connection = self.engine.connect(secret)
-        if connection is None:
-            return False
-        connection.close()
-        return True
-
-    def test(self) -> None:
-        if not self.logs_in(self.read("AWSPENDING")):
-            raise ValueError(f"Unable to log into database with pending secret of secret ARN {self.arn}")
-
     def finish(self) -> None:
         stages = self.client.describe_secret(SecretId=self.arn)["VersionIdsToStages"]
         current = next(version for version, labels in stages.items() if "AWSCURRENT" in labels)
@@ -129,25 +104,92 @@ class Rotation:
                 RemoveFromVersionId=current,
             )
 
+
+class OfDatabase(Rotation):
+    """One call of one step for the secret of a database user."""
+
+    def __init__(self, event: Mapping[str, str], engine: Engine) -> None:
+        super().__init__(event)
+        self.engine = engine
+
+    def read(self, stage: str) -> Secret:
+        """The secret under a label. Raises ResourceNotFoundException."""
+        return self.checked(json.loads(self.text(stage)))
+
+    def read_if_there(self, stage: str) -> Secret | None:
+        found = self.text_if_there(stage)
+        return None if found is None else self.checked(json.loads(found))
+
+    def checked(self, secret: Secret) -> Secret:
+        for key in REQUIRED:
+            if key not in secret:
+                raise KeyError(f"{key} key is missing from secret JSON")
+        if secret["engine"] != self.engine.ENGINE:
+            raise KeyError(
+                f"Database engine must be set to '{self.engine.ENGINE}' in order to use this rotation lambda"
+            )
+        return secret
+
+    def create(self, username: Callable[[str], str]) -> None:
+        """The new version has a value, written down before any database hears of it."""
+        current = self.read("AWSCURRENT")
+        if self.read_if_there("AWSPENDING") is None:
+            new = {"username": username(current["username"]), "password": self.new_password()}
+            self.put(json.dumps({**current, **new}))
+
+    def logs_in(self, secret: Secret) -> bool:
+        connection = self.engine.connect(secret)
+        if connection is None:
+            return False
+        connection.close()
+        return True
+
+    def test(self) -> None:
+        if not self.logs_in(self.read("AWSPENDING")):
+            raise ValueError(f"Unable to log into database with pending secret of secret ARN {self.arn}")
+
     def set_same_user(self) -> None:
         """The one user has the pending password: set by itself, logged in with the current or else the previous one."""
         pending = self.read("AWSPENDING")
         if self.logs_in(pending):
             return
-        for known in (self.read("AWSCURRENT"), self.read_if_there("AWSPREVIOUS")):
-            if known is None:
-                continue
-            _refuse_other(pending, known, "username", "host")
-            connection = self.engine.connect({**known, **_tls(pending)})
+        current = self.read("AWSCURRENT")
+        opened, connection = self._opened_by(pending, current, self.read_if_there("AWSPREVIOUS"))
+        if self.engine.BY_MASTER and "masterarn" in current:
             if connection is not None:
-                try:
-                    self.engine.set_password(connection, pending["username"], pending["password"])
-                finally:
-                    connection.close()
-                return
-        raise ValueError(
-            f"Unable to log into database with previous, current, or pending secret of secret arn {self.arn}"
-        )
+                connection.close()
+            connection = self._master(current)
+        if connection is None:
+            raise ValueError(
+                f"Unable to log into database with previous, current, or pending secret of secret arn {self.arn}"
+            )
+        still = None if opened is None else opened["password"]
+        try:
+            self.engine.set_password(connection, pending["username"], pending["password"], still)
+        finally:
+            connection.close()
+
+    def _opened_by(self, pending: Secret, *known: Secret | None) -> tuple[Secret | None, Any | None]:
+        """The first of the known secrets that logs in, with its connection."""
+        for secret in known:
+            if secret is not None:
+                _refuse_other(pending, secret, "username", "host")
+                connection = self.engine.connect({**secret, **_tls(pending)})
+                if connection is not None:
+                    return secret, connection
+        return None, None
+
+    def _master(self, current: Secret) -> Any:
+        """A connection of the user whose secret `masterarn` names."""
+        if "masterarn" not in current:
+            raise KeyError("masterarn key is missing from secret JSON")
+        answer = self.client.get_secret_value(SecretId=current["masterarn"], VersionStage="AWSCURRENT")
+        master = self.checked(json.loads(answer["SecretString"]))
+        _refuse_other(current, master, "host")
+        connection = self.engine.connect(master)
+        if connection is None:
+            raise ValueError(f"Unable to log into database using credentials in master secret {current['masterarn']}")
+        return connection
 
     def set_other_user(self) -> None:
         """The idle user has the pending password, set by the superuser whose secret is named by masterarn."""
@@ -160,14 +202,7 @@ class Rotation:
         _refuse_other(pending, current, "host")
         if not self.logs_in(current):
             raise ValueError(f"Unable to log into database using current credentials for secret {self.arn}")
-        if "masterarn" not in current:
-            raise KeyError("masterarn key is missing from secret JSON")
-        answer = self.client.get_secret_value(SecretId=current["masterarn"], VersionStage="AWSCURRENT")
-        master = self.checked(json.loads(answer["SecretString"]))
-        _refuse_other(current, master, "host")
-        connection = self.engine.connect(master)
-        if connection is None:
-            raise ValueError(f"Unable to log into database using credentials in master secret {current['masterarn']}")
+        connection = self._master(current)
         try:
             self.engine.set_clone(connection, current["username"], pending["username"], pending["password"])
         finally:
@@ -176,7 +211,7 @@ class Rotation:
 
 def single_user(engine: Engine) -> Callable[[Mapping[str, str], object], None]:
     """A handler that changes the password of the secret's user in place."""
-    return _handler(engine, lambda rotation: rotation.create(lambda name: name), Rotation.set_same_user)
+    return _handler(engine, lambda rotation: rotation.create(lambda name: name), OfDatabase.set_same_user)
 
 
 def alternating_users(engine: Engine) -> Callable[[Mapping[str, str], object], None]:
@@ -190,7 +225,7 @@ def alternating_users(engine: Engine) -> Callable[[Mapping[str, str], object], N
             )
         return other
 
-    return _handler(engine, lambda rotation: rotation.create(named), Rotation.set_other_user)
+    return _handler(engine, lambda rotation: rotation.create(named), OfDatabase.set_other_user)
 
 
 def other_user(username: str) -> str:
@@ -198,20 +233,27 @@ def other_user(username: str) -> str:
 
 
 def _handler(
-    engine: Engine, create: Callable[[Rotation], None], set_secret: Callable[[Rotation], None]
+    engine: Engine, create: Callable[[OfDatabase], None], set_secret: Callable[[OfDatabase], None]
 ) -> Callable[[Mapping[str, str], object], None]:
     steps = {
         "createSecret": create,
         "setSecret": set_secret,
-        "testSecret": Rotation.test,
-        "finishSecret": Rotation.finish,
+        "testSecret": OfDatabase.test,
+        "finishSecret": OfDatabase.finish,
     }
+    return handler(lambda event: OfDatabase(event, engine), steps)
+
+
+def handler(
+    rotation_of: Callable[[Mapping[str, str]], Kind], steps: Mapping[str, Callable[[Kind], None]]
+) -> Callable[[Mapping[str, str], object], None]:
+    """The handler that does the step which its event names, unless its version is current already."""
 
     def lambda_handler(event: Mapping[str, str], context: object) -> None:  # noqa: ARG001
         step = steps.get(event["Step"])
         if step is None:
             raise ValueError(f"Invalid step parameter {event['Step']} for secret {event['SecretId']}")
-        rotation = Rotation(event, engine)
+        rotation = rotation_of(event)
         if rotation.under_way():
             step(rotation)
 

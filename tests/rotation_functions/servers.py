@@ -1,0 +1,132 @@
+"""A MariaDB and a Redis of our own: started for a test session on loopback ports, gone with the session."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pymysql
+
+from geumgo.rotation_functions.redis import Connection
+
+START_SECONDS = 30
+CHIEF = ("chief", "chief-password")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+@contextmanager
+def mariadb_server(*options: str) -> Iterator[int]:
+    """The port of a MariaDB without TLS (unless `options` give it some), whose CHIEF may do everything."""
+    with _directory("mariadb", "mysql") as (directory, user):
+        data, port = directory / "data", free_port()
+        install = [shutil.which("mariadb-install-db"), "--no-defaults", f"--datadir={data}", f"--user={user}"]
+        install += ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]
+        subprocess.run([str(part) for part in install], check=True, capture_output=True, cwd=directory)
+        grants = "CREATE USER '{}'@'127.0.0.1' IDENTIFIED BY '{}';\nGRANT ALL ON *.* TO 'chief'@'127.0.0.1' WITH GRANT OPTION;"
+        script = directory / "init.sql"
+        script.write_text(grants.format(*CHIEF) + "\nCREATE DATABASE app;\n")
+        program = shutil.which("mariadbd") or "/usr/sbin/mariadbd"
+        command = [
+            program,
+            "--no-defaults",
+            f"--datadir={data}",
+            f"--user={user}",
+            f"--port={port}",
+            "--skip-name-resolve",
+        ]
+        command += ["--bind-address=127.0.0.1", f"--socket={directory}/socket", f"--init-file={script}"]
+        command += ["--innodb-buffer-pool-size=16M", "--innodb-flush-log-at-trx-commit=2", *options]
+
+        def answers() -> bool:
+            try:
+                pymysql.connect(
+                    host="127.0.0.1", port=port, user=CHIEF[0], password=CHIEF[1], database="app", ssl_disabled=True
+                ).close()
+            except pymysql.OperationalError:
+                return False
+            return True
+
+        with _running(command, directory, answers):
+            yield port
+
+
+@contextmanager
+def redis_server(*options: str) -> Iterator[tuple[int, Path]]:
+    """The port of a Redis whose CHIEF may do everything, and the file of its users."""
+    with _directory("redis", "redis") as (directory, user):
+        port = free_port()
+        users = directory / "users.acl"
+        users.write_text("user default off\nuser {} on >{} ~* &* +@all\n".format(*CHIEF))
+        if os.geteuid() == 0:
+            shutil.chown(users, user)
+        program = shutil.which("redis-server") or "/usr/bin/redis-server"
+        command = ["setpriv", f"--reuid={user}", "--clear-groups"] if os.geteuid() == 0 else []
+        command += [
+            program,
+            "--port",
+            str(port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--aclfile",
+            str(users),
+            *options,
+        ]
+
+        def answers() -> bool:
+            try:
+                with socket.create_connection(("127.0.0.1", port), timeout=1) as connected:
+                    connection = Connection(connected)
+                    connection.command("AUTH", *CHIEF)
+                    connection.close()
+            except OSError:
+                return False
+            return True
+
+        with _running(command, directory, answers):
+            yield port, users
+
+
+@contextmanager
+def _directory(name: str, user: str) -> Iterator[tuple[Path, str]]:
+    directory = Path(tempfile.mkdtemp(prefix=f"geumgo-{name}-"))
+    try:
+        owner = pwd.getpwuid(os.geteuid()).pw_name
+        if os.geteuid() == 0:
+            owner = user if user in {entry.pw_name for entry in pwd.getpwall()} else "nobody"
+            shutil.chown(directory, owner)
+        yield directory, owner
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def _running(command: list[str], directory: Path, answers: Callable[[], bool]) -> Iterator[None]:
+    log = directory / "log"
+    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output, cwd=directory) as process:
+        try:
+            for _ in range(START_SECONDS * 20):
+                if answers():
+                    break
+                assert process.poll() is None, f"the server did not start:\n{log.read_text()[-2000:]}"
+                threading.Event().wait(0.05)
+            else:
+                raise AssertionError(
+                    f"the server did not start within {START_SECONDS} seconds:\n{log.read_text()[-2000:]}"
+                )
+            yield
+        finally:
+            process.kill()  # nothing here is worth a tidy end
+            process.wait()

@@ -1,0 +1,119 @@
+"""What is rotated: users of real databases, each with the engine module that knows it."""
+
+import socket
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pymysql
+from psycopg import sql
+
+from geumgo.rotation_functions import mariadb, postgresql, redis
+from tests.rotation_functions.servers import CHIEF
+
+Value = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A running database. `new_user` makes a user with that password and names it; `logs_in` does not use our functions."""
+
+    module: Any
+    port: int
+    new_user: Callable[[str], str]
+    logs_in: Callable[[Value], bool]
+    reads_app: Callable[[Value], bool]
+    keeps_previous: bool = False  # a single user's previous password goes on logging in until the next rotation
+
+    def value(self, username: str, password: str, **more: Any) -> Value:
+        place = {"engine": self.module.ENGINE, "host": "127.0.0.1", "port": self.port, "ssl": False}
+        return {**place, "username": username, "password": password, **more}
+
+
+def postgres_target(port: int) -> Target:
+    def connect(value: Value) -> psycopg.Connection[Any]:
+        return psycopg.connect(
+            host=value["host"], port=value["port"], user=value["username"], password=value["password"],
+            dbname="postgres", sslmode="disable", autocommit=True,
+        )  # fmt: skip
+
+    def does(value: Value, statement: str = "SELECT 1") -> bool:
+        try:
+            with connect(value) as connection:
+                connection.execute(statement.encode())
+        except psycopg.Error:
+            return False
+        return True
+
+    def new_user(password: str) -> str:
+        username = f"user\"{uuid.uuid4().hex[:8]} 'x"
+        with connect(target.value(*CHIEF)) as connection:
+            create = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(username), sql.Literal(password))
+            connection.execute(create)
+            connection.execute("CREATE TABLE IF NOT EXISTS app (x int)")
+            connection.execute(sql.SQL("GRANT SELECT ON app TO {}").format(sql.Identifier(username)))
+        return username
+
+    target = Target(postgresql, port, new_user, does, lambda value: does(value, "SELECT * FROM app"))
+    return target
+
+
+def mariadb_target(port: int) -> Target:
+    def connect(value: Value) -> Any:
+        return pymysql.connect(
+            host=value["host"], port=value["port"], user=value["username"], password=value["password"].encode(),
+            ssl_disabled=True, charset="utf8mb4", autocommit=True,
+        )  # fmt: skip
+
+    def does(value: Value, statement: str = "SELECT 1") -> bool:
+        try:
+            with connect(value) as connection, connection.cursor() as cursor:
+                cursor.execute(statement)
+        except pymysql.MySQLError:
+            return False
+        return True
+
+    def new_user(password: str) -> str:
+        username = f"u`{uuid.uuid4().hex[:8]} '%\"x"
+        account = "`" + username.replace("`", "``").replace("%", "%%") + "`@`127.0.0.%%`"
+        with connect(target.value(*CHIEF)) as connection, connection.cursor() as cursor:
+            cursor.execute(f"CREATE USER {account} IDENTIFIED BY %s", (password,))
+            cursor.execute(f"CREATE USER {account.replace('127.0.0.%%', '10.0.0.%%')} IDENTIFIED BY %s", (password,))
+            cursor.execute("CREATE TABLE IF NOT EXISTS app.app (x int)", ())
+            cursor.execute("CREATE ROLE IF NOT EXISTS reader", ())
+            cursor.execute("GRANT SELECT ON app.* TO reader", ())
+            cursor.execute(f"GRANT reader TO {account}", ())
+            cursor.execute(f"SET DEFAULT ROLE reader FOR {account}", ())
+        return username
+
+    target = Target(mariadb, port, new_user, does, lambda value: does(value, "SELECT * FROM app.app"))
+    return target
+
+
+def redis_target(port: int) -> Target:
+    def commands(value: Value, *each: tuple[str, ...]) -> bool:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connected:
+            connection = redis.Connection(connected)
+            try:
+                connection.command("AUTH", value["username"], value["password"])
+                for command in each:
+                    connection.command(*command)
+            except redis.Refused:
+                return False
+            finally:
+                connection.close()
+        return True
+
+    def new_user(password: str) -> str:
+        username = f"user{uuid.uuid4().hex[:8]}'\"%"
+        rules = ["on", ">" + password, "~app:*", "+get", "(~other:* +set)"]
+        assert commands(target.value(*CHIEF), ("ACL", "SETUSER", username, *rules))
+        return username
+
+    def reads_app(value: Value) -> bool:
+        return commands(value, ("GET", "app:x"), ("SET", "other:x", "1")) and not commands(value, ("SET", "app:x", "1"))
+
+    target = Target(redis, port, new_user, commands, reads_app, keeps_previous=True)
+    return target

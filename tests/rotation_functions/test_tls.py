@@ -1,0 +1,102 @@
+"""TLS to databases that offer it: the certificate must be of a known authority and of the host that the secret names."""
+
+import datetime
+import os
+import pwd
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from geumgo.rotation_functions import mariadb, postgresql, redis
+from tests.rotation_functions.servers import CHIEF, free_port, mariadb_server, redis_server
+from tests.storage.postgres_server import private_server
+
+
+def certificate(directory: Path, host: str) -> tuple[Path, Path]:
+    """The files of a certificate that is its own authority, and of its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    cert_file, key_file = directory / f"{host}.crt", directory / f"{host}.key"
+    cert_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    pem, pkcs8, clear = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    key_file.write_bytes(key.private_bytes(pem, pkcs8, clear))
+    return cert_file, key_file
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return certificate(tmp_path_factory.mktemp("tls"), "localhost")
+
+
+@pytest.fixture(scope="session", params=["postgres", "mariadb", "redis"])
+def secured(request: pytest.FixtureRequest, certificates: tuple[Path, Path]) -> Iterator[tuple[Any, int]]:
+    """A module, and the port where its database speaks TLS with a certificate for localhost."""
+    cert, key = certificates
+    readable = {"postgres": "postgres", "mariadb": "mysql", "redis": "redis"}[request.param]
+    with ExitStack() as stack:
+        if os.geteuid() == 0:
+            place = Path(stack.enter_context(_readable_by(readable)))
+            cert, key = (Path(shutil.copy(file, place)) for file in (cert, key))
+            for file in (place, cert, key):
+                shutil.chown(file, readable if readable in {entry.pw_name for entry in pwd.getpwall()} else "nobody")
+        key.chmod(0o600)
+        if request.param == "postgres":
+            files = {"ssl": "on", "ssl_cert_file": str(cert), "ssl_key_file": str(key)}
+            server = stack.enter_context(private_server(free_port(), listen_addresses="127.0.0.1", **files))
+            server.command("CREATE ROLE {} SUPERUSER LOGIN PASSWORD '{}'".format(*CHIEF))
+            yield postgresql, server.port
+        elif request.param == "mariadb":
+            yield mariadb, stack.enter_context(mariadb_server(f"--ssl-cert={cert}", f"--ssl-key={key}"))
+        else:
+            port = free_port()
+            options = ["--tls-port", str(port), "--tls-cert-file", str(cert), "--tls-key-file", str(key)]
+            options += ["--tls-ca-cert-file", str(cert), "--tls-auth-clients", "no"]
+            stack.enter_context(redis_server(*options))
+            yield redis, port
+
+
+def _readable_by(user: str) -> Any:
+    import tempfile
+
+    return tempfile.TemporaryDirectory(prefix=f"geumgo-tls-{user}-")
+
+
+@pytest.mark.parametrize(
+    ("host", "known", "logs_in"),
+    [("localhost", True, True), ("localhost", False, False), ("127.0.0.1", True, False)],
+    ids=["of the host, by a known authority", "by an unknown authority", "of another host"],
+)
+def test_only_a_certificate_of_the_host_by_a_known_authority_is_taken(
+    secured: tuple[Any, int], certificates: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+    host: str, known: bool, logs_in: bool,
+) -> None:  # fmt: skip
+    module, port = secured
+    authority = certificates[0] if known else certificate(tmp_path, "localhost")[0]
+    monkeypatch.setenv("SSL_ROOT_CERT", str(authority))
+    secret = {"host": host, "port": port, "username": CHIEF[0], "password": CHIEF[1]}
+    for ssl in ({}, {"ssl": True}):
+        connection = module.connect({**secret, **ssl})
+        assert (connection is not None) == logs_in
+        if connection is not None:
+            connection.close()
