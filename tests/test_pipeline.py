@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,7 @@ def test_a_write_that_could_not_be_kept_is_refused_and_noted_once(house: House, 
         ("CreateSecret", "ServiceUnavailable"): 1,
         ("GenerateDataKey", ""): 1,
     }
+    house.app.tick()  # the space that was held back for this is held back again
     assert not house.client("secretsmanager").list_secrets()["SecretList"]
 
 
@@ -206,6 +208,7 @@ def test_on_a_full_disk_a_committed_write_is_acknowledged_and_nothing_else_is(sm
     assert {answer.status for answer in read} == {503}
     assert b"hunter2" not in b"".join(answer.body for answer in read)
     house.app.trail._disk = disk
+    house.app.tick()
     assert client.describe_secret(SecretId="there")["Tags"] == [{"Key": "a", "Value": ""}]
     found = named(house, "TagResource", "GetSecretValue", "DescribeSecret")
     assert (found["TagResource", ""], found["GetSecretValue", ""], found["DescribeSecret", ""]) == (1, 0, 1)
@@ -224,9 +227,45 @@ def test_on_a_full_disk_a_write_is_refused_before_anything_is_changed(small_hous
     ]
     assert {answer.status for answer in house.app.pipeline.handle_batch(batch)} == {503}
     house.app.trail._disk = disk
+    house.app.tick()
     assert not client.list_secrets()["SecretList"]
     assert named(house, "CreateSecret") == {}
     assert not house.app.trail.unresolved
+
+
+def test_in_the_space_that_was_held_back_only_what_takes_away_is_served(small_house: House) -> None:
+    house, trail = small_house, small_house.app.trail
+    client = house.client("secretsmanager")
+    client.create_secret(Name="there", SecretString="hunter2")
+    trail.give_up_reserve()
+    before = len(house.trail())
+    for served in (client.list_secrets, partial(client.create_secret, Name="new", SecretString="x")):
+        with pytest.raises(ClientError, match="ServiceUnavailable"):
+            served()
+    with pytest.raises(ClientError, match="ServiceUnavailable"):
+        client.delete_secret(SecretId="nobody/knows")
+    assert len(house.trail()) == before
+    client.delete_secret(SecretId="there")
+    assert house.trail()[-1]["eventName"] == "DeleteSecret"
+    house.app.tick()
+    assert "DeletedDate" in client.describe_secret(SecretId="there")
+
+
+def test_a_full_database_gets_the_space_that_was_held_back_for_what_takes_away(small_house: House) -> None:
+    house, trail = small_house, small_house.app.trail
+    client = house.client("secretsmanager")
+    client.create_secret(Name="there", SecretString="hunter2")
+    fail_next_writes(house, partial(Full, "the disk is full"))
+    with pytest.raises(ClientError, match="ServiceUnavailable"):
+        client.create_secret(Name="new", SecretString="x")
+    assert house.app.ready()
+    trail.checkpoint()
+    assert not house.app.ready()
+    fail_next_writes(house, partial(Full, "the disk is full"))
+    client.delete_secret(SecretId="there")
+    assert house.app.ready()
+    found = named(house, "DeleteSecret", "CreateSecret")
+    assert found == {("CreateSecret", ""): 1, ("CreateSecret", "ServiceUnavailable"): 1, ("DeleteSecret", ""): 1}
 
 
 # -- much at once -----------------------------------------------------------------------------------------------------------

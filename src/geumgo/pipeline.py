@@ -39,7 +39,7 @@ from geumgo.room import Operation, Room
 from geumgo.sealing import Sealing
 from geumgo.sealing.keyed import Mac, keyed
 from geumgo.sealing.random import uuid
-from geumgo.storage import Broken, Conflict, Storage, StorageError, Tx, Unknown
+from geumgo.storage import Broken, Conflict, Full, Storage, StorageError, Tx, Unknown
 from geumgo.storage.derived import Derived
 
 log = structlog.get_logger("geumgo.pipeline")
@@ -50,6 +50,7 @@ RECORDS_BEHIND = 100  # records that travel inside one intent; more of them get 
 GLOBAL_SERVICES = frozenset({"iam", "sts"})  # signed for us-east-1 by clients of any region
 GLOBAL_REGION = "us-east-1"
 ROLE_SECONDS = 900  # a role that a service takes for a request of its own; the shortest that STS gives
+NO_SPACE = "There is no space left on the disk of this server. Try again later; deletions may be served before."
 NOT_FOR_THE_WIRE = Answer(200, (), b"")
 
 
@@ -64,6 +65,9 @@ class Notes(Protocol):
     def note(self, kind: Kind, record: Mapping[str, Any]) -> str: ...
     def settle(self) -> None: ...
     def abandon(self) -> None: ...
+    @property
+    def scarce(self) -> bool: ...
+    def give_up_reserve(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +155,7 @@ class Pipeline:
 
     def _unrecorded(self, turn: Turn) -> Answer:
         """The answer to a request whose record cannot be kept."""
-        unavailable = errors.ServiceUnavailable("The audit trail cannot be written. Try again later.")
+        unavailable = errors.ServiceUnavailable(NO_SPACE)
         return protocol.encode_error(protocol.route.family(turn.request), unavailable, turn.request.id)
 
     def _handle(self, turn: Turn) -> Answer:
@@ -174,6 +178,12 @@ class Pipeline:
         return encoded
 
     def _refused(self, turn: Turn, form: protocol.Call | protocol.Family, fault: Exception) -> Answer:
+        if self._parts.trail.scarce and not isinstance(
+            fault, Full
+        ):  # what was held back is for deletions, not for refusals
+            self._refusal(turn, fault)
+            self._parts.count(turn.service, turn.operation, "ServiceUnavailable")
+            return self._unrecorded(turn)
         refusal = self._refusal(turn, fault)
         self._note_refusal(turn, refusal)
         self._parts.count(turn.service, turn.operation, refusal.code)
@@ -266,6 +276,8 @@ class Pipeline:
         turn.service, turn.operation = call.service.name, call.operation.name
         operation = self._operation(call.service.name, call.operation.name)
         turn.read_only = not operation.writes
+        if self._parts.trail.scarce and not operation.takes_away:
+            raise TrailFull("what space is left is for what takes away")
         if turn.caller.kind == "Anonymous" and not operation.access.unsigned:
             raise errors.MissingToken("Missing Authentication Token")
         turn.region = turn.region or min(self._parts.regions)
@@ -341,6 +353,8 @@ class Pipeline:
                     parts.trail.settle()
             except Exception as fault:
                 self._note_failed(intents, fault)
+                if isinstance(fault, Full) and self._gives_way(operation):
+                    continue
                 if isinstance(fault, Conflict):
                     continue
                 raise
@@ -351,6 +365,13 @@ class Pipeline:
             self._leave_marks(turn, ctx)
             return encoded
         raise errors.Throttled("Rate exceeded")
+
+    def _gives_way(self, operation: Operation) -> bool:
+        """Whether `operation`, which found the database full, may be tried again in the space that was held back."""
+        trail = self._parts.trail
+        first = not trail.scarce
+        trail.give_up_reserve()
+        return first and operation.takes_away
 
     def _perform_and_encode(
         self, turn: Turn, ctx: Context, operation: Operation, call: protocol.Call, params: Params
@@ -634,7 +655,7 @@ class Pipeline:
         if isinstance(fault, ServiceError):
             return fault
         if isinstance(fault, TrailFull):
-            return errors.ServiceUnavailable("The audit trail cannot be written. Try again later.")
+            return errors.ServiceUnavailable(NO_SPACE)
         if isinstance(fault, StorageError):
             log.error(
                 "storage",

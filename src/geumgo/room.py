@@ -1,7 +1,7 @@
 """How a room shows itself: its operations, its jobs, what each needs of the gate, and where its tables are."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -31,14 +31,27 @@ class Access:
     unsigned: bool = False  # AssumeRoleWithWebIdentity and its kind: the proof is in the request, not in its signature
 
 
+_TAKES_AWAY = (
+    *("Delete", "Remove", "Untag", "Unlabel", "Detach", "Disassociate", "Deregister"),
+    *("Disable", "Deactivate", "Revoke", "Retire", "Cancel", "Stop", "Purge", "ScheduleKeyDeletion"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation that is served: AWS's name, the function that does it, whether it may write."""
+    """An operation that is served: AWS's name, the function that does it, whether it may write.
+
+    `takes_away`: it removes something or stops it. Such are served even from the space that is held back for a full disk.
+    """
 
     name: str
     handler: Handler
     writes: bool
     access: Access
+    takes_away: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "takes_away", self.name.startswith(_TAKES_AWAY))
 
 
 def operation(function: Function) -> Function:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from geumgo.audit.trail import Trail
+from geumgo.audit.trail import Trail, TrailFull
 from geumgo.cli import main
 from geumgo.edge import server
 from geumgo.services.secretsmanager import lookup
@@ -89,6 +89,21 @@ def goes_on_after_an_error_of_the_disk() -> None:
     setattr(server, "give_up", lambda _fault: None)  # noqa: B010
 
 
+def swallows_a_full_trail() -> None:
+    """What does not fit on the disk is not written down, and answered all the same."""
+    settle = Trail.settle
+
+    def content(self: Trail) -> None:
+        try:
+            settle(self)
+        except TrailFull:
+            self._pending.clear()
+            self._pending_bytes = 0
+        self._scarce = False
+
+    setattr(Trail, "settle", content)  # noqa: B010
+
+
 FAULTS: Final[dict[str, Callable[[], None]]] = {
     each.__name__: each
     for each in (
@@ -96,6 +111,7 @@ FAULTS: Final[dict[str, Callable[[], None]]] = {
         keeps_a_value_before_its_labels,
         writes_its_records_afterwards,
         goes_on_after_an_error_of_the_disk,
+        swallows_a_full_trail,
     )
 }
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,10 +34,11 @@ GONE: Final = (botocore.exceptions.HTTPClientError, botocore.exceptions.Connecti
 
 
 class Answers:
-    """The request ids of every answer that anybody got."""
+    """The request ids of every answer that anybody got; those of the answers that the server was `unavailable` among them."""
 
     def __init__(self) -> None:
         self.ids: list[str] = []
+        self.unavailable: set[str] = set()
 
     def listen(self, client: Any) -> Any:
         client.meta.events.register("after-call", self._heard)
@@ -44,6 +46,8 @@ class Answers:
 
     def _heard(self, http_response: Any, **_: Any) -> None:
         self.ids.append(http_response.headers["x-amzn-RequestId"])
+        if http_response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+            self.unavailable.add(self.ids[-1])
 
 
 class Writer(threading.Thread):

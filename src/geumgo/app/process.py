@@ -215,6 +215,14 @@ class SharedTrail:
     def abandon(self) -> None:
         raise AssertionError("a lane drops nothing: other lanes' records wait beside its own")
 
+    @property
+    def scarce(self) -> bool:
+        return False  # a job goes on as long as it finds space: most of them take away
+
+    def give_up_reserve(self) -> None:
+        with self.lock:
+            self.trail.give_up_reserve()
+
 
 @dataclass(frozen=True, slots=True)
 class Bench:

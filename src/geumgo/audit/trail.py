@@ -30,6 +30,8 @@ Kind = Literal["call", "intent", "outcome", "event"]
 SEGMENT_BYTES: Final = 16 << 20
 RESERVE_BYTES: Final = 32 << 20
 """Space that is held back for when the disk is full, so that deletions can still be recorded."""
+SMALL_SEGMENT_BYTES: Final = 1 << 20
+"""The size of a segment that is begun when space is short, so that what was held back serves every process."""
 RECORD_BYTES: Final = 256 << 10
 """The longest record. A longer one is kept without its parameters. Source: the size limit of a CloudTrail event."""
 PENDING_BYTES: Final = 8 << 20
@@ -86,6 +88,8 @@ class Trail:
         self._mac_key = keys.mac_key.reveal()
         self._mac, self._chain = keyed(self._mac_key), chain.encode()
         self._descriptor: int | None = None
+        self._scarce = False
+        self._size = 0  # of the open segment, in bytes
         self._offset = 0
         self._end = End()
         self._pending: list[_Noted] = []
@@ -149,6 +153,17 @@ class Trail:
     def on_reserve(self) -> bool:
         """Whether the space that is held back was given up. It is held back again as soon as there is enough."""
         return bool(self._reserve_bytes) and not self._reserve.exists()
+
+    @property
+    def scarce(self) -> bool:
+        """`on_reserve` as it was a moment ago (at most about a second, for what other processes did): asks nobody."""
+        return self._scarce
+
+    def give_up_reserve(self) -> None:
+        """The space that is held back is there for whoever writes next: the database is full."""
+        with suppress(OSError):  # a disk that cannot even remove a name says so to whoever writes next
+            self._reserve.unlink(missing_ok=True)
+        self._scarce = bool(self._reserve_bytes)
 
     def note(self, kind: Kind, record: Mapping[str, Any]) -> str:
         """Add a record. It is durable after the next `settle`, which comes by itself if much waits for it. Answers its event id.
@@ -266,17 +281,15 @@ class Trail:
         self._head, self._unsigned_since_ms = head, None
 
     def _create(self, path: Path, first: bytes) -> int:
-        """The new file. If the disk is full, the space that was held back is given up for it."""
-        for _ in range(2):
+        """The new file. If the disk is full it is a small one, for which the space that was held back is given up."""
+        for size in (self._segment_bytes, min(self._segment_bytes, SMALL_SEGMENT_BYTES)):
+            self._size = size
             try:
-                return self._disk.create(path, self._segment_bytes, first)
+                return self._disk.create(path, size, first)
             except OSError as fault:
                 if fault.errno not in NO_SPACE:
                     raise
-                if self._reserve.exists():
-                    self._reserve.unlink(missing_ok=True)
-                    continue
-                raise TrailFull("there is no space on the disk that holds the audit trail") from fault
+                self.give_up_reserve()
         raise TrailFull("there is no space on the disk that holds the audit trail")
 
     def _end_segment(self) -> None:
@@ -296,7 +309,7 @@ class Trail:
             self._begin_segment()
         now_ms = self._clock.now_ms()
         due = self._unsigned_since_ms is not None and abs(now_ms - self._unsigned_since_ms) >= CHECKPOINT_EVERY_MS
-        room = self._segment_bytes - self._offset - _CHECKPOINT_ROOM * (1 + due)
+        room = self._size - self._offset - _CHECKPOINT_ROOM * (1 + due)
         fitting, size = 0, 0
         for noted in self._pending:
             size += len(noted.record) + self._line_room
@@ -313,7 +326,7 @@ class Trail:
         """The newest line is signed."""
         if self._unsigned_since_ms is None or self._descriptor is None:
             return
-        if self._segment_bytes - self._offset >= 2 * _CHECKPOINT_ROOM:
+        if self._size - self._offset >= 2 * _CHECKPOINT_ROOM:
             self._write([], signs=True)
         else:
             self._end_segment()
@@ -381,6 +394,7 @@ class Trail:
         if self._reserve_bytes and not self._reserve.exists():
             with suppress(OSError):  # a full disk: tried again at the next checkpoint, and `on_reserve` tells
                 self._disk.reserve(self._reserve, self._reserve_bytes)
+        self._scarce = self.on_reserve
 
     def _refuse_if_broken(self) -> None:
         if self._fault:
