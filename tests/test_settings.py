@@ -86,3 +86,10 @@ def shown(default: object) -> str:
 
 def test_every_setting_says_its_reason():
     assert all(each.metadata["says"] for each in fields(Settings))
+
+
+def test_an_outgoing_host_that_could_never_be_called_ends_the_start_in_a_plain_sentence(tmp_path: Path) -> None:
+    from geumgo.app.outgoing import allowed_of
+
+    with pytest.raises(SettingsError, match=r"'outgoing_hosts' cannot be used: '127\.1' is no host name"):
+        allowed_of(Settings(data=tmp_path, outgoing_hosts=("127.1",)))

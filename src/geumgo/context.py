@@ -265,6 +265,13 @@ class Work(Protocol):
         """
         ...
 
+    def check(self, demands: Sequence[Any], /, *, source_arn: str = "", role_arn: str = "") -> None:
+        """Nothing, if this service, or the role that it assumes, is allowed all of `demands` (access.demand) for what the job does itself.
+
+        No transaction of the job may be open. Raises AccessDenied, and the refusals of AssumeRole.
+        """
+        ...
+
     def publish(self, tx: Tx, source: str, detail_type: str, resources: Sequence[str], detail: Params) -> None:
         """Whoever listens to EventBridge in this place is promised this event, if `tx` commits. See `Event`."""
         ...

@@ -11,7 +11,7 @@ import structlog
 
 from geumgo import errors, protocol
 from geumgo.access import authorization_message, signature
-from geumgo.access.demand import Target
+from geumgo.access.demand import Demands, Target
 from geumgo.access.gate import Gate, Refusal, through
 from geumgo.access.ports import Key, Keyring
 from geumgo.audit import record as trail_record
@@ -508,30 +508,52 @@ class Pipeline:
 
         The answer comes after the record of it is on disk. Raises the refusals of `service`.
         """
-        caller = itself(asking, place)
-        if role_arn:
-            session = {"RoleArn": role_arn, "RoleSessionName": asking, "DurationSeconds": ROLE_SECONDS}
-            made = self._alone(caller, place, asking, "sts", "AssumeRole", session, source_arn)["Credentials"]
-            now_ms = self._parts.clock.now_ms()
-            key = self._look(lambda tx: self._parts.keyring.find(tx, made["AccessKeyId"], made["SessionToken"], now_ms))
-            assert key is not None, "a session that was just made is known"
-            caller = key.caller
+        caller = self._standing_in(place, asking, source_arn=source_arn, role_arn=role_arn)
         return self._alone(caller, place, asking, service, name, params, source_arn)
+
+    def allow_alone(self, place: Place, asking: str, demands: Demands, *, source_arn: str, role_arn: str) -> None:
+        """Nothing, if `asking` (a service), or the role that trusts it, is allowed all of `demands` for what it does itself. For jobs.
+
+        Raises AccessDenied, and the refusals of AssumeRole.
+        """
+        caller = self._standing_in(place, asking, source_arn=source_arn, role_arn=role_arn)
+        turn = self._turn_alone(caller, place, asking, "", "", source_arn)
+        self._derived.look()
+        self._look(lambda tx: self._parts.gate.check(self._context(turn, tx, reads_only=True), demands))
+
+    def _standing_in(self, place: Place, asking: str, *, source_arn: str, role_arn: str) -> Caller:
+        """The service `asking` itself, or a session of the role that it assumes."""
+        caller = itself(asking, place)
+        if not role_arn:
+            return caller
+        session = {"RoleArn": role_arn, "RoleSessionName": asking, "DurationSeconds": ROLE_SECONDS}
+        made = self._alone(caller, place, asking, "sts", "AssumeRole", session, source_arn)["Credentials"]
+        now_ms = self._parts.clock.now_ms()
+        key = self._look(lambda tx: self._parts.keyring.find(tx, made["AccessKeyId"], made["SessionToken"], now_ms))
+        assert key is not None, "a session that was just made is known"
+        return key.caller
+
+    def _turn_alone(self, caller: Caller, place: Place, asking: str, service: str, name: str, source_arn: str) -> Turn:
+        """A request of its own that nobody sent."""
+        parts, host = self._parts, host_of(asking).encode()
+        request = Request(
+            "POST", b"/", ((b"user-agent", host),), b"", host.decode(), True, uuid(), parts.clock.now_ms()
+        )
+        turn = Turn(request, parts, service, name, place.region, caller)
+        says = conditions_of(request, place.region, parts.clock.now_ms())
+        del says["aws:SourceIp"]  # a service has no address
+        turn.conditions = {**says, **source_of(place, source_arn)}
+        return turn
 
     def _alone(
         self, caller: Caller, place: Place, asking: str, service: str, name: str, params: Params, source_arn: str
     ) -> Params:
-        parts, host = self._parts, host_of(asking).encode()
+        parts = self._parts
         model = parts.models[service]
         call = protocol.Call(model, model.operations[name], model.protocols[0])
-        request = Request(
-            "POST", b"/", ((b"user-agent", host),), b"", host.decode(), True, uuid(), parts.clock.now_ms()
-        )
+        turn = self._turn_alone(caller, place, asking, service, name, source_arn)
         said: list[Params] = []
-        turn = Turn(request, parts, service, name, place.region, caller, aside=said)
-        says = conditions_of(request, place.region, parts.clock.now_ms())
-        del says["aws:SourceIp"]  # a service has no address
-        turn.conditions = {**says, **source_of(place, source_arn)}
+        turn.aside = said
         operation = self._operation(service, name)
         turn.read_only = not operation.writes
         turn.recorded = {each: params[each] for each in operation.access.recorded if each in params}

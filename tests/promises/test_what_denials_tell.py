@@ -8,16 +8,17 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from geumgo.services import iam, kms, secretsmanager, sts
+from geumgo.services import events, iam, kms, secretsmanager, sts
 from tests.house import House, Key
 from tests.promises.test_default_deny import NEEDS_NO_PERMISSION, smallest
 from tests.promises.tricks import DENIED, allow, document, make_role, refused, trusts, user_arn
 
 THERE, ABSENT = "there", "other"
-ROOMS = (iam.ROOM, kms.ROOM, secretsmanager.ROOM, sts.ROOM)
+ROOMS = (events.ROOM, iam.ROOM, kms.ROOM, secretsmanager.ROOM, sts.ROOM)
 NAMES_A_THING = (
     "UserName", "GroupName", "RoleName", "PolicyArn", "PolicyName", "InstanceProfileName", "OpenIDConnectProviderArn", "PolicySourceArn",
     "SecretId", "Name", "KeyId", "TargetKeyId", "AliasName", "SourceKeyId", "DestinationKeyId", "RoleArn", "SecretIdList",
+    "Rule", "EventBusName", "ResourceARN", "TargetArn", "ArchiveName", "ReplayName",
 )  # fmt: skip
 
 
@@ -33,6 +34,9 @@ def named(house: House, member: str, name: str, key_id: str) -> Any:
         "OpenIDConnectProviderArn": f"arn:aws:iam::{account}:oidc-provider/{name}.example.org",
         "AliasName": f"alias/{name}",
         "SecretIdList": [name],
+        "ResourceARN": f"arn:aws:events:us-east-1:{account}:rule/{name}",
+        "TargetArn": f"arn:aws:lambda:us-east-1:{account}:function:{name}",
+        "EventBusName": "default",
     }.get(member, name)
 
 
@@ -53,6 +57,8 @@ def furnish(house: House) -> str:
     client.create_policy(PolicyName=THERE, PolicyDocument=document(allow("kms:ListKeys")))
     client.create_instance_profile(InstanceProfileName=THERE)
     client.create_open_id_connect_provider(Url=f"https://{THERE}.example.org", ThumbprintList=["a" * 40])
+    events_client = house.client("events")
+    events_client.put_rule(Name=THERE, EventPattern='{"source": ["x"]}', Tags=[{"Key": "team", "Value": "red"}])
     key: str = house.client("kms").create_key()["KeyMetadata"]["KeyId"]
     house.client("kms").create_alias(AliasName=f"alias/{THERE}", TargetKeyId=key)
     return key

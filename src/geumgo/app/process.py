@@ -12,6 +12,7 @@ from geumgo import protocol
 from geumgo.access.gate import Gate
 from geumgo.access.ports import Key
 from geumgo.app.directory import node_of, open_root, open_storage, trail_keys
+from geumgo.app.outgoing import carrier_of
 from geumgo.app.rooms import ROOMS, handlers
 from geumgo.audit import recovery
 from geumgo.audit import store as audit_store
@@ -24,6 +25,8 @@ from geumgo.jobs.worker import Failure, Worker
 from geumgo.pipeline import Count, Notes, Parts, Pipeline, host_of
 from geumgo.room import Room
 from geumgo.sealing.root import RootKeys
+from geumgo.services.events.delivery import Carrier
+from geumgo.services.events.publisher import DefaultBus
 from geumgo.services.iam.directory import Directory
 from geumgo.services.iam.keyring import LongTermKeyring
 from geumgo.services.iam.rights import Rights
@@ -147,7 +150,8 @@ def build(settings: Settings, *, slot: str, clock: Clock | None = None, count: C
     trail = open_trail(settings, storage, root, clock, node, slot)
     parts = parts_of(settings, storage, root, trail, clock, count)
     pipeline = Pipeline(parts)
-    bench = Bench(root, clock, trail, f"{node}-{slot}", threading.Lock(), lambda _storage: pipeline)
+    owner = f"{node}-{slot}"
+    bench = Bench(root, clock, trail, owner, threading.Lock(), lambda _storage: pipeline, carrier_of(settings))
     anchor = Anchor(trail, node, clock)
     anchor.keep(storage)
     return App(settings, storage, trail, pipeline, bench.worker(storage), anchor, dict(parts.rooms))
@@ -177,6 +181,7 @@ def parts_of(
         sessions=PasswordSessions(),
         count=count or (lambda _service, _operation, _code: None),
         most_derived=settings.derived_entries,
+        publisher=DefaultBus(root),
     )
 
 
@@ -234,18 +239,22 @@ class Bench:
     owner: str
     lock: Any  # threading.Lock
     door: Callable[[Storage], Pipeline]  # through which the jobs of a lane ask other rooms
+    carrier: Carrier  # of events, to the outside
 
     def worker(self, storage: Storage, lane: int = 0) -> Worker:
+        door = self.door(storage)
         return Worker(
             storage,
-            handlers(),
+            {**handlers(), **self.carrier.jobs()},
             self.clock,
             self.root,
             owner=self.owner,
             event=self.event,
             note=note_failure,
             lane=lane,
-            ask=self.door(storage).act_alone,
+            ask=door.act_alone,
+            check=door.allow_alone,
+            publisher=DefaultBus(self.root),
         )
 
     def anchoring(self, anchor: Anchor, storage: Storage, stop: threading.Event) -> None:
@@ -302,6 +311,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
         f"{node}-{slot}",
         lock,
         lambda each: Pipeline(parts_of(settings, each, root, shared, clock)),
+        carrier_of(settings),
     )
     crew = Crew(lambda: open_storage(settings), bench.worker, clock, owner=bench.owner, lanes=LANES, note=note_failure)
     anchor = Anchor(trail, node, clock)

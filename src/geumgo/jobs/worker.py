@@ -43,6 +43,14 @@ class Ask(Protocol):
     ) -> Params: ...
 
 
+class Check(Protocol):
+    """How a job asks the gate whether it may: as `asking` (a service), or as a role that trusts it. Raises AccessDenied."""
+
+    def __call__(
+        self, place: Place, asking: str, demands: Sequence[Any], /, *, source_arn: str, role_arn: str
+    ) -> None: ...
+
+
 class NoHandler(Exception):
     """A job of a kind that this program does not know. A newer program on another machine may."""
 
@@ -70,6 +78,7 @@ class Held:
     _event: Event
     _ask: "Ask"
     _publisher: Publisher
+    _check: "Check"
     finished: bool = False
 
     @contextmanager
@@ -96,6 +105,9 @@ class Held:
         asking = self._lease.kind.partition(".")[0]
         return self._ask(self.place, asking, service, operation, params, source_arn=source_arn, role_arn=role_arn)
 
+    def check(self, demands: Sequence[Any], /, *, source_arn: str = "", role_arn: str = "") -> None:
+        self._check(self.place, self._lease.kind.partition(".")[0], demands, source_arn=source_arn, role_arn=role_arn)
+
     def publish(self, tx: Tx, source: str, detail_type: str, resources: Sequence[str], detail: Params) -> None:
         event = Published(source, detail_type, tuple(resources), detail)
         self._publisher.publish(tx, self.place, event, self.clock.now_ms())
@@ -104,6 +116,11 @@ class Held:
 def nobody_to_ask(place: Place, asking: str, service: str, operation: str, params: Params, **_how: str) -> Params:  # noqa: ARG001
     """How a worker asks that was given no door."""
     raise AssertionError(f"a job of {asking} asked {service} to {operation} where there is no door")
+
+
+def nobody_to_check(place: Place, asking: str, demands: Sequence[Any], **_how: str) -> None:  # noqa: ARG001
+    """How a worker asks the gate that was given none."""
+    raise AssertionError(f"a job of {asking} asked a gate where there is none")
 
 
 class Worker:
@@ -127,8 +144,10 @@ class Worker:
         lane: int = 0,
         ask: Ask = nobody_to_ask,
         publisher: Publisher | None = None,
+        check: Check = nobody_to_check,
     ) -> None:
         self._ask = ask
+        self._check = check
         self._publisher = publisher or NobodyListens()
         self._storage = storage
         self._handlers = handlers
@@ -222,6 +241,7 @@ class Worker:
             self._event,
             self._ask,
             self._publisher,
+            self._check,
         )
         try:
             self._handler(taken.kind)(work, taken.payload)

@@ -1,7 +1,16 @@
-"""Amazon EventBridge. So far: whether an event pattern matches an event, by the same rules that will choose targets."""
+"""Amazon EventBridge: who wants to hear of what, and how it is brought to them.
+
+An event that a rule wants is promised to each of the rule's targets in the transaction that made the event (`matching`), and brought there
+by a job (`delivery`), at least once, however often the server dies in between.
+"""
 
 from geumgo.room import Room
-from geumgo.services.events import patterns
+from geumgo.services.events import patterns, put_events, rules, schedules, tags, targets
 from geumgo.services.events.access import ACCESS
 
-ROOM = Room("events", chapters=(patterns,), access=ACCESS)
+ROOM = Room(
+    "events",
+    chapters=(patterns, rules, targets, tags, put_events, schedules),
+    access=ACCESS,
+    tables="geumgo.services.events.tables",
+)

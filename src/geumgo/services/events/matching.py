@@ -1,0 +1,116 @@
+"""From an event on a bus to the deliveries that it sets off, in the transaction that makes the event.
+
+What the rules of a place come to is compiled once per process and used until the generation of the place changes: a place where nobody
+listens costs one look at one row.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from geumgo.context import Place
+from geumgo.domain.event_pattern import EventPattern, InvalidPattern, compile_pattern
+from geumgo.jobs import promise
+from geumgo.sealing import Sealing, Unsealable
+from geumgo.services.events import store, store_deliveries
+from geumgo.services.events.domain import delivery_id, is_read_of_trail
+from geumgo.services.events.records import DISABLED, ENABLED_WITH_READS, Delivery, Listener, Rule
+from geumgo.storage import Tx
+
+KEPT_PLACES: Final = 1_024  # accounts in regions, whose rules are kept compiled
+
+
+@dataclass(frozen=True, slots=True)
+class Ear:
+    """A rule that listens, with its targets."""
+
+    rule: Rule
+    pattern: EventPattern
+    targets: tuple[Listener, ...]
+
+    def wants(self, event: Mapping[str, Any], *, read: bool) -> bool:
+        return (not read or self.rule.state == ENABLED_WITH_READS) and self.pattern.matches(event)
+
+
+Ears = Mapping[str, tuple[Ear, ...]]
+"""Those who listen, by bus."""
+
+_known: dict[tuple[str, str], tuple[str, Ears]] = {}
+
+
+def spread(
+    tx: Tx, sealing: Sealing, place: Place, bus: str, event: Mapping[str, Any], now_ms: int, *, hops: int = 0
+) -> int:
+    """Every target of every rule of `bus` (of `place`) that wants `event` is promised it, if `tx` commits. Answers how many are."""
+    promised = 0
+    ears = listening(tx, sealing, place).get(bus, ())
+    if not ears:
+        return 0
+    read = is_read_of_trail(event)
+    for ear in ears:
+        if ear.wants(event, read=read):
+            for target in ear.targets:
+                promised += _deliver(tx, ear.rule, target, event, now_ms, hops)
+    return promised
+
+
+def hears(tx: Tx, sealing: Sealing, place: Place, bus: str) -> bool:
+    """Whether anybody listens on `bus` at all."""
+    return bus in listening(tx, sealing, place)
+
+
+def listening(tx: Tx, sealing: Sealing, place: Place) -> Ears:
+    """Who listens in `place`, as this transaction sees it."""
+    generation = store.generation(tx, place)
+    if generation is None:
+        return {}
+    key = (place.account, place.region)
+    known = _known.get(key)
+    if known is not None and known[0] == generation:
+        return known[1]
+    ears = _compile(tx, sealing, place)
+    if len(_known) >= KEPT_PLACES:
+        _known.clear()
+    _known[key] = (generation, ears)
+    return ears
+
+
+def _compile(tx: Tx, sealing: Sealing, place: Place) -> Ears:
+    found: dict[str, list[Ear]] = {}
+    for rule in store.every_rule(tx, sealing, place):
+        if rule.pattern is None or rule.state == DISABLED:
+            continue
+        targets = tuple(store.list_targets(tx, sealing, rule))
+        if targets:
+            found.setdefault(rule.bus, []).append(Ear(rule, _pattern(rule, rule.pattern), targets))
+    return {bus: tuple(ears) for bus, ears in found.items()}
+
+
+def _pattern(rule: Rule, text: str) -> EventPattern:
+    try:
+        return compile_pattern(text)
+    except InvalidPattern:
+        raise Unsealable(f"the pattern of {rule.arn} is vouched for and cannot be read") from None
+
+
+def deliver_to_targets(tx: Tx, sealing: Sealing, rule: Rule, event: Mapping[str, Any], now_ms: int) -> None:
+    """The targets of this one rule are promised `event`, whatever its pattern says."""
+    for target in store.list_targets(tx, sealing, rule):
+        _deliver(tx, rule, target, event, now_ms, 0)
+
+
+def _deliver(tx: Tx, rule: Rule, target: Listener, event: Mapping[str, Any], now_ms: int, hops: int) -> bool:
+    place = rule.place
+    name = delivery_id(event, place.arn("events", f"event-bus/{rule.bus}"), rule.name, target.id)
+    new = store_deliveries.add(
+        tx, Delivery(name, place, rule.bus, rule.name, target.id, event, hops, attempts=0, ingested_at_ms=now_ms)
+    )
+    if new:
+        promise_attempt(tx, place, name, target.arn, now_ms)
+    return new
+
+
+def promise_attempt(tx: Tx, place: Place, delivery: str, target_arn: str, run_at_ms: int) -> None:
+    """The delivery is tried at `run_at_ms`. A webhook is called once at a time, so that one that hangs holds one worker, not all."""
+    lock = f"events.deliver {target_arn}" if ":api-destination/" in target_arn else None
+    promise(tx, "events.deliver", place, {"delivery": delivery}, run_at_ms=run_at_ms, lock=lock)

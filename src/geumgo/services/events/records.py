@@ -1,0 +1,82 @@
+"""What EventBridge keeps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from geumgo.context import Place
+
+DEFAULT_BUS: Final = "default"
+
+ENABLED: Final = "ENABLED"
+DISABLED: Final = "DISABLED"
+ENABLED_WITH_READS: Final = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
+
+
+@dataclass(frozen=True, slots=True)
+class Bus:
+    """An event bus. `policy` is its resource policy as it is kept, principals by unique id."""
+
+    place: Place
+    name: str
+    description: str | None = None
+    policy: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    created_at_ms: int = 0
+    changed_at_ms: int = 0
+
+    @property
+    def arn(self) -> str:
+        return self.place.arn("events", f"event-bus/{self.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is listened for on a bus: a pattern, a schedule (on the default bus), or both."""
+
+    place: Place
+    bus: str
+    name: str
+    pattern: str | None
+    schedule: str | None
+    state: str
+    description: str | None = None
+    role_arn: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    created_by: str = ""
+    scheduled_at_ms: int = 0
+
+    @property
+    def arn(self) -> str:
+        within = "" if self.bus == DEFAULT_BUS else f"{self.bus}/"
+        return self.place.arn("events", f"rule/{within}{self.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A target of a rule. `document` has the members of Target, as PutTargets was given them."""
+
+    id: str
+    arn: str
+    document: Mapping[str, Any]
+
+    @property
+    def role_arn(self) -> str:
+        """The role that is assumed for it; empty: none."""
+        role: str = self.document.get("RoleArn", "")
+        return role
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An event on its way to one target. `attempts` that failed so far; `hops`: buses that it was forwarded from."""
+
+    id: str
+    place: Place
+    bus: str
+    rule: str
+    target: str
+    event: Mapping[str, Any]
+    hops: int
+    attempts: int
+    ingested_at_ms: int

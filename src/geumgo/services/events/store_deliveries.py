@@ -1,0 +1,53 @@
+"""The SQL of events that are on their way."""
+
+import json
+
+from geumgo.context import Place
+from geumgo.services.events.records import Delivery
+from geumgo.services.events.store import dumped
+from geumgo.storage import Tx
+from geumgo.storage.text import unkept
+
+
+def add(tx: Tx, delivery: Delivery) -> bool:
+    """Whether the delivery is new: one that is on its way already is promised once."""
+    return bool(
+        tx.run(
+            unkept(
+                "INSERT INTO event_delivery"
+                " (id, account, region, bus, rule, target, event, hops, attempts, ingested_at_ms)"
+                " VALUES (:id, :account, :region, :bus, :rule, :target, :event, :hops, :attempts, :ingested_at_ms)"
+                " ON CONFLICT (id) DO NOTHING"
+            ),
+            id=delivery.id,
+            account=delivery.place.account,
+            region=delivery.place.region,
+            bus=delivery.bus,
+            rule=delivery.rule,
+            target=delivery.target,
+            event=dumped(dict(delivery.event)),
+            hops=delivery.hops,
+            attempts=delivery.attempts,
+            ingested_at_ms=delivery.ingested_at_ms,
+        )
+    )
+
+
+def find(tx: Tx, place: Place, delivery_id: str) -> Delivery | None:
+    row = tx.one(
+        "SELECT bus, rule, target, event, hops, attempts, ingested_at_ms FROM event_delivery WHERE id = :id",
+        id=delivery_id,
+    )
+    if row is None:
+        return None
+    bus, rule, target, event, hops, attempts, ingested_at_ms = row
+    return Delivery(delivery_id, place, bus, rule, target, json.loads(event), hops, attempts, ingested_at_ms)
+
+
+def failed(tx: Tx, delivery_id: str) -> None:
+    """One more attempt has failed."""
+    tx.run(unkept("UPDATE event_delivery SET attempts = attempts + 1 WHERE id = :id"), id=delivery_id)
+
+
+def remove(tx: Tx, delivery_id: str) -> None:
+    tx.run(unkept("DELETE FROM event_delivery WHERE id = :id"), id=delivery_id)
