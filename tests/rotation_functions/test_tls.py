@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from geumgo.outbound import Allowed, Failed
+from geumgo.outbound.databases import Databases, Server
 from geumgo.rotation_functions import mariadb, postgresql, redis
 from tests.rotation_functions.servers import CHIEF, free_port, mariadb_server, redis_server
 from tests.storage.postgres_server import private_server
@@ -100,3 +102,23 @@ def test_only_a_certificate_of_the_host_by_a_known_authority_is_taken(
         assert (connection is not None) == logs_in
         if connection is not None:
             connection.close()
+
+
+def test_the_server_itself_takes_the_same_certificates(
+    secured: tuple[Any, int], certificates: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """For databases that are attached; the address was checked before, and the certificate is that of the name."""
+    module, port = secured
+    if module is redis:
+        pytest.skip("Redis is not attached")
+    dialect: Any = "postgresql" if module is postgresql else "mysql"
+    allowed, unknown = Allowed.of(["127.0.0.1"]), certificate(tmp_path, "localhost")[0]
+
+    def logs_in(host: str, authority: Path) -> bool:
+        databases = Databases(allowed, authorities=str(authority), resolve=lambda *_: ["127.0.0.1"])
+        return databases.logs_in(Server(dialect, host, port), *CHIEF)
+
+    assert logs_in("localhost", certificates[0])
+    for host, authority in (("localhost", unknown), ("127.0.0.1", certificates[0]), ("db.localhost", certificates[0])):
+        with pytest.raises(Failed, match="certificate"):
+            logs_in(host, authority)

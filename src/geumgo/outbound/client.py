@@ -74,7 +74,7 @@ class Outbound:
         if any(name.lower() in _OURS for name in headers):
             raise Refused("A header of the request is one that the sender sets.")
         target = read_url(url, self._allowed)
-        addresses = self._addresses(target)
+        addresses = addresses_of(target.host, target.port, self._allowed, self._resolve)
         until = time.monotonic() + self._seconds
         try:
             connected = self._connect(target, addresses, until)
@@ -84,23 +84,6 @@ class Outbound:
             raise Failed(f"The request failed: {type(fault).__name__}.") from fault
         except (ValueError, UnicodeError) as fault:
             raise Refused("A header or the method of the request cannot be sent.") from fault
-
-    def _addresses(self, target: Target) -> list[Address]:
-        """The addresses of the target, all of them checked: a name with one forbidden address is refused whole."""
-        try:
-            addresses: list[Address] = [ipaddress.ip_address(target.host)]
-        except ValueError:
-            try:
-                addresses = [ipaddress.ip_address(each) for each in self._resolve(target.host, target.port)]
-            except (OSError, UnicodeError) as fault:
-                raise Failed("The host has no address.") from fault
-            except ValueError as fault:
-                raise Refused("The host has an address with a zone.") from fault
-        if not addresses:
-            raise Failed("The host has no address.")
-        for address in addresses:
-            check(target.host, address, self._allowed)
-        return addresses
 
     def _connect(self, target: Target, addresses: Sequence[Address], until: float) -> socket.socket:
         last: OSError = OSError("no address")
@@ -143,6 +126,24 @@ class Outbound:
             if answer.length:
                 raise Failed("The answer ended early.")
             return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, content)
+
+
+def addresses_of(host: str, port: int, allowed: Allowed, resolve: Resolve) -> list[Address]:
+    """The addresses of `host`, all of them checked: a name with one forbidden address is refused whole. Raises Refused, Failed."""
+    try:
+        addresses: list[Address] = [ipaddress.ip_address(host)]
+    except ValueError:
+        try:
+            addresses = [ipaddress.ip_address(each) for each in resolve(host, port)]
+        except (OSError, UnicodeError) as fault:
+            raise Failed("The host has no address.") from fault
+        except ValueError as fault:
+            raise Refused("The host has an address with a zone.") from fault
+    if not addresses:
+        raise Failed("The host has no address.")
+    for address in addresses:
+        check(host, address, allowed)
+    return addresses
 
 
 def _left(until: float) -> float:

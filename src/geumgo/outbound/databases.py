@@ -1,0 +1,192 @@
+"""Databases that the operator runs and has attached: log in as a user, change that user's password.
+
+The only place beside the storage engines that imports database drivers, because it is the only one that goes out to databases of others.
+What is true of HTTP is true here: a connection goes to public addresses or to what the operator listed, the name is resolved once, all its
+addresses are checked, and the driver is given one of exactly these; TLS and its certificate are those of the name.
+"""
+
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import psycopg
+import pymysql
+from psycopg import sql
+
+from geumgo.outbound.addresses import Address, Allowed, read_url
+from geumgo.outbound.client import Failed, Resolve, addresses_of, system_resolve
+
+Dialect = Literal["postgresql", "mysql"]
+
+_NO_TLS: Final[dict[str, Any]] = {
+    "sslmode": "disable",
+    "require_auth": "scram-sha-256,md5",
+}  # never the password itself in clear
+_DENIED_BY_MYSQL: Final = frozenset({1044, 1045, 1130, 1698, 3118, 4151})
+_DENIED_BY_POSTGRESQL: Final = ("authentication failed", "no pg_hba.conf entry", "does not exist", "is not permitted")
+
+
+class Denied(Exception):
+    """The database is there and does not let the user in. The message names no secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where a database is, and how it is spoken to. `tls` False: in clear, because whoever attached it said so."""
+
+    dialect: Dialect
+    host: str
+    port: int
+    database: str = ""
+    tls: bool = True
+
+
+class Databases:
+    """Logs in to databases. One value serves all threads.
+
+    `authorities` is a PEM file with those that sign the databases' certificates; empty: the system's. `seconds` bounds each step of a
+    connection.
+    """
+
+    def __init__(
+        self, allowed: Allowed, *, authorities: str = "", resolve: Resolve = system_resolve, seconds: int = 5
+    ) -> None:
+        self._allowed = allowed
+        self._authorities = authorities
+        self._resolve = resolve
+        self._seconds = seconds
+
+    def logs_in(self, server: Server, username: str, password: str) -> bool:
+        """Whether the database lets `username` in.
+
+        Raises:
+            Refused: the database is nowhere where this server goes.
+            Failed: it cannot be reached, or what is reached is no such database or shows no certificate that is trusted.
+        """
+        try:
+            with self._session(server, username, password):
+                return True
+        except Denied:
+            return False
+
+    def set_password(self, server: Server, username: str, password: str, new: str) -> None:
+        """From now on `username` logs in with `new`; he has set it himself, logged in with `password`.
+
+        PostgreSQL is sent a verifier made here, so no log of statements ever holds the password.
+
+        Raises:
+            Refused, Failed: as `logs_in`.
+            Denied: it does not let the user in, or does not let him set a password.
+        """
+        with self._session(server, username, password) as change:
+            change(new)
+
+    @contextmanager
+    def _session(self, server: Server, username: str, password: str) -> Iterator[Callable[[str], None]]:
+        name = f"[{server.host}]" if ":" in server.host else server.host
+        host = read_url(f"https://{name}:{server.port}/", self._allowed).host
+        addresses = addresses_of(host, server.port, self._allowed, self._resolve)
+        begin = self._postgresql if server.dialect == "postgresql" else self._mysql
+        with begin(server, host, self._reachable(addresses, server.port), username, password) as change:
+            yield change
+
+    def _reachable(self, addresses: list[Address], port: int) -> Address:
+        """The first address that answers. What does not answer is told apart here from what does not let in."""
+        for address in addresses:
+            try:
+                socket.create_connection((str(address), port), timeout=self._seconds).close()
+            except OSError:
+                continue
+            return address
+        raise Failed("The database cannot be reached.")
+
+    # -- PostgreSQL ---------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _postgresql(
+        self, server: Server, host: str, address: Address, username: str, password: str
+    ) -> Iterator[Callable[[str], None]]:
+        tls = _NO_TLS
+        if server.tls:
+            tls = {"sslmode": "verify-full", "sslrootcert": self._authorities or "system"}
+        try:
+            connection = psycopg.connect(
+                host=host,
+                hostaddr=str(address),
+                port=server.port,
+                dbname=server.database or "postgres",
+                user=username,
+                password=password,
+                connect_timeout=self._seconds,
+                autocommit=True,
+                gssencmode="disable",
+                options=f"-c statement_timeout={self._seconds * 1000}",
+                **tls,
+            )
+        except psycopg.OperationalError as fault:
+            if any(sign in str(fault) for sign in _DENIED_BY_POSTGRESQL):
+                raise Denied("The database does not let the user in.") from None
+            raise Failed(_not_spoken_to(server)) from None
+        with connection:
+            yield lambda new: _set_in_postgresql(connection, username, new)
+
+    # -- MySQL and MariaDB --------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _mysql(
+        self, server: Server, host: str, address: Address, username: str, password: str
+    ) -> Iterator[Callable[[str], None]]:
+        tls: dict[str, Any] = {"ssl_disabled": True}
+        if server.tls:
+            tls = {"ssl": ssl.create_default_context(cafile=self._authorities or None)}
+        connection = pymysql.Connection(
+            host=host,
+            port=server.port,
+            user=username,
+            password=password.encode(),  # PyMySQL would take text for latin-1
+            database=server.database or None,
+            charset="utf8mb4",
+            read_timeout=self._seconds,
+            write_timeout=self._seconds,
+            autocommit=True,
+            defer_connect=True,
+            **tls,
+        )
+        try:
+            connection.connect(socket.create_connection((str(address), server.port), timeout=self._seconds))
+        except (pymysql.MySQLError, OSError, RuntimeError) as fault:
+            if isinstance(fault, pymysql.MySQLError) and fault.args and fault.args[0] in _DENIED_BY_MYSQL:
+                raise Denied("The database does not let the user in.") from None
+            raise Failed(_not_spoken_to(server)) from None
+        with connection:
+            yield lambda new: _set_in_mysql(connection, new)
+
+
+def _not_spoken_to(server: Server) -> str:
+    certificate = " It must show a certificate for its name by an authority that is known here." if server.tls else ""
+    return f"The database cannot be logged in to.{certificate}"
+
+
+def _set_in_postgresql(connection: psycopg.Connection[Any], username: str, new: str) -> None:
+    try:
+        verifier = connection.pgconn.encrypt_password(new.encode(), username.encode()).decode()
+        statement = sql.SQL("ALTER ROLE {} WITH PASSWORD {}")
+        connection.execute(statement.format(sql.Identifier(username), sql.Literal(verifier)))
+    except psycopg.errors.InsufficientPrivilege:
+        raise Denied("The database does not let the user set a password.") from None
+    except psycopg.Error as fault:
+        raise Failed(f"The database did not set the password: {type(fault).__name__}.") from None
+
+
+def _set_in_mysql(connection: Any, new: str) -> None:
+    """Of the account that is logged in. MariaDB lets everybody set his own password with its own statement only."""
+    mariadb = "mariadb" in connection.server_version.lower()
+    statement = "SET PASSWORD = PASSWORD(%s)" if mariadb else "ALTER USER CURRENT_USER() IDENTIFIED BY %s"
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, (new,))
+    except (pymysql.MySQLError, OSError) as fault:
+        raise Failed(f"The database did not set the password: {type(fault).__name__}.") from None
