@@ -6,12 +6,20 @@ until its window ends; then its data keys go, and with them every value.
 """
 
 from geumgo.room import Room
-from geumgo.services.secretsmanager import listing, random_password, resource_policy, secrets, values, versions
+from geumgo.services.secretsmanager import (
+    listing,
+    random_password,
+    resource_policy,
+    rotation,
+    secrets,
+    values,
+    versions,
+)
 from geumgo.services.secretsmanager.access import ACCESS
 
 ROOM = Room(
     "secretsmanager",
-    chapters=(secrets, listing, values, versions, resource_policy, random_password),
+    chapters=(secrets, listing, values, versions, rotation, resource_policy, random_password),
     access=ACCESS,
     tables="geumgo.services.secretsmanager.tables",
 )

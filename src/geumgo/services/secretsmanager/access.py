@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from geumgo.access.demand import Demand, Demands, Target
 from geumgo.context import Context, Params
+from geumgo.domain.arn import split_arn
 from geumgo.domain.policy import MalformedPolicy, Policy
 from geumgo.errors import ServiceError
 from geumgo.room import Access
@@ -45,6 +46,8 @@ def _about(located: Located, tags: Mapping[str, str]) -> Keys:
     if located.secret is not None:
         keys["secretsmanager:SecretId"] = (located.arn,)
         keys["secretsmanager:SecretPrimaryRegion"] = (located.secret.region,)
+        if located.function is not None:
+            keys["secretsmanager:resource/AllowRotationLambdaArn"] = (located.function,)
         if located.secret.secret_type is not None:
             keys["secretsmanager:resource/Type"] = (located.secret.secret_type,)
     return keys
@@ -179,6 +182,19 @@ def _behind_alias(ctx: Context, secret: Secret | None, given: str) -> str:
         return ""
 
 
+def _rotate_secret(ctx: Context, params: Params) -> Demands:
+    """Whoever has a secret rotated has its function run: he needs lambda:InvokeFunction too. Source: RotateSecret, API reference."""
+    secret_id = params["SecretId"]
+    located = lookup.locate(ctx, secret_id)
+    keys = {**_ROTATED(ctx, params), "secretsmanager:ModifyRotationRules": (_said("RotationRules" in params),)}
+    demands = [_demand("RotateSecret", located, secret_id, keys)]
+    function = params.get("RotationLambdaARN") or located.function
+    arn = split_arn(function) if function else None
+    if function and arn is not None:
+        demands.append(Demand("lambda:InvokeFunction", Target(function, function, arn.account or ctx.place.account)))
+    return demands
+
+
 def _tags_of(listed: list[dict[str, str]]) -> dict[str, str]:
     return {tag["Key"]: tag.get("Value", "") for tag in listed if "Key" in tag}
 
@@ -248,11 +264,19 @@ _DELETED = _from(
         "ForceDeleteWithoutRecovery": "secretsmanager:ForceDeleteWithoutRecovery",
     }
 )
+_ROTATED = _from(
+    {
+        "RotationLambdaARN": "secretsmanager:RotationLambdaARN",
+        "RotateImmediately": "secretsmanager:RotateImmediately",
+        "ExternalSecretRotationRoleArn": "secretsmanager:ExternalSecretRotationRoleArn",
+    }
+)
 _STAGED = _from({"VersionStage": "secretsmanager:VersionStage"})
 _BLOCKED = _from({"BlockPublicPolicy": "secretsmanager:BlockPublicPolicy"})
 
 _DECLARED: Final[Mapping[str, tuple[Declare, tuple[str, ...], tuple[str, ...]]]] = {
     "BatchGetSecretValue": (_batch_get_secret_value, ("SecretIdList", "Filters", "MaxResults"), ()),
+    "CancelRotateSecret": (_on_secret("CancelRotateSecret"), ("SecretId",), ("ARN", "Name", "VersionId")),
     "CreateSecret": (
         _create_secret,
         ("Name", "ClientRequestToken", "Description", "KmsKeyId", "Tags", "AddReplicaRegions",
@@ -294,6 +318,12 @@ _DECLARED: Final[Mapping[str, tuple[Declare, tuple[str, ...], tuple[str, ...]]]]
         ("ARN", "Name", "VersionId", "VersionStages"),
     ),
     "RestoreSecret": (_on_secret("RestoreSecret"), ("SecretId",), ("ARN", "Name")),
+    "RotateSecret": (
+        _rotate_secret,
+        ("SecretId", "ClientRequestToken", "RotationLambdaARN", "RotationRules", "RotateImmediately",
+         "ExternalSecretRotationRoleArn"),
+        ("ARN", "Name", "VersionId"),
+    ),
     "TagResource": (_tag_resource, ("SecretId", "Tags"), ()),
     "UntagResource": (_untag_resource, ("SecretId", "TagKeys"), ()),
     "UpdateSecret": (

@@ -5,8 +5,9 @@ from typing import Final, NamedTuple
 
 from geumgo.context import Context, Params, as_datetime
 from geumgo.room import reads
-from geumgo.services.secretsmanager import store
+from geumgo.services.secretsmanager import store, store_rotation
 from geumgo.services.secretsmanager.domain_filters import matches, name_prefix, refuse_filters
+from geumgo.services.secretsmanager.domain_rotation import Rotation
 from geumgo.services.secretsmanager.paging import make_token, read_token
 from geumgo.services.secretsmanager.records import Secret
 from geumgo.services.secretsmanager.store import Listed, Order
@@ -65,21 +66,21 @@ def find_page(ctx: Context, operation: str, params: Params, *, limit: int) -> Pa
 def list_secrets(ctx: Context, params: Params) -> Params:
     """Source: ListSecrets, API reference."""
     page = find_page(ctx, "ListSecrets", params, limit=params.get("MaxResults", _PAGE))
-    answer: Params = {"SecretList": [_entry(listed) for listed in page.found]}
+    answer: Params = {"SecretList": [_entry(ctx, listed) for listed in page.found]}
     if page.token is not None:
         answer["NextToken"] = page.token
     return answer
 
 
-def _entry(listed: Listed) -> Params:
-    entry = described(listed.secret, listed.read_day_ms)
+def _entry(ctx: Context, listed: Listed) -> Params:
+    entry = described(listed.secret, listed.read_day_ms, store_rotation.find(ctx.tx, ctx.sealing, listed.secret))
     stages = listed.secret.labels_by_version()
     if stages:
         entry["SecretVersionsToStages"] = stages
     return entry
 
 
-def described(secret: Secret, read_day_ms: int | None) -> Params:
+def described(secret: Secret, read_day_ms: int | None, rotation: Rotation | None) -> Params:
     """What DescribeSecret and ListSecrets both say of a secret: members that have a value.
 
     KmsKeyId is absent for the default key, Tags for a secret that was never tagged. Source: recorded on AWS. Unverified: DeletedDate
@@ -102,6 +103,21 @@ def described(secret: Secret, read_day_ms: int | None) -> Params:
     for member, at_ms in (("LastAccessedDate", read_day_ms), ("DeletedDate", secret.deleted_at_ms)):
         if at_ms is not None:
             answer[member] = as_datetime(at_ms)
+    if rotation is not None:
+        answer |= _rotated(rotation)
     if secret.tags is not None:
         answer["Tags"] = [{"Key": key, "Value": value} for key, value in secret.tags.items()]
     return answer
+
+
+def _rotated(rotation: Rotation) -> Params:
+    """RotationEnabled is false after CancelRotateSecret; the rules and the function stay. Source: DescribeSecret, API reference."""
+    told: Params = {"RotationEnabled": rotation.enabled}
+    if rotation.lambda_arn is not None:
+        told["RotationLambdaARN"] = rotation.lambda_arn
+    if rotation.rules:
+        told["RotationRules"] = dict(rotation.rules)
+    for member, at_ms in (("LastRotatedDate", rotation.rotated_at_ms), ("NextRotationDate", rotation.due_by_ms)):
+        if at_ms is not None:
+            told[member] = as_datetime(at_ms)
+    return told

@@ -7,7 +7,7 @@ from typing import Final
 from geumgo.context import Context
 from geumgo.domain.policy import Policy, PolicyKind, compile_policy
 from geumgo.sealing import random
-from geumgo.services.secretsmanager import domain, owners, store
+from geumgo.services.secretsmanager import domain, owners, store, store_rotation
 from geumgo.services.secretsmanager.errors import no_such_secret
 from geumgo.services.secretsmanager.records import Address, Secret, Version
 
@@ -18,12 +18,16 @@ _ANY_SUFFIX: Final = "??????"  # what policies call "whatever the last six chara
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """What a SecretId led to. `arn` is the secret's, or the one that it would have; `policy` is the document attached to it."""
+    """What a SecretId led to. `arn` is the secret's, or the one that it would have; `policy` is the document attached to it.
+
+    `function` is the ARN of the function that rotates the secret, if one does.
+    """
 
     arn: str
     account: str
     secret: Secret | None = None
     policy: str | None = None
+    function: str | None = None
 
 
 @lru_cache(maxsize=COMPILED_POLICIES)
@@ -80,7 +84,9 @@ def _located(ctx: Context, secret_id: str, at: Address, found: store.Found | Non
         secret = found.secret
         if secret_id.startswith("arn:") and not secret_id.startswith(f"arn:{secret.partition}:"):
             return Located(secret_id, at.account)
-        return Located(secret.arn, secret.account, secret, found.policy)
+        rotation = store_rotation.find(ctx.tx, ctx.sealing, secret)
+        function = None if rotation is None else rotation.lambda_arn
+        return Located(secret.arn, secret.account, secret, found.policy, function)
     partition = secret_id.split(":")[1] if ":" in secret_id else ctx.place.partition
     resource = f"secret:{at.name}-{at.suffix or _ANY_SUFFIX}"
     return Located(f"arn:{partition}:secretsmanager:{at.region}:{at.account}:{resource}", at.account)

@@ -8,9 +8,11 @@ from geumgo.context import Context, Params, Place, Work, as_datetime
 from geumgo.jobs import promise, withdraw
 from geumgo.room import job, operation, reads
 from geumgo.sealing import Plaintext
-from geumgo.services.secretsmanager import domain, envelope, listing, lookup, owners, store, versions
+from geumgo.services.secretsmanager import domain, envelope, listing, lookup, owners, store, store_rotation, versions
 from geumgo.services.secretsmanager.errors import InvalidParameter, InvalidRequest, ResourceExists, no_such_secret
 from geumgo.services.secretsmanager.records import CURRENT, PENDING, PREVIOUS, Kind, Secret
+from geumgo.services.secretsmanager.rotation import plan_of
+from geumgo.services.secretsmanager.rotation_plan import ROTATE, STEP
 from geumgo.storage import Tx
 
 PURGE: Final = "secretsmanager.purge_secret"
@@ -137,7 +139,7 @@ def _under_another_key(ctx: Context, secret: Secret, given: str) -> Secret:
 @reads
 def describe_secret(ctx: Context, params: Params) -> Params:
     secret = lookup.get(ctx, params["SecretId"])
-    answer = listing.described(secret, store.read_day(ctx.tx, secret))
+    answer = listing.described(secret, store.read_day(ctx.tx, secret), store_rotation.find(ctx.tx, ctx.sealing, secret))
     stages = secret.labels_by_version()
     if stages:
         answer["VersionIdsToStages"] = stages
@@ -167,6 +169,7 @@ def delete_secret(ctx: Context, params: Params) -> Params:
     purge_at_ms = now_ms + window_days * domain.DAY_MS
     secret = replace(located.secret, deleted_at_ms=now_ms, purge_at_ms=purge_at_ms)
     lookup.keep(ctx, secret)
+    plan_of(ctx).forget(secret)
     place = Place(secret.account, secret.region, secret.partition)
     dedup = _purge_dedup(secret)
     promise(ctx.tx, PURGE, place, {"id": secret.id}, run_at_ms=purge_at_ms, lock=secret.arn, dedup=dedup)
@@ -194,6 +197,7 @@ def restore_secret(ctx: Context, params: Params) -> Params:
     if secret.deleted_at_ms is not None:
         withdraw(ctx.tx, _purge_dedup(secret))
         lookup.keep(ctx, replace(secret, deleted_at_ms=None, purge_at_ms=None))
+        plan_of(ctx).resume(secret)
         for version_id, _ in store.version_ages(ctx.tx, secret):
             ctx.event("CancelSecretVersionDelete", SecretId=secret.arn, SecretVersionId=version_id)
     return {"ARN": secret.arn, "Name": secret.name}
@@ -213,7 +217,9 @@ def _remove(tx: Tx, secret: Secret, event: Callable[..., Any]) -> None:
     for version_id, _ in store.version_ages(tx, secret):
         for name in ("StartSecretVersionDelete", "EndSecretVersionDelete"):
             event(name, SecretId=secret.arn, SecretVersionId=version_id)
-    withdraw(tx, f"{versions.PRUNE}:{secret.arn}")
+    for kind in (versions.PRUNE, ROTATE, STEP):
+        withdraw(tx, f"{kind}:{secret.arn}")
+    store_rotation.remove(tx, secret)
     store.remove(tx, secret)
 
 

@@ -13,6 +13,7 @@ from geumgo.services.secretsmanager import domain, envelope, lookup, store
 from geumgo.services.secretsmanager.errors import InvalidRequest, ResourceExists, no_such_version
 from geumgo.services.secretsmanager.paging import make_token, read_token
 from geumgo.services.secretsmanager.records import CURRENT, Kind, Secret, Version, Wrapping
+from geumgo.services.secretsmanager.rotation_plan import Plan
 from geumgo.storage import Tx
 
 PRUNE: Final = "secretsmanager.prune_versions"
@@ -63,6 +64,9 @@ def add_value(
     version = Version(token, kind, ciphertext, created_at_ms, wrapping)
     store.keep_version(ctx.tx, ctx.sealing, secret, version)
     after = replace(secret, stages=stages)
+    if secret.stages and stages.get(CURRENT) == token != secret.stages.get(CURRENT):
+        plan = Plan(ctx.tx, ctx.sealing, ctx.clock.now_ms(), ctx.event)
+        after = replace(after, stages=plan.value_replaced(after, token))
     if count >= domain.KEPT_VERSIONS:
         promise_pruning(ctx.tx, ctx.clock.now_ms(), after)
     return after

@@ -1,0 +1,195 @@
+"""What becomes of a secret's rotation: begun, moved on, failed, overtaken, put off to its next window. Inside a transaction of others.
+
+Every function keeps the row of the rotation, and promises what comes next in the same transaction: at any moment there is at most one
+waiting job for the next window (ROTATE) and one for a step (STEP).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from geumgo.context import Place
+from geumgo.jobs import promise, withdraw
+from geumgo.sealing import Sealing
+from geumgo.services.secretsmanager import domain_rotation as rules
+from geumgo.services.secretsmanager import store, store_rotation
+from geumgo.services.secretsmanager.domain_rotation import STEPS, Rotation
+from geumgo.services.secretsmanager.records import CURRENT, PENDING, Secret, Version
+from geumgo.storage import Tx
+
+ROTATE: Final = "secretsmanager.rotate"
+STEP: Final = "secretsmanager.rotation_step"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A transaction in which rotations are planned. `event` puts a service event into the trail."""
+
+    tx: Tx
+    sealing: Sealing
+    now_ms: int
+    event: Callable[..., None]
+
+    def find(self, secret: Secret) -> Rotation | None:
+        return store_rotation.find(self.tx, self.sealing, secret)
+
+    def keep(self, rotation: Rotation) -> None:
+        store_rotation.keep(self.tx, self.sealing, rotation)
+
+    def say(self, name: str, secret: Secret, token: str, **more: str) -> None:
+        """A service event of a rotation. Source: "AWS Secrets Manager event types" and its sample, Secrets Manager User Guide."""
+        self.event(name, SecretId=secret.arn, requestID=f"Rotation-{secret.arn}-{token}", **more)
+
+    # -- windows ------------------------------------------------------------------------------------------------------
+
+    def await_window(self, secret: Secret, rotation: Rotation, *, after_ms: int | None = None) -> Rotation:
+        """The rotation, which will be begun in its next window; NextRotationDate is the end of that one.
+
+        With `after_ms` the window closes after that, and NextRotationDate stays: what was due and failed is still due.
+        """
+        withdraw(self.tx, f"{ROTATE}:{secret.arn}")
+        window = rules.next_window(rotation, after_ms or self.now_ms) if rotation.enabled else None
+        if window is None:
+            return rotation if after_ms is not None else replace(rotation, due_by_ms=None)
+        at_ms = max(self.now_ms, rules.milliseconds(window.moment(secret.arn)))
+        self._promise(ROTATE, secret, {"id": secret.id}, at_ms)
+        return rotation if after_ms is not None else replace(rotation, due_by_ms=rules.milliseconds(window.closes_at))
+
+    def _promise(self, kind: str, secret: Secret, payload: dict[str, str], at_ms: int) -> None:
+        place = Place(secret.account, secret.region, secret.partition)
+        dedup = f"{kind}:{secret.arn}"
+        promise(self.tx, kind, place, payload, run_at_ms=at_ms, lock=secret.arn, dedup=dedup)
+
+    def forget(self, secret: Secret) -> None:
+        """Nothing is promised for the secret any more."""
+        for kind in (ROTATE, STEP):
+            withdraw(self.tx, f"{kind}:{secret.arn}")
+
+    def resume(self, secret: Secret) -> None:
+        """What was promised before `forget` is promised again: for a secret that was restored."""
+        rotation = self.find(secret)
+        if rotation is None or not rotation.enabled:
+            return
+        if rotation.token is not None and rotation.step is not None:
+            self._promise_step(secret, rotation, self.now_ms)
+        self.keep(self.await_window(secret, rotation))
+
+    # -- one rotation -------------------------------------------------------------------------------------------------
+
+    def begin(self, secret: Secret, rotation: Rotation, token: str, until_ms: int | None) -> tuple[Secret, Rotation]:
+        """A rotation that makes the version `token` is under way. That version is there, wears AWSPENDING and waits for its value.
+
+        Source: "Rotation function", Secrets Manager User Guide; that the version is there before the function runs was seen on AWS.
+        """
+        if store.find_version(self.tx, self.sealing, secret, token) is None:
+            store.keep_version(self.tx, self.sealing, secret, Version(token, "none", None, self.now_ms))
+        secret = self._with_stages(secret, {**secret.stages, PENDING: token})
+        rotation = replace(rotation, token=token, step=STEPS[0], testing=False, until_ms=until_ms, failures=0)
+        self._promise_step(secret, rotation, self.now_ms)
+        self.say("RotationStarted", secret, token)
+        return secret, rotation
+
+    def begin_test(self, secret: Secret, rotation: Rotation, token: str) -> Rotation:
+        """The function is tested with the version `token`, which holds a copy of the current value and wears AWSPENDING."""
+        rotation = replace(rotation, token=token, step=rules.TEST_STEP, testing=True, until_ms=None, failures=0)
+        self._promise_step(secret, rotation, self.now_ms)
+        self.say("TestRotationStarted", secret, token)
+        return rotation
+
+    def _promise_step(self, secret: Secret, rotation: Rotation, at_ms: int) -> None:
+        assert rotation.token is not None, "a step belongs to a rotation"
+        assert rotation.step is not None, "a rotation is at a step"
+        withdraw(self.tx, f"{STEP}:{secret.arn}")
+        payload = {"id": secret.id, "token": rotation.token, "step": rotation.step}
+        self._promise(STEP, secret, payload, at_ms)
+
+    def _with_stages(self, secret: Secret, stages: dict[str, str]) -> Secret:
+        """The secret with other labels, kept."""
+        changed = replace(secret, stages=stages, changed_at_ms=self.now_ms)
+        store.save(self.tx, self.sealing, changed)
+        return replace(changed, revision=secret.revision + 1)
+
+    def step_done(self, secret: Secret, rotation: Rotation, error: str) -> None:
+        """The step under way has ended: well (`error` is empty), or not. The rotation moves on."""
+        token, step = rotation.token, rotation.step
+        assert token is not None, "a step belongs to a rotation"
+        assert step is not None, "a rotation is at a step"
+        following = rules.step_after(step)
+        if rotation.testing:
+            self._end_test(secret, rotation, token, error)
+        elif error:
+            self._fail(secret, rotation, token, error)
+        elif secret.stages.get(PENDING) != token and secret.stages.get(CURRENT) != token:
+            self._abandon(secret, rotation, token)
+        elif following is not None:
+            rotation = replace(rotation, step=following)
+            self._promise_step(secret, rotation, self.now_ms)
+            self.keep(rotation)
+        elif secret.stages.get(CURRENT) != token:
+            self._fail(secret, rotation, token, f"The step {step} ended without AWSCURRENT on version {token}")
+        else:
+            self._succeed(secret, rotation, token)
+
+    def _succeed(self, secret: Secret, rotation: Rotation, token: str) -> None:
+        if secret.stages.get(PENDING) == token:
+            secret = self._with_stages(secret, {k: v for k, v in secret.stages.items() if k != PENDING})
+        rotation = replace(_at_rest(rotation), rotated_at_ms=self.now_ms, anchored_at_ms=self.now_ms, last_error="")
+        self.keep(self.await_window(secret, rotation))
+        self.say("RotationSucceeded", secret, token)
+
+    def _fail(self, secret: Secret, rotation: Rotation, token: str, error: str) -> None:
+        """AWSPENDING stays where it is; the whole rotation is tried again with it, at first soon, and in the next window."""
+        failures = rotation.failures + 1
+        again_at_ms = self.now_ms + rules.wait_ms(failures)
+        rotation = replace(rotation, step=STEPS[0], failures=failures, last_error=error, failed_at_ms=self.now_ms)
+        if rotation.until_ms is None or again_at_ms < rotation.until_ms:
+            self._promise_step(secret, rotation, again_at_ms)
+        else:
+            rotation = self.await_window(secret, _at_rest(rotation), after_ms=max(self.now_ms, rotation.until_ms))
+        self.keep(rotation)
+        self.say("RotationFailed", secret, token, errorMessage=error)
+
+    def _abandon(self, secret: Secret, rotation: Rotation, token: str) -> None:
+        """Somebody took AWSPENDING off, or put another value: what the rotation made is not wanted any more."""
+        self.keep(self.await_window(secret, _at_rest(rotation)))
+        self.say("RotationAbandoned", secret, token)
+
+    def _end_test(self, secret: Secret, rotation: Rotation, token: str, error: str) -> None:
+        """The copy that the test read is gone. Source: RotateImmediately, RotateSecret, API reference."""
+        if secret.stages.get(PENDING) == token:
+            secret = self._with_stages(secret, {k: v for k, v in secret.stages.items() if k != PENDING})
+        if token not in secret.stages.values():
+            store.remove_versions(self.tx, secret, [token])
+        rotation = _at_rest(rotation)
+        if error:
+            rotation = replace(rotation, last_error=error, failed_at_ms=self.now_ms)
+            self.say("TestRotationFailed", secret, token, errorMessage=error)
+        else:
+            self.say("TestRotationSucceeded", secret, token)
+        self.keep(rotation)
+
+    # -- values that come from elsewhere ------------------------------------------------------------------------------
+
+    def value_replaced(self, secret: Secret, version_id: str) -> dict[str, str]:
+        """The labels of `secret`, whose new current version is `version_id`, put by hand or by the rotation itself.
+
+        A rotation that makes another version is abandoned, and AWSPENDING comes off. A value that was put counts as a rotation for the next
+        date. Source: "Rotation schedules" and "Troubleshoot rotation", Secrets Manager User Guide.
+        """
+        stages = dict(secret.stages)
+        rotation = self.find(secret)
+        if rotation is None or not rotation.enabled or rotation.token == version_id:
+            return stages
+        if rotation.token is not None:
+            withdraw(self.tx, f"{STEP}:{secret.arn}")
+            if stages.get(PENDING) == rotation.token:
+                del stages[PENDING]
+            self.say("RotationAbandoned", secret, rotation.token)
+        rotation = replace(_at_rest(rotation), anchored_at_ms=self.now_ms)
+        self.keep(self.await_window(secret, rotation))
+        return stages
+
+
+def _at_rest(rotation: Rotation) -> Rotation:
+    """No rotation is under way."""
+    return replace(rotation, token=None, step=None, testing=False, until_ms=None, failures=0)

@@ -1,0 +1,69 @@
+# ruff: noqa: S608 - what is put into the texts are names of columns, which are constants
+"""Rows of secret_rotation: vouched for when written and checked when read, because they say which function is shown a secret."""
+
+import json
+from typing import Any, Final
+
+from geumgo.sealing import Sealing, Unsealable
+from geumgo.services.secretsmanager.domain_rotation import Rotation
+from geumgo.services.secretsmanager.records import Secret
+from geumgo.storage import Row, Tx
+
+_COLUMNS: Final = (
+    "secret_id",
+    "anchored_at_ms",
+    "enabled",
+    "lambda_arn",
+    "rules",
+    "due_by_ms",
+    "rotated_at_ms",
+    "token",
+    "step",
+    "testing",
+    "until_ms",
+    "failures",
+    "last_error",
+    "failed_at_ms",
+)
+_TABLE: Final = "secret_rotation"
+
+
+def _as_row(rotation: Rotation) -> dict[str, Any]:
+    row: dict[str, Any] = {name: getattr(rotation, name) for name in _COLUMNS}
+    row["rules"] = json.dumps(dict(rotation.rules), sort_keys=True, separators=(",", ":"))
+    row["enabled"], row["testing"] = int(rotation.enabled), int(rotation.testing)
+    return row
+
+
+def _as_rotation(sealing: Sealing, found: Row) -> Rotation:
+    row: dict[str, Any] = dict(zip(_COLUMNS, found, strict=False))
+    try:
+        sealing.check(_TABLE, row, found[-1])
+    except Unsealable:
+        raise Unsealable(f"a row of {_TABLE} was changed from outside") from None
+    row["rules"] = json.loads(row["rules"])
+    row["enabled"], row["testing"] = bool(row["enabled"]), bool(row["testing"])
+    return Rotation(**row)
+
+
+def find(tx: Tx, sealing: Sealing, secret: Secret) -> Rotation | None:
+    """How the secret is rotated; None: that was never set up."""
+    row = tx.one(f"SELECT {', '.join(_COLUMNS)}, mac FROM {_TABLE} WHERE secret_id = :id", id=secret.id)
+    return None if row is None else _as_rotation(sealing, row)
+
+
+def keep(tx: Tx, sealing: Sealing, rotation: Rotation) -> None:
+    row = _as_row(rotation)
+    row["mac"] = sealing.vouch(_TABLE, row)
+    changes = ", ".join(f"{name} = excluded.{name}" for name in row if name != "secret_id")
+    tx.run(
+        f"""
+        INSERT INTO {_TABLE} ({", ".join(row)}) VALUES ({", ".join(f":{name}" for name in row)})
+        ON CONFLICT (secret_id) DO UPDATE SET {changes}
+        """,
+        **row,
+    )
+
+
+def remove(tx: Tx, secret: Secret) -> None:
+    tx.run(f"DELETE FROM {_TABLE} WHERE secret_id = :id", id=secret.id)

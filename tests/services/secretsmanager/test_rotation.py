@@ -1,0 +1,418 @@
+"""Rotation: what RotateSecret starts, how it moves on, what goes wrong and heals, and what the calendar does."""
+
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from geumgo.storage import Tx
+from tests.house import House, Key
+from tests.services.secretsmanager import functions
+from tests.services.secretsmanager.functions import Functions, Template
+
+DAILY = {"ScheduleExpression": "cron(0 4 * * ? *)", "Duration": "2h"}
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+OLD = {"username": "app", "password": "old"}
+
+
+@dataclass
+class World:
+    """A house with one secret, a function that rotates it, and the database that it is for."""
+
+    house: House
+    functions: Functions
+    template: Template
+    function: str
+    arn: str
+
+    @property
+    def client(self) -> Any:
+        return self.house.client("secretsmanager")
+
+    @property
+    def logins(self) -> dict[str, str]:
+        return self.template.logins
+
+    def described(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.client.describe_secret(SecretId="db")
+        return found
+
+    def labels(self) -> dict[str, str]:
+        stages = self.described()["VersionIdsToStages"]
+        return {label: version for version, labels in stages.items() for label in labels}
+
+    def rotate(self, **more: Any) -> str:
+        asked = {"RotationLambdaARN": self.function, "RotationRules": {"AutomaticallyAfterDays": 30}, **more}
+        version: str = self.client.rotate_secret(SecretId="db", **asked)["VersionId"]
+        return version
+
+    def password(self) -> str:
+        found: str = json.loads(self.client.get_secret_value(SecretId="db")["SecretString"])["password"]
+        return found
+
+    def events(self) -> list[str]:
+        return [each["eventName"] for each in self.house.trail() if "Rotation" in each["eventName"]]
+
+    def turn(self, ms: int) -> None:
+        """Time goes on, and what is due meanwhile happens at its time."""
+        end_ms = self.house.clock.now_ms() + ms
+        while self.house.clock.now_ms() < end_ms:
+            self.house.run_jobs()
+            due_ms = self._next_due_ms()
+            at_ms = min(end_ms, max(due_ms or end_ms, self.house.clock.now_ms() + 1))
+            self.house.clock.turn(ms=at_ms - self.house.clock.now_ms())
+        self.house.run_jobs()
+
+    def _next_due_ms(self) -> int | None:
+        with self.house.app.storage.reading() as tx:
+            row = tx.one("SELECT MIN(run_at_ms) FROM job WHERE state = 'waiting'")
+        return None if row is None else row[0]
+
+
+@pytest.fixture
+def world(house_on_each: House) -> World:
+    house = house_on_each
+    joined = functions.join(house)
+    key = house.user("rotator", {"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"})
+    template = Template(house, key, {"app": "old"})
+    arn = house.client("secretsmanager").create_secret(Name="db", SecretString=json.dumps(OLD))["ARN"]
+    return World(house, joined, template, joined.add("rotator", template), arn)
+
+
+# -- one rotation -----------------------------------------------------------------------------------------------------
+
+
+def test_a_rotation_goes_through_its_four_steps_and_leaves_a_new_password(world: World) -> None:
+    before = world.labels()["AWSCURRENT"]
+    token = world.rotate()
+    assert world.labels() == {"AWSCURRENT": before, "AWSPENDING": token}
+    assert world.described()["RotationEnabled"] is True
+    with pytest.raises(world.client.exceptions.ResourceNotFoundException, match="for VersionId"):
+        world.client.get_secret_value(SecretId="db", VersionId=token, VersionStage="AWSPENDING")
+    world.house.run_jobs()
+    assert world.functions.steps == ["createSecret", "setSecret", "testSecret", "finishSecret"]
+    assert {call["ClientRequestToken"] for call in world.functions.calls} == {token}
+    assert {call["SecretId"] for call in world.functions.calls} == {world.arn}
+    assert world.labels() == {"AWSCURRENT": token, "AWSPREVIOUS": before}
+    assert world.password() == world.logins["app"] != "old"
+    found = world.described()
+    assert found["RotationLambdaARN"] == world.function
+    assert found["RotationRules"] == {"AutomaticallyAfterDays": 30}
+    assert found["LastRotatedDate"] == datetime.fromtimestamp(world.house.clock.now_ms() // 1000, UTC)
+    assert world.events() == ["RotationStarted", "RotationSucceeded"]
+    (listed,) = world.client.list_secrets()["SecretList"]
+    assert listed["RotationEnabled"] is True
+    assert listed["NextRotationDate"] == found["NextRotationDate"]
+
+
+def test_the_events_of_a_rotation_look_as_on_aws(world: World) -> None:
+    token = world.rotate()
+    world.house.run_jobs()
+    event = next(each for each in world.house.trail() if each["eventName"] == "RotationSucceeded")
+    assert event["requestID"] == f"Rotation-{world.arn}-{token}"
+    assert event["additionalEventData"] == {"SecretId": world.arn}
+    assert event["eventType"] == "AwsServiceEvent"
+    assert event["userIdentity"]["invokedBy"] == "secretsmanager.amazonaws.com"
+
+
+def test_a_retried_call_starts_nothing_again(world: World) -> None:
+    token = str(uuid.uuid4())
+    world.rotate(ClientRequestToken=token)
+    world.rotate(ClientRequestToken=token)
+    world.house.run_jobs()
+    world.rotate(ClientRequestToken=token)
+    world.house.run_jobs()
+    assert world.events() == ["RotationStarted", "RotationSucceeded"]
+
+
+def test_without_rotate_immediately_the_function_is_only_tested_with_a_copy(world: World) -> None:
+    before = world.labels()
+    token = world.rotate(RotateImmediately=False)
+    assert world.labels() == {**before, "AWSPENDING": token}
+    copy = world.client.get_secret_value(SecretId="db", VersionStage="AWSPENDING")["SecretString"]
+    assert json.loads(copy) == OLD
+    world.house.run_jobs()
+    assert world.functions.steps == ["testSecret"]
+    assert world.labels() == before
+    with pytest.raises(world.client.exceptions.ResourceNotFoundException):
+        world.client.get_secret_value(SecretId="db", VersionId=token)
+    assert world.events() == ["TestRotationStarted", "TestRotationSucceeded"]
+    assert "NextRotationDate" in world.described()
+
+
+def test_a_test_that_fails_says_so_and_leaves_nothing(world: World) -> None:
+    before = world.labels()
+    world.logins["app"] = "something else"
+    world.rotate(RotateImmediately=False)
+    world.house.run_jobs()
+    assert world.labels() == before
+    assert world.events() == ["TestRotationStarted", "TestRotationFailed"]
+
+
+# -- what is refused --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"RotationLambdaARN": "arn:aws:s3:::bucket-of-functions"}, "InvalidParameterException"),
+        ({"RotationRules": {"AutomaticallyAfterDays": 1, "ScheduleExpression": "rate(1 day)"}}, "together"),
+        ({"RotationRules": {"ScheduleExpression": "rate(3 hours)"}}, "InvalidParameterException"),
+        ({"RotationRules": {"ScheduleExpression": "cron(5 4 * * ? *)"}}, "InvalidParameterException"),
+        ({"RotationRules": {"Duration": "3h"}}, "InvalidParameterException"),
+        ({"ExternalSecretRotationRoleArn": "arn:aws:iam::111122223333:role/partner"}, "InvalidParameterException"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_and_nothing_is_kept(world: World, asked: dict[str, Any], says: str) -> None:
+    with pytest.raises(ClientError, match=says):
+        world.rotate(**asked)
+    assert "RotationEnabled" not in world.described()
+    assert "AWSPENDING" not in world.labels()
+
+
+def test_a_secret_without_a_function_cannot_be_rotated(world: World) -> None:
+    with pytest.raises(ClientError, match=r"InvalidRequestException.*No Lambda rotation function ARN is associated"):
+        world.client.rotate_secret(SecretId="db")
+
+
+@pytest.mark.parametrize("principal", ["", "events.amazonaws.com"])
+def test_a_function_that_is_not_there_or_lets_us_not_in_is_refused_at_once(world: World, principal: str) -> None:
+    arn = world.functions.add("other", world.template, principal=principal) if principal else world.function + "x"
+    with pytest.raises(ClientError, match=r"AccessDenied.*cannot invoke the specified Lambda function\. Ensure that"):
+        world.rotate(RotationLambdaARN=arn)
+    assert "RotationEnabled" not in world.described()
+
+
+def test_who_may_not_run_the_function_cannot_have_it_run(world: World) -> None:
+    key = world.house.user("ann", {"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"})
+    with pytest.raises(ClientError, match="lambda:InvokeFunction"):
+        world.house.client("secretsmanager", key).rotate_secret(SecretId="db", RotationLambdaARN=world.function)
+
+
+def test_a_secret_that_is_being_rotated_is_not_rotated_again(world: World) -> None:
+    world.rotate()
+    with pytest.raises(
+        ClientError, match=r"InvalidRequestException.*A previous rotation isn't complete\. That rotation"
+    ):
+        world.rotate()
+
+
+def test_a_deleted_secret_is_not_rotated_until_it_is_restored(world: World) -> None:
+    token = world.rotate()
+    world.client.delete_secret(SecretId="db")
+    world.house.run_jobs()
+    assert not world.functions.calls
+    with pytest.raises(ClientError, match="marked for deletion"):
+        world.rotate()
+    world.client.restore_secret(SecretId="db")
+    world.house.run_jobs()
+    assert world.labels()["AWSCURRENT"] == token
+
+
+def test_a_secret_that_is_gone_leaves_no_job(world: World) -> None:
+    world.rotate(RotationRules=DAILY)
+    world.client.delete_secret(SecretId="db", ForceDeleteWithoutRecovery=True)
+    with world.house.app.storage.reading() as tx:
+        assert tx.all("SELECT kind FROM job WHERE kind LIKE 'secretsmanager.%'") == []
+        assert tx.all("SELECT secret_id FROM secret_rotation") == []
+
+
+# -- what goes wrong --------------------------------------------------------------------------------------------------
+
+
+def breaking(world: World, step: str, times: int, *, after: bool) -> Callable[[dict[str, str]], None]:
+    """The function, whose `step` breaks the first `times`, before or after what it does."""
+    left = [times]
+
+    def body(event: dict[str, str]) -> None:
+        if event["Step"] != step or not left[0]:
+            world.template(event)
+            return
+        left[0] -= 1
+        if after:
+            world.template(event)
+        raise ConnectionError(f"password is {world.logins['app']}")
+
+    return body
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("step", ["createSecret", "setSecret", "testSecret", "finishSecret"])
+def test_a_step_that_fails_is_tried_again_with_the_same_version_until_it_works(
+    world: World, step: str, after: bool
+) -> None:
+    world.functions.bodies[world.function] = breaking(world, step, 3, after=after)
+    token = world.rotate()
+    world.turn(20_000)
+    assert world.labels()["AWSCURRENT"] == token
+    assert "AWSPENDING" not in world.labels()
+    assert world.password() == world.logins["app"] != "old"
+    assert world.events() == ["RotationStarted", *["RotationFailed"] * 3, "RotationSucceeded"]
+    failed = next(each for each in world.house.trail() if each["eventName"] == "RotationFailed")
+    expected = f"Error when executing lambda {world.function} during {step} step: ConnectionError"
+    assert failed["errorMessage"] == expected
+
+
+def test_a_rotation_that_fails_heals_within_five_seconds_of_the_cause_for_the_first_half_minute(world: World) -> None:
+    world.functions.bodies[world.function] = breaking(world, "setSecret", 10**6, after=False)
+    world.rotate()
+    world.turn(21_000)
+    world.functions.bodies[world.function] = world.template
+    world.turn(5_000)
+    assert world.events()[-1] == "RotationSucceeded"
+
+
+def test_a_step_that_ends_without_the_label_is_a_failure(world: World) -> None:
+    def forgetful(event: dict[str, str]) -> None:
+        if event["Step"] != "finishSecret":
+            world.template(event)
+
+    world.functions.bodies[world.function] = forgetful
+    world.rotate()
+    world.house.run_jobs()
+    failed = next(each for each in world.house.trail() if each["eventName"] == "RotationFailed")
+    assert "finishSecret" in failed["errorMessage"]
+
+
+def test_a_value_put_by_hand_abandons_the_rotation(world: World) -> None:
+    world.functions.bodies[world.function] = breaking(world, "setSecret", 10**6, after=False)
+    world.rotate()
+    world.house.run_jobs()
+    mine = world.client.put_secret_value(SecretId="db", SecretString=json.dumps({**OLD, "password": "mine"}))
+    assert world.labels()["AWSCURRENT"] == mine["VersionId"]
+    assert "AWSPENDING" not in world.labels()
+    calls = len(world.functions.calls)
+    world.turn(HOUR_MS)
+    assert len(world.functions.calls) == calls
+    assert world.events()[-1] == "RotationAbandoned"
+    world.rotate()
+
+
+def test_a_pending_label_taken_off_by_hand_ends_the_rotation(world: World) -> None:
+    def interrupted(event: dict[str, str]) -> None:
+        world.template(event)
+        if event["Step"] == "createSecret":
+            token = event["ClientRequestToken"]
+            world.client.update_secret_version_stage(
+                SecretId="db", VersionStage="AWSPENDING", RemoveFromVersionId=token
+            )
+
+    world.functions.bodies[world.function] = interrupted
+    world.rotate()
+    world.house.run_jobs()
+    assert world.functions.steps == ["createSecret"]
+    assert world.events() == ["RotationStarted", "RotationAbandoned"]
+
+
+def test_what_is_cancelled_is_not_tried_again_and_the_left_over_version_is_named(world: World) -> None:
+    world.functions.bodies[world.function] = breaking(world, "setSecret", 10**6, after=False)
+    token = world.rotate(RotationRules=DAILY)
+    world.house.run_jobs()
+    assert world.client.cancel_rotate_secret(SecretId="db")["VersionId"] == token
+    calls = len(world.functions.calls)
+    world.turn(3 * DAY_MS)
+    assert len(world.functions.calls) == calls
+    found = world.described()
+    assert found["RotationEnabled"] is False
+    assert found["RotationRules"] == DAILY
+    assert "NextRotationDate" not in found
+    assert world.labels()["AWSPENDING"] == token
+
+
+# -- the calendar -----------------------------------------------------------------------------------------------------
+
+
+def to_midnight(world: World) -> int:
+    return DAY_MS - world.house.clock.now_ms() % DAY_MS
+
+
+def test_a_schedule_fires_once_in_each_of_its_windows(world: World) -> None:
+    world.house.clock.turn(ms=to_midnight(world))
+    world.rotate(RotationRules=DAILY, RotateImmediately=False)
+    closes = world.described()["NextRotationDate"]
+    assert (closes.hour, closes.minute) == (6, 0)
+    world.turn(3 * DAY_MS)
+    succeeded = [each for each in world.house.trail() if each["eventName"] == "RotationSucceeded"]
+    assert len(succeeded) == 3
+    assert {each["eventTime"][11:13] for each in succeeded} == {"04"}
+    assert world.described()["NextRotationDate"].hour == 6
+
+
+def test_a_server_that_was_away_for_a_week_rotates_once(world: World) -> None:
+    world.house.clock.turn(ms=to_midnight(world))
+    world.rotate(RotationRules=DAILY, RotateImmediately=False)
+    world.house.run_jobs()
+    world.house.clock.turn(ms=7 * DAY_MS + 12 * HOUR_MS)  # noon: no window is open
+    world.house.run_jobs()
+    assert "RotationStarted" not in world.events()
+    world.turn(DAY_MS)
+    assert world.events().count("RotationSucceeded") == 1
+
+
+def test_what_fails_in_its_window_is_tried_again_in_the_next_with_the_same_version(world: World) -> None:
+    world.house.clock.turn(ms=to_midnight(world))
+    world.functions.bodies[world.function] = breaking(world, "setSecret", 10**6, after=False)
+    world.rotate(RotationRules=DAILY, RotateImmediately=False)
+    world.turn(DAY_MS)
+    pending = world.labels()["AWSPENDING"]
+    due = world.described()["NextRotationDate"].timestamp() * 1000
+    assert due < world.house.clock.now_ms(), "what was due and failed is still due"
+    hours = {each["eventTime"][11:13] for each in world.house.trail() if each["eventName"] == "RotationFailed"}
+    assert hours <= {"04", "05"}
+    world.functions.bodies[world.function] = world.template
+    world.turn(DAY_MS)
+    assert world.labels()["AWSCURRENT"] == pending
+    assert world.described()["NextRotationDate"].timestamp() * 1000 > world.house.clock.now_ms()
+
+
+def test_a_value_put_by_hand_counts_as_a_rotation_for_the_next_date(world: World) -> None:
+    world.rotate(RotationRules={"ScheduleExpression": "rate(10 days)"})
+    world.house.run_jobs()
+    first = world.described()["NextRotationDate"]
+    world.turn(5 * DAY_MS)
+    world.client.put_secret_value(SecretId="db", SecretString=json.dumps(OLD))
+    assert (world.described()["NextRotationDate"] - first).days == 5
+
+
+def test_new_rules_replace_the_old_ones_as_a_whole(world: World) -> None:
+    world.rotate(RotationRules=DAILY)
+    world.house.run_jobs()
+    world.rotate(RotationRules={"AutomaticallyAfterDays": 7})
+    assert world.described()["RotationRules"] == {"AutomaticallyAfterDays": 7}
+
+
+# -- who is allowed ---------------------------------------------------------------------------------------------------
+
+
+def test_a_policy_may_speak_of_the_function_that_rotates(world: World) -> None:
+    world.rotate()
+    world.house.run_jobs()
+
+    def reader(name: str, function: str) -> Key:
+        condition = {"ArnEquals": {"secretsmanager:resource/AllowRotationLambdaArn": function}}
+        statement = {"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*", "Condition": condition}
+        return world.house.user(name, statement)
+
+    allowed = world.house.client("secretsmanager", reader("one", world.function))
+    assert allowed.get_secret_value(SecretId="db")["Name"] == "db"
+    denied = world.house.client("secretsmanager", reader("two", world.function + "x"))
+    with pytest.raises(ClientError, match="AccessDenied"):
+        denied.get_secret_value(SecretId="db")
+
+
+def test_a_row_of_rotation_that_somebody_forged_is_refused(world: World) -> None:
+    world.rotate()
+
+    def forge(tx: Tx) -> None:
+        tx.run("UPDATE secret_rotation SET lambda_arn = :arn", arn=world.functions.arn("evil"))
+
+    with world.house.app.storage.writing() as tx:
+        forge(tx)
+    with pytest.raises(ClientError, match=r"InternalFailure|InternalServiceError"):
+        world.described()
