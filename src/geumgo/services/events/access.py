@@ -10,10 +10,11 @@ from geumgo.access.demand import Demand, Demands, Target
 from geumgo.access.ports import pass_role
 from geumgo.context import Context, Params
 from geumgo.domain.arn import split_arn
+from geumgo.domain.storable import member_with_nul
 from geumgo.errors import ValidationFailed
 from geumgo.room import Access
 from geumgo.services.events import lookup
-from geumgo.services.events.domain import BusName, texts
+from geumgo.services.events.domain import BusName
 from geumgo.services.events.records import Bus, Rule
 from geumgo.services.events.tags import tagged
 
@@ -87,9 +88,9 @@ def _readable(declare: Declare) -> Declare:
     """Texts that cannot be kept are refused before anything is looked up. Unverified: what AWS says to this."""
 
     def demands(ctx: Context, params: Params) -> Demands:
-        for member, value in params.items():
-            if member not in _ANYTHING and any("\0" in text for text in texts(value)):
-                raise ValidationFailed(f"The parameter {member} must not contain the character NUL.")
+        member = member_with_nul(params, but=_ANYTHING)
+        if member is not None:
+            raise ValidationFailed(f"The parameter {member} must not contain the character NUL.")
         return declare(ctx, params)
 
     return demands
@@ -183,6 +184,35 @@ def _tag_names(params: Params) -> Keys:
     return {"aws:TagKeys": tuple(params["TagKeys"])} if params["TagKeys"] else {}
 
 
+_KINDS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "Connection": ("connection", ("AuthorizationType",)),
+    # an endpoint may hold a token of its own. Unverified: that AWS hides it too
+    "ApiDestination": ("api-destination", ("ConnectionArn", "HttpMethod", "InvocationRateLimitPerSecond")),
+}  # fmt: skip
+
+
+def _named(kind: str) -> dict[str, tuple[Declare, tuple[str, ...], tuple[str, ...]]]:
+    """The operations on connections and API destinations, which are alike. Credentials are never recorded.
+
+    Unverified: that policies are matched against the ARN without what stands behind the name in it, as the reference writes it.
+    """
+    resource, members = _KINDS[kind]
+    recorded = ("Name", "Description", *members)
+
+    def one(action: str) -> Declare:
+        return on_own(action, lambda params: f"{resource}/{params['Name']}")
+
+    verbs = ("Create", "Update", "Delete", *(("Deauthorize",) if kind == "Connection" else ()))
+    answered = (f"{kind}Arn", f"{kind}State")
+    return {
+        **{f"{verb}{kind}": (one(f"{verb}{kind}"), recorded, answered) for verb in verbs},
+        f"Describe{kind}": (one(f"Describe{kind}"), ("Name",), ()),
+        f"List{kind}s": (
+            without_resource(f"List{kind}s"), ("NamePrefix", "ConnectionState", "ConnectionArn", "Limit"), (),
+        ),
+    }  # fmt: skip
+
+
 # -- the table --------------------------------------------------------------------------------------------------------
 
 _DECLARED: Final[Mapping[str, tuple[Declare, tuple[str, ...], tuple[str, ...]]]] = {
@@ -202,6 +232,8 @@ _DECLARED: Final[Mapping[str, tuple[Declare, tuple[str, ...], tuple[str, ...]]]]
         ("Name", "ScheduleExpression", "EventPattern", "State", "Description", "RoleArn", "Tags", "EventBusName"),
         ("RuleArn",),
     ),
+    **_named("Connection"),
+    **_named("ApiDestination"),
     # a target's input and headers may hold anything
     "PutTargets": (_put_targets, ("Rule", "EventBusName"), ("FailedEntryCount", "FailedEntries")),
     "RemoveTargets": (

@@ -23,17 +23,13 @@ from geumgo.outbound import Outbound
 from geumgo.services.events import domain, lookup, matching, store, store_deliveries
 from geumgo.services.events.domain_input import as_json, as_line, dumped, input_of
 from geumgo.services.events.domain_targets import age_ms_of, attempts_of, kind_of, log_group
+from geumgo.services.events.failures import NO_PERMISSIONS, NO_RESOURCE, Undeliverable, Unreached, meaning_of
 from geumgo.services.events.log_files import LogFiles
 from geumgo.services.events.records import Bus, Delivery, Listener, Rule
+from geumgo.services.events.webhooks import Webhooks
 from geumgo.storage import Tx
 
 log = structlog.get_logger("geumgo.events")
-
-NO_PERMISSIONS: Final = "NO_PERMISSIONS"
-NO_RESOURCE: Final = "NO_RESOURCE"
-THROTTLING: Final = "THROTTLING"
-TIMEOUT: Final = "TIMEOUT"
-"""Source of these four: ERROR_CODE, "Using dead-letter queues", user guide. Unverified: the codes that are not among them."""
 
 Afterwards = Callable[[Tx], None]
 _EVERYTHING: Final = compile_policy(
@@ -41,33 +37,16 @@ _EVERYTHING: Final = compile_policy(
 )
 
 
-class Undeliverable(Exception):
-    """The event will never arrive. The message holds nothing of the event."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class Unreached(Exception):
-    """The event has not arrived, and may later; not before `after_ms` if the other side said so. The message holds nothing of the event."""
-
-    def __init__(self, code: str, message: str, *, after_ms: int = 0) -> None:
-        super().__init__(message)
-        self.code = code
-        self.after_ms = after_ms
-
-
 class Carrier:
     """Brings events to their targets. What it needs of the world outside is given by app."""
 
     def __init__(self, outbound: Outbound, logs: LogFiles) -> None:
-        self._outbound = outbound
+        self._webhooks = Webhooks(outbound)
         self._logs = logs
 
     def jobs(self) -> dict[str, Callable[[Work, Params], None]]:
         """The jobs of the room that reach outside, by kind."""
-        return {"events.deliver": self.deliver}
+        return {"events.deliver": self.deliver, "events.authorize": self._webhooks.authorize}
 
     def deliver(self, work: Work, payload: Params) -> None:
         """One try. A target or rule that was removed meanwhile is sent nothing."""
@@ -98,6 +77,11 @@ class Carrier:
             _invoke(work, rule, target, text)
         elif kind == "log":
             self._append(work.place, target.arn, as_line(text))
+        elif kind == "api":
+            key = domain.idempotency_key(delivery.event, delivery.id)
+            self._webhooks.send(
+                work, rule_arn=rule.arn, target=target.document, event=delivery.event, text=text, key=key
+            )
         else:
             raise Undeliverable(NO_RESOURCE, f"{target.arn} is no target of a kind that is served here.")
         return _nothing_more
@@ -231,20 +215,7 @@ def ask(
     try:
         return work.call(service, operation, source_arn=source_arn, role_arn=role_arn, **params)
     except ServiceError as refusal:
-        raise _meaning(refusal) from refusal
-
-
-def _meaning(refusal: ServiceError) -> Undeliverable | Unreached:
-    message = f"{refusal.code}: {refusal.message}"
-    if refusal.code.startswith("AccessDenied"):
-        return Undeliverable(NO_PERMISSIONS, message)
-    if refusal.code.startswith("ResourceNotFound"):
-        return Undeliverable(NO_RESOURCE, message)
-    if refusal.code.startswith(("Throttling", "TooManyRequests")):
-        return Unreached(THROTTLING, message)
-    if refusal.status >= 500:
-        return Unreached("SDK_SERVER_ERROR", message)
-    return Undeliverable("SDK_CLIENT_ERROR", message)
+        raise meaning_of(refusal) from refusal
 
 
 def may(work: Work, demand: Demand, *, source_arn: str, role_arn: str) -> None:
@@ -252,7 +223,7 @@ def may(work: Work, demand: Demand, *, source_arn: str, role_arn: str) -> None:
     try:
         work.check((demand,), source_arn=source_arn, role_arn=role_arn)
     except ServiceError as refusal:
-        raise _meaning(refusal) from refusal
+        raise meaning_of(refusal) from refusal
 
 
 def _may_forward(work: Work, rule: Rule, target: Listener, bus: Bus, delivery: Delivery) -> None:

@@ -80,3 +80,51 @@ class Delivery:
     hops: int
     attempts: int
     ingested_at_ms: int
+
+
+AUTHORIZED: Final = "AUTHORIZED"
+AUTHORIZING: Final = "AUTHORIZING"
+DEAUTHORIZED: Final = "DEAUTHORIZED"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How a webhook knows us. `parameters` are its AuthParameters without what is secret; the rest lies in the secret `secret_arn`."""
+
+    place: Place
+    name: str
+    suffix: str
+    description: str | None
+    kind: str
+    state: str
+    state_reason: str | None
+    secret_arn: str | None
+    kms_key_id: str | None
+    parameters: Mapping[str, Any]
+    created_at_ms: int
+    changed_at_ms: int
+    authorized_at_ms: int | None
+
+    @property
+    def arn(self) -> str:
+        return self.place.arn("events", f"connection/{self.name}/{self.suffix}")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiDestination:
+    """An HTTP endpoint that events are sent to, `per_second` of them at most."""
+
+    place: Place
+    name: str
+    suffix: str
+    description: str | None
+    connection_arn: str
+    endpoint: str
+    method: str
+    per_second: int | None
+    created_at_ms: int
+    changed_at_ms: int
+
+    @property
+    def arn(self) -> str:
+        return self.place.arn("events", f"api-destination/{self.name}/{self.suffix}")

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from geumgo.context import Context, Params
 from geumgo.domain.arn import split_arn
+from geumgo.domain.tags import BadTags, merged_tags
 from geumgo.errors import ValidationFailed
 from geumgo.room import operation, reads
 from geumgo.services.events import lookup, store
@@ -13,21 +14,13 @@ from geumgo.services.events.domain import BusName, InvalidName, read_rule_resour
 from geumgo.services.events.errors import no_such_bus, no_such_rule
 from geumgo.services.events.records import Bus, Rule
 
-MOST_TAGS: Final = 50  # Source: "Tagging Amazon EventBridge resources", user guide
 
-
-def tags_of_new(listed: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """Raises ValidationFailed. Unverified: the messages."""
-    tags = {tag["Key"]: tag["Value"] for tag in listed}
-    if any(key.lower().startswith("aws:") for key in tags):
-        raise ValidationFailed("Tag keys that begin with aws: are reserved.")
-    return _refuse_many(tags)
-
-
-def _refuse_many(tags: dict[str, str]) -> dict[str, str]:
-    if len(tags) > MOST_TAGS:
-        raise ValidationFailed(f"A resource has at most {MOST_TAGS} tags.")
-    return tags
+def tags_of_new(listed: Sequence[Mapping[str, str]], known: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The tags after `listed` join those that are `known`. Raises ValidationFailed. Unverified: the messages."""
+    try:
+        return merged_tags(known or {}, listed)
+    except BadTags as refusal:
+        raise ValidationFailed(str(refusal)) from None
 
 
 def tagged(ctx: Context, arn_text: str) -> Rule | Bus | None:
@@ -78,7 +71,7 @@ def _keep(ctx: Context, thing: Rule | Bus, tags: Mapping[str, str]) -> None:
 @operation
 def tag_resource(ctx: Context, request: Params) -> Params:
     thing = _get(ctx, request)
-    _keep(ctx, thing, _refuse_many({**thing.tags, **tags_of_new(request["Tags"])}))
+    _keep(ctx, thing, tags_of_new(request["Tags"], thing.tags))
     return {}
 
 
