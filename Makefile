@@ -28,7 +28,7 @@ run: $(VENV)/.run
 	@exec $(BIN)/geumgo serve $(ARGS)
 
 test: $(VENV)/.dev
-	@scripts/need postgresql mariadb-server redis-server strace
+	@scripts/need postgresql mariadb-server redis-server strace bubblewrap
 	@scripts/test $(ARGS)
 
 lint: $(VENV)/.dev

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
+from geumgo.functions import Functions, NoFunctions
 from geumgo.principals import NO_PRINCIPALS, Login, Principals
 from geumgo.sealing import Sealing
 from geumgo.storage import Storage, Tx
@@ -194,6 +195,7 @@ class Context:
     events: list[tuple[str, Params]] = field(default_factory=list)
     published: list[tuple[Place, Event]] = field(default_factory=list)
     sessions: Sessions = field(default_factory=NoSessions)
+    functions: Functions = field(default_factory=NoFunctions)  # who runs them; app joins the host
     proven: Proven | None = None  # set by an operation that nobody signs, as soon as it knows
     prepared: Any = None  # what the operation's `Access.before` answered
     found: dict[Any, Any] = field(

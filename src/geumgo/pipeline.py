@@ -33,6 +33,7 @@ from geumgo.context import (
     Sessions,
 )
 from geumgo.errors import ServiceError
+from geumgo.functions import Functions, NoFunctions
 from geumgo.message import Answer, Fetched, Request
 from geumgo.principals import Principals
 from geumgo.room import Operation, Room
@@ -90,6 +91,7 @@ class Parts:
     most_derived: int = 20_000  # see Settings.derived_entries
     sessions: Sessions = field(default_factory=NoSessions)
     publisher: Publisher = field(default_factory=NobodyListens)
+    functions: Functions = field(default_factory=NoFunctions)
 
 
 class Waits(Exception):
@@ -416,6 +418,7 @@ class Pipeline:
             regions=parts.regions,
             principals=parts.principals,
             sessions=parts.sessions,
+            functions=parts.functions,
             proven=turn.proven,
             prepared=turn.prepared,
         )

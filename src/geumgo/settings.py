@@ -95,6 +95,11 @@ class Settings:
         "Hosts, addresses or networks that are not public and may be sent to nevertheless; `http://HOST`: also without TLS.",
         (),
     )
+    function_hosts: tuple[str, ...] = says(
+        "`HOST:PORT` of whatever every function may connect to, beside this server and the hosts of the secrets that it has read.",
+        (),
+    )
+    functions_at_once: int = says("The most functions that one process runs at a time; more are refused with 429.", 8)
     segment_bytes: int = says("Size of one file of the trail (bytes), preallocated.", 16 << 20)
     tls_certificate: str = says("Path of a PEM certificate chain; empty: plain HTTP.", "")
     tls_key: str = says("Path of its PEM private key.", "")
@@ -135,12 +140,15 @@ class Settings:
             "batch_requests",
             "waiting_outside",
             "derived_entries",
+            "functions_at_once",
             "grace_seconds",
         ):
             self._refuse(not 0 < getattr(self, name) < math.inf, name, "it is greater than 0")
         self._refuse(self.max_waiting_bytes < self.max_body_bytes, "max_waiting_bytes", "it is at least max_body_bytes")
         for proxy in self.trusted_proxies:
             self._refuse(not _is_network(proxy), "trusted_proxies", f"{proxy!r} is no address or network (10.0.0.0/8)")
+        for host in self.function_hosts:
+            self._refuse(not _is_host_and_port(host), "function_hosts", f"{host!r} is not HOST:PORT")
         for host in self.outgoing_hosts:
             self._refuse(not _is_host(host), "outgoing_hosts", f"{host!r} is no host name, address or network")
         self._refuse(self.segment_bytes < 1 << 20, "segment_bytes", "it is at least 1048576 (1 MiB)")
@@ -186,6 +194,11 @@ def _is_network(text: str) -> bool:
 def _is_host(text: str) -> bool:
     bare = text.lower().removeprefix("http://").strip("[]")
     return _is_network(bare) or _HOST.fullmatch(bare) is not None
+
+
+def _is_host_and_port(text: str) -> bool:
+    found = _ADDRESS.fullmatch(text)
+    return found is not None and 0 < int(found["port"]) <= 65_535
 
 
 def address(name: str, value: str) -> tuple[str, int]:

@@ -8,17 +8,18 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from geumgo.services import events, iam, kms, secretsmanager, sts
+from geumgo.services import events, iam, kms, lambda_, secretsmanager, sts
+from tests.functions.zips import ECHO, package
 from tests.house import House, Key
 from tests.promises.test_default_deny import NEEDS_NO_PERMISSION, smallest
 from tests.promises.tricks import DENIED, allow, document, make_role, refused, trusts, user_arn
 
 THERE, ABSENT = "there", "other"
-ROOMS = (events.ROOM, iam.ROOM, kms.ROOM, secretsmanager.ROOM, sts.ROOM)
+ROOMS = (events.ROOM, iam.ROOM, kms.ROOM, lambda_.ROOM, secretsmanager.ROOM, sts.ROOM)
 NAMES_A_THING = (
     "UserName", "GroupName", "RoleName", "PolicyArn", "PolicyName", "InstanceProfileName", "OpenIDConnectProviderArn", "PolicySourceArn",
     "SecretId", "Name", "KeyId", "TargetKeyId", "AliasName", "SourceKeyId", "DestinationKeyId", "RoleArn", "SecretIdList",
-    "Rule", "EventBusName", "ResourceARN", "TargetArn", "ArchiveName", "ReplayName",
+    "Rule", "EventBusName", "ResourceARN", "TargetArn", "ArchiveName", "ReplayName", "FunctionName",
 )  # fmt: skip
 
 
@@ -56,6 +57,11 @@ def furnish(house: House) -> str:
     client.create_group(GroupName=THERE)
     client.create_policy(PolicyName=THERE, PolicyDocument=document(allow("kms:ListKeys")))
     client.create_instance_profile(InstanceProfileName=THERE)
+    made = make_role(house, "runs", trusts({"Service": "lambda.amazonaws.com"}))
+    code = {"ZipFile": package(ECHO)}
+    house.client("lambda").create_function(
+        FunctionName=THERE, Runtime="python3.12", Role=made, Handler="app.handler", Code=code
+    )
     client.create_open_id_connect_provider(Url=f"https://{THERE}.example.org", ThumbprintList=["a" * 40])
     events_client = house.client("events")
     events_client.put_rule(Name=THERE, EventPattern='{"source": ["x"]}', Tags=[{"Key": "team", "Value": "red"}])

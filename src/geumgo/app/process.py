@@ -20,8 +20,11 @@ from geumgo.audit.record import service_event
 from geumgo.audit.trail import Head, Kind, Trail, TrailFull
 from geumgo.clock import SystemClock
 from geumgo.context import Clock, Params, Place
+from geumgo.functions.host import Host, to_server
+from geumgo.functions.reach import Rules, read_listed
 from geumgo.jobs.crew import Crew
 from geumgo.jobs.worker import Failure, Worker
+from geumgo.outbound.addresses import Allowed
 from geumgo.pipeline import Count, Notes, Parts, Pipeline, host_of
 from geumgo.room import Room
 from geumgo.sealing.root import RootKeys
@@ -32,7 +35,7 @@ from geumgo.services.iam.keyring import LongTermKeyring
 from geumgo.services.iam.rights import Rights
 from geumgo.services.sts.keyring import TemporaryKeyring
 from geumgo.services.sts.passwords import PasswordSessions
-from geumgo.settings import Settings
+from geumgo.settings import Settings, address
 from geumgo.storage import Broken, Storage, StorageError, Tx
 
 log = structlog.get_logger("geumgo.app")
@@ -179,10 +182,18 @@ def parts_of(
         partition=settings.partition,
         limits=protocol.Limits(size=settings.max_body_bytes),
         sessions=PasswordSessions(),
+        functions=function_host(settings),
         count=count or (lambda _service, _operation, _code: None),
         most_derived=settings.derived_entries,
         publisher=DefaultBus(root),
     )
+
+
+def function_host(settings: Settings) -> Host:
+    """What runs functions, with the operator's word on whom they may talk to."""
+    rules = Rules(read_listed(settings.function_hosts), Allowed.of(settings.outgoing_hosts))
+    server = to_server(address("listen", settings.listen), settings.tls_certificate)
+    return Host(server, rules, hidden=[settings.data], most=settings.functions_at_once)
 
 
 def open_trail(settings: Settings, storage: Storage, root: RootKeys, clock: Clock, node: str, slot: str) -> Trail:

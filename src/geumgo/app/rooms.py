@@ -3,10 +3,18 @@
 from typing import Final
 
 from geumgo.room import JobHandler, Room
-from geumgo.services import events, iam, kms, secretsmanager, sts
+from geumgo.services import events, iam, kms, lambda_, secretsmanager, sts
 from geumgo.services import geumgo as geumgo_room
 
-ROOMS: Final[tuple[Room, ...]] = (events.ROOM, geumgo_room.ROOM, iam.ROOM, kms.ROOM, secretsmanager.ROOM, sts.ROOM)
+ROOMS: Final[tuple[Room, ...]] = (
+    events.ROOM,
+    geumgo_room.ROOM,
+    iam.ROOM,
+    kms.ROOM,
+    lambda_.ROOM,
+    secretsmanager.ROOM,
+    sts.ROOM,
+)
 
 
 def handlers() -> dict[str, JobHandler]:

@@ -1,0 +1,71 @@
+"""The function host: runs other people's code where it can reach nothing but what it was given. See docs/operate/functions.md.
+
+`Functions` is what rooms see of it. Every invocation has a sandbox of its own, made for it and gone with it; see `sandbox` for the walls,
+`inside` for what is in there, `reach` for whom a function may talk to.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class NotRun(Exception):
+    """The function was not started. The message says why, in a sentence for the caller; nothing of it ran."""
+
+
+class Busy(NotRun):
+    """As many functions run as may run at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One invocation. `code` and `layers` are zip packages that `package.read` has accepted; `event` is JSON, at most 6 MiB.
+
+    `environment` has the function's own variables, `credentials` those of its role: neither they, nor event and code, are ever printed.
+    """
+
+    request_id: str
+    function_arn: str  # as it was invoked, with its qualifier
+    name: str
+    version: str
+    handler: str
+    region: str
+    memory_mb: int
+    timeout_s: int
+    storage_mb: int  # of /tmp
+    code: bytes = field(repr=False)
+    environment: Mapping[str, str] = field(repr=False)
+    credentials: Mapping[str, str] = field(repr=False)  # AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
+    event: bytes = field(repr=False)
+    layers: tuple[bytes, ...] = field(default=(), repr=False)
+    client_context: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How it went. `payload` is JSON: what the function answered, or the error that it ended with (`failed`).
+
+    `log` is what it printed, between the lines that Lambda adds, without the values that it fetched; at most about 1 MiB.
+    """
+
+    payload: bytes = field(repr=False)
+    failed: bool
+    log: bytes = field(repr=False)
+
+
+class Functions(Protocol):
+    """Whoever runs functions: app joins the host."""
+
+    def run(self, task: Task) -> Outcome:
+        """`task` has run and everything that it started is gone. May take `timeout_s` and some seconds.
+
+        Raises NotRun: it was not started.
+        """
+        ...
+
+
+class NoFunctions:
+    """Nobody runs functions: what a Context has that was not told otherwise."""
+
+    def run(self, task: Task) -> Outcome:  # noqa: ARG002
+        raise NotRun("Functions do not run here.")

@@ -1,0 +1,1 @@
+"""What runs inside the sandbox: nothing but the standard library, no secret of the server, bound there read-only."""

@@ -1,0 +1,133 @@
+"""What each operation of Lambda asks of the gate, and what of it the trail may keep: never code, environment or event.
+
+Source: "Actions, resources, and condition keys for AWS Lambda", Service Authorization Reference.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from geumgo.access.demand import Demand, Demands, Target
+from geumgo.access.ports import pass_role
+from geumgo.context import Context, Params
+from geumgo.room import Access
+from geumgo.services.lambda_ import lookup
+
+Keys = dict[str, tuple[str, ...]]
+HOST: Final = "lambda.amazonaws.com"
+
+
+def _demand(ctx: Context, action: str, params: Params, keys: Keys | None = None) -> Demand:
+    """On the function as it is named. The ARN that a denial shows is made from the name, so it does not tell whether there is one."""
+    located = lookup.locate(ctx, params)
+    tags = located.function.tags if located.function is not None else {}
+    about: Keys = {f"aws:ResourceTag/{key}": (value,) for key, value in tags.items()}
+    target = Target(located.arn, located.arn, located.at.account, located.policy, tags=tags)
+    return Demand(f"lambda:{action}", target, {**about, **(keys or {})})
+
+
+def _on_function(action: str) -> Callable[[Context, Params], Demands]:
+    def demands(ctx: Context, params: Params) -> Demands:
+        return (_demand(ctx, action, params),)
+
+    return demands
+
+
+def _tag_keys(params: Params) -> Keys:
+    tags = params.get("Tags") or {}
+    keys: Keys = {f"aws:RequestTag/{key}": (value,) for key, value in tags.items()}
+    return {**keys, "aws:TagKeys": tuple(tags)} if tags else keys
+
+
+def _passing(ctx: Context, params: Params) -> Demands:
+    """Whoever gives a function a role must be allowed to pass it to Lambda."""
+    if "Role" not in params:
+        return ()
+    role = ctx.principals.role(ctx.tx, params["Role"])
+    return (pass_role(params["Role"], role, HOST, lookup.locate(ctx, params).arn),)
+
+
+def _create_function(ctx: Context, params: Params) -> Demands:
+    keys = _tag_keys(params)
+    tagging = (_demand(ctx, "TagResource", params, keys),) if keys else ()
+    return (_demand(ctx, "CreateFunction", params, keys), *tagging, *_passing(ctx, params))
+
+
+def _update_configuration(ctx: Context, params: Params) -> Demands:
+    return (_demand(ctx, "UpdateFunctionConfiguration", params), *_passing(ctx, params))
+
+
+def _permission(action: str) -> Callable[[Context, Params], Demands]:
+    def demands(ctx: Context, params: Params) -> Demands:
+        keys: Keys = {"lambda:Principal": (params["Principal"],)} if "Principal" in params else {}
+        if "FunctionUrlAuthType" in params:
+            keys["lambda:FunctionUrlAuthType"] = (params["FunctionUrlAuthType"],)
+        return (_demand(ctx, action, params, keys),)
+
+    return demands
+
+
+def _list_functions(ctx: Context, params: Params) -> Demands:  # noqa: ARG001
+    return (Demand("lambda:ListFunctions"),)
+
+
+_CONFIGURED: Final = (
+    "FunctionName",
+    "Runtime",
+    "Role",
+    "Handler",
+    "Description",
+    "Timeout",
+    "MemorySize",
+    "EphemeralStorage",
+)
+_ANSWERED: Final = (
+    "FunctionName",
+    "FunctionArn",
+    "Runtime",
+    "Role",
+    "Handler",
+    "CodeSize",
+    "CodeSha256",
+    "Version",
+    "RevisionId",
+)
+_NAMED: Final = ("FunctionName", "Qualifier")
+
+ACCESS: Final[Mapping[str, Access]] = {
+    "AddPermission": Access(
+        _permission("AddPermission"),
+        recorded=(
+            *_NAMED,
+            "StatementId",
+            "Action",
+            "Principal",
+            "SourceArn",
+            "SourceAccount",
+            "PrincipalOrgID",
+            "FunctionUrlAuthType",
+        ),
+        answered=("Statement",),
+    ),
+    "CreateFunction": Access(
+        _create_function, recorded=(*_CONFIGURED, "Architectures", "Tags", "PackageType"), answered=_ANSWERED
+    ),
+    "DeleteFunction": Access(_on_function("DeleteFunction"), recorded=_NAMED),
+    "GetFunction": Access(_on_function("GetFunction"), recorded=_NAMED),
+    "GetFunctionConfiguration": Access(_on_function("GetFunctionConfiguration"), recorded=_NAMED),
+    "GetPolicy": Access(_on_function("GetPolicy"), recorded=_NAMED),
+    "Invoke": Access(
+        _on_function("InvokeFunction"),
+        recorded=(*_NAMED, "InvocationType", "LogType"),
+        answered=("StatusCode", "FunctionError", "ExecutedVersion"),
+    ),
+    "ListFunctions": Access(_list_functions, recorded=("MasterRegion", "FunctionVersion", "MaxItems")),
+    "RemovePermission": Access(_on_function("RemovePermission"), recorded=(*_NAMED, "StatementId")),
+    "UpdateFunctionCode": Access(
+        _on_function("UpdateFunctionCode"),
+        recorded=("FunctionName", "Architectures", "DryRun", "RevisionId"),
+        answered=_ANSWERED,
+    ),
+    "UpdateFunctionConfiguration": Access(
+        _update_configuration, recorded=(*_CONFIGURED, "RevisionId"), answered=_ANSWERED
+    ),
+}

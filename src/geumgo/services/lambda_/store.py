@@ -1,0 +1,196 @@
+# ruff: noqa: S608 - what is put into the texts are names of columns, which are constants
+"""The only SQL of Lambda. Rows that decide what runs as whom are vouched for when written and checked when read."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Final
+
+from geumgo.sealing import Plaintext, Sealing, Unsealable
+from geumgo.services.lambda_.records import Function, Version
+from geumgo.storage import Row, Tx
+
+Cell = str | int | bytes | None
+
+_FUNCTION: Final = (
+    "id", "partition", "account", "region", "name", "next_version", "policies", "tags", "concurrency",
+)  # fmt: skip
+_COLUMNS: Final = f"{', '.join(_FUNCTION)}, revision, mac"
+_CONFIGURED: Final = tuple(
+    each.name for each in fields(Version) if each.name not in ("function_id", "number", "environment")
+)
+_VERSION: Final = "function_id, number, configuration, environment, mac"
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def _check(sealing: Sealing, table: str, row: Mapping[str, Cell], mac: bytes) -> None:
+    """A row that somebody forged or moved fails closed, as a fault of ours."""
+    try:
+        sealing.check(table, row, mac)
+    except Unsealable:
+        raise Unsealable(f"a row of {table} was changed from outside") from None
+
+
+# -- functions ---------------------------------------------------------------------------------------------------------
+
+
+def _function_row(function: Function) -> dict[str, Cell]:
+    row: dict[str, Any] = {name: getattr(function, name) for name in _FUNCTION}
+    row["policies"] = _dumped(dict(function.policies))
+    row["tags"] = _dumped(dict(function.tags))
+    return row
+
+
+def _as_function(sealing: Sealing, row: Row) -> Function:
+    cells: dict[str, Any] = dict(zip(_FUNCTION, row, strict=False))
+    _check(sealing, "lambda_function", cells, row[-1])
+    cells["policies"] = {qualifier: tuple(each) for qualifier, each in json.loads(cells["policies"]).items()}
+    cells["tags"] = json.loads(cells["tags"])
+    return Function(**cells, revision=row[-2])
+
+
+def find(tx: Tx, sealing: Sealing, account: str, region: str, name: str) -> Function | None:
+    row = tx.one(
+        f"SELECT {_COLUMNS} FROM lambda_function WHERE account = :account AND region = :region AND name = :name",
+        account=account,
+        region=region,
+        name=name,
+    )
+    return None if row is None else _as_function(sealing, row)
+
+
+def page(tx: Tx, sealing: Sealing, account: str, region: str, *, after: str, limit: int) -> list[Function]:
+    """The functions of a place whose names stand behind `after`, by name."""
+    rows = tx.all(
+        f"""
+        SELECT {_COLUMNS} FROM lambda_function
+        WHERE account = :account AND region = :region AND name > :after ORDER BY name LIMIT :limit
+        """,
+        account=account,
+        region=region,
+        after=after,
+        limit=limit,
+    )
+    return [_as_function(sealing, row) for row in rows]
+
+
+def add(tx: Tx, sealing: Sealing, function: Function) -> None:
+    row = _function_row(function)
+    columns = ", ".join(_FUNCTION)
+    places = ", ".join(f":{name}" for name in _FUNCTION)
+    tx.run(
+        f"INSERT INTO lambda_function ({columns}, revision, mac) VALUES ({places}, 0, :mac)",
+        **row,
+        mac=sealing.vouch("lambda_function", row),
+    )
+
+
+def save(tx: Tx, sealing: Sealing, function: Function) -> None:
+    """Write a changed function. Its revision must still be the one that was read."""
+    row = _function_row(function)
+    changes = ", ".join(f"{name} = :{name}" for name in _FUNCTION if name != "id")
+    changed = tx.run(
+        f"UPDATE lambda_function SET {changes}, revision = revision + 1, mac = :mac WHERE id = :id AND revision = :revision",
+        **row,
+        revision=function.revision,
+        mac=sealing.vouch("lambda_function", row),
+    )
+    assert changed == 1, f"function {function.id} changed under an open transaction"
+
+
+def remove(tx: Tx, function: Function) -> None:
+    """The function is gone with everything about it."""
+    for table in ("lambda_code", "lambda_version"):
+        tx.run(f"DELETE FROM {table} WHERE function_id = :id", id=function.id)
+    changed = tx.run(
+        "DELETE FROM lambda_function WHERE id = :id AND revision = :revision",
+        id=function.id,
+        revision=function.revision,
+    )
+    assert changed == 1, f"function {function.id} changed under an open transaction"
+
+
+# -- versions ----------------------------------------------------------------------------------------------------------
+
+
+def _version_row(version: Version) -> dict[str, Cell]:
+    return {
+        "function_id": version.function_id,
+        "number": version.number,
+        "configuration": _dumped({name: getattr(version, name) for name in _CONFIGURED}),
+        "environment": version.environment,
+    }
+
+
+def _as_version(sealing: Sealing, row: Row) -> Version:
+    cells: dict[str, Any] = dict(zip(("function_id", "number", "configuration", "environment"), row, strict=False))
+    _check(sealing, "lambda_version", cells, row[-1])
+    configured = json.loads(cells.pop("configuration"))
+    return Version(**cells, **configured)
+
+
+def find_version(tx: Tx, sealing: Sealing, function: Function, number: int) -> Version | None:
+    row = tx.one(
+        f"SELECT {_VERSION} FROM lambda_version WHERE function_id = :id AND number = :number",
+        id=function.id,
+        number=number,
+    )
+    return None if row is None else _as_version(sealing, row)
+
+
+def keep_version(tx: Tx, sealing: Sealing, version: Version) -> None:
+    """The version is as given, whether it was there or not."""
+    row = _version_row(version)
+    tx.run(
+        f"""
+        INSERT INTO lambda_version ({_VERSION}) VALUES (:function_id, :number, :configuration, :environment, :mac)
+        ON CONFLICT (function_id, number) DO UPDATE SET
+            configuration = excluded.configuration, environment = excluded.environment, mac = excluded.mac
+        """,
+        **row,
+        mac=sealing.vouch("lambda_version", row),
+    )
+
+
+# -- packages ----------------------------------------------------------------------------------------------------------
+
+
+def _bound_to(function: Function, sha256: str) -> dict[str, str]:
+    return {
+        "label": "lambda code",
+        "account": function.account,
+        "region": function.region,
+        "function": function.id,
+        "sha256": sha256,
+    }
+
+
+def keep_code(tx: Tx, sealing: Sealing, function: Function, sha256: str, content: bytes) -> None:
+    tx.run(
+        "INSERT INTO lambda_code (function_id, sha256, content) VALUES (:id, :sha256, :content) ON CONFLICT DO NOTHING",
+        id=function.id,
+        sha256=sha256,
+        content=sealing.wrap("lambda", _bound_to(function, sha256), Plaintext(content)),
+    )
+
+
+def code(tx: Tx, sealing: Sealing, function: Function, sha256: str) -> bytes:
+    """Raises Unsealable if it is not the package that was kept."""
+    row = tx.one(
+        "SELECT content FROM lambda_code WHERE function_id = :id AND sha256 = :sha256", id=function.id, sha256=sha256
+    )
+    if row is None:
+        raise Unsealable(f"the code of function {function.id} is missing")
+    return sealing.unwrap("lambda", _bound_to(function, sha256), row[0]).reveal()
+
+
+def drop_code(tx: Tx, function: Function, sha256: str) -> None:
+    tx.run("DELETE FROM lambda_code WHERE function_id = :id AND sha256 = :sha256", id=function.id, sha256=sha256)
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
