@@ -81,6 +81,8 @@ def test_every_setting_is_documented_with_its_default_and_no_other_is():
 def shown(default: object) -> str:
     if isinstance(default, tuple):
         return ", ".join(default) or '""'
+    if isinstance(default, bool):
+        return str(default).lower()
     return str(default) or '""'
 
 

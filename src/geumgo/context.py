@@ -173,6 +173,8 @@ class Gateway(Protocol):
 
     def act(self, ctx: "Context", service: str, operation: str, source_arn: str, params: Params) -> Params: ...
 
+    def forbids(self, ctx: "Context", demand: Any) -> bool: ...
+
 
 @dataclass(slots=True)
 class Context:
@@ -215,6 +217,14 @@ class Context:
         `source_arn` is the thing on whose account it asks (aws:SourceArn). So a service assumes a role that trusts it.
         """
         return self.gateway.act(self, service, operation, source_arn, params)
+
+    def forbids(self, demand: Any) -> bool:
+        """Whether some policy explicitly denies the caller `demand` (an access.demand.Demand). What nobody allows is not forbidden.
+
+        For an operation whose one demand covers many things, to honour a denial of some of them. Always False where the operator has
+        switched that off.
+        """
+        return self.gateway.forbids(self, demand)
 
     def publish(self, source: str, detail_type: str, resources: Sequence[str], detail: Params) -> None:
         """Whoever listens to EventBridge in this place is promised this event, if this transaction commits. See `Event`."""

@@ -11,7 +11,7 @@ import structlog
 
 from geumgo import errors, protocol
 from geumgo.access import authorization_message, signature
-from geumgo.access.demand import Demands, Target
+from geumgo.access.demand import Demand, Demands, Target
 from geumgo.access.gate import Gate, Refusal, through
 from geumgo.access.ports import Key, Keyring
 from geumgo.audit import record as trail_record
@@ -89,6 +89,7 @@ class Parts:
     limits: protocol.Limits
     count: Count
     most_derived: int = 20_000  # see Settings.derived_entries
+    honour_child_denies: bool = True  # see Settings.honour_child_denies
     sessions: Sessions = field(default_factory=NoSessions)
     publisher: Publisher = field(default_factory=NobodyListens)
     functions: Functions = field(default_factory=NoFunctions)
@@ -709,6 +710,10 @@ class InnerDoor:
 
     def act(self, ctx: Context, service: str, operation: str, source_arn: str, params: Params) -> Params:
         return self.pipeline.act(self.turn, ctx, self.service, service, operation, source_arn, params)
+
+    def forbids(self, ctx: Context, demand: Demand) -> bool:
+        parts = self.turn.parts
+        return parts.honour_child_denies and parts.gate.forbids(ctx, demand)
 
 
 def fetching(waits: tuple[Turn, protocol.Call], later: Later) -> Callable[[], Fetched]:

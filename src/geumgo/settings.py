@@ -87,6 +87,11 @@ class Settings:
         "is written. Each takes 2 KB, or up to 8 KB with a long ciphertext.",
         20_000,
     )
+    honour_child_denies: bool = says(
+        "Whether GetParametersByPath leaves out parameters that a policy explicitly denies to the caller. AWS gives them to whoever "
+        "may read the path above them.",
+        True,
+    )
     grace_seconds: float = says("How long a stop waits for requests that are under way (seconds).", 10.0)
     trusted_proxies: tuple[str, ...] = says(
         "Addresses or networks whose X-Forwarded-For and -Proto are believed; none: the peer is who connects.", ()
@@ -264,6 +269,8 @@ def _typed(name: str, value: Any, where: str) -> Any:
             parts = value.split(",") if isinstance(value, str) else value
             if all(isinstance(part, str) for part in parts):
                 return tuple(part.strip() for part in parts if part.strip())
+        if kind is bool and (isinstance(value, bool) or value in ("true", "false")):
+            return value in (True, "true")
         if kind in (int, float) and not isinstance(value, bool):
             return kind(value)
         if kind is str and isinstance(value, str):
@@ -274,6 +281,7 @@ def _typed(name: str, value: Any, where: str) -> Any:
 
 
 _KINDS: Final = {
+    bool: "true or false",
     str: "text",
     int: "a whole number",
     float: "a number",

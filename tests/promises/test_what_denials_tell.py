@@ -8,18 +8,19 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from geumgo.services import events, iam, kms, lambda_, secretsmanager, sts
+from geumgo.services import events, iam, kms, lambda_, secretsmanager, ssm, sts
 from tests.functions.zips import ECHO, package
 from tests.house import House, Key
 from tests.promises.test_default_deny import NEEDS_NO_PERMISSION, smallest
 from tests.promises.tricks import DENIED, allow, document, make_role, refused, trusts, user_arn
 
 THERE, ABSENT = "there", "other"
-ROOMS = (events.ROOM, iam.ROOM, kms.ROOM, lambda_.ROOM, secretsmanager.ROOM, sts.ROOM)
+ROOMS = (events.ROOM, iam.ROOM, kms.ROOM, lambda_.ROOM, secretsmanager.ROOM, ssm.ROOM, sts.ROOM)
 NAMES_A_THING = (
     "UserName", "GroupName", "RoleName", "PolicyArn", "PolicyName", "InstanceProfileName", "OpenIDConnectProviderArn", "PolicySourceArn",
     "SecretId", "Name", "KeyId", "TargetKeyId", "AliasName", "SourceKeyId", "DestinationKeyId", "RoleArn", "SecretIdList",
     "Rule", "EventBusName", "ResourceARN", "TargetArn", "ArchiveName", "ReplayName", "FunctionName",
+    "Names", "ResourceId", "ResourceArn",
 )  # fmt: skip
 
 
@@ -38,6 +39,8 @@ def named(house: House, member: str, name: str, key_id: str) -> Any:
         "ResourceARN": f"arn:aws:events:us-east-1:{account}:rule/{name}",
         "TargetArn": f"arn:aws:lambda:us-east-1:{account}:function:{name}",
         "EventBusName": "default",
+        "Names": [name],
+        "ResourceArn": f"arn:aws:ssm:us-east-1:{account}:parameter/{name}",
     }.get(member, name)
 
 
@@ -52,6 +55,7 @@ def furnish(house: House) -> str:
     """One of each, called there. Answers the id of a key."""
     client = house.client("iam")
     house.client("secretsmanager").create_secret(Name=THERE, SecretString="x")
+    house.client("ssm").put_parameter(Name=THERE, Value="x", Type="String")
     house.user(THERE)
     make_role(house, THERE, trusts(user_arn(house, "admin")))
     client.create_group(GroupName=THERE)

@@ -12,6 +12,7 @@ from geumgo.domain.policy import Asked, Decision, PolicyPrincipal, Reason, Stand
 from geumgo.errors import AccessDenied
 
 EVERYTHING = Target(arn="*", shown=None, account="")
+EXPLICIT = frozenset(reason for reason in Reason if reason.name.startswith("DENIED_IN_"))
 
 
 class Refusal(AccessDenied):
@@ -48,6 +49,12 @@ class Gate:
                 sent = {**ctx.conditions, **about_caller(ctx.caller)}
                 denied = Denied(ctx.caller, demand, decision, deciding(ctx.caller, demand, decision, standing), sent)
                 raise Refusal(denial(ctx.caller, demand, decision), denied)
+
+    def forbids(self, ctx: Context, demand: Demand) -> bool:
+        """Whether an explicit Deny of some policy means `demand`."""
+        if known.is_permitted(ctx, demand):
+            return False
+        return self.decide(ctx, demand).reason in EXPLICIT
 
     def decide(self, ctx: Context, demand: Demand) -> Decision:
         """Whether `ctx.caller` may, and which statement of which policy said so."""

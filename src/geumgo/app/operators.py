@@ -11,7 +11,7 @@ from geumgo.clock import SystemClock
 from geumgo.context import NOBODY, Context, Params, Place
 from geumgo.domain.arn import split_arn
 from geumgo.jobs import queue
-from geumgo.services import secretsmanager
+from geumgo.services import secretsmanager, ssm
 from geumgo.services.iam.bootstrap import bootstrap
 from geumgo.services.iam.directory import Directory
 from geumgo.services.iam.explain import Explanation
@@ -112,7 +112,11 @@ def reach_secret(ctx: Context, action: str, resource: str, keys: Mapping[str, tu
     return secretsmanager.ROOM.operations["DescribeSecret"].access.demands(ctx, {"SecretId": resource})[0]
 
 
-REACH: Final = {"kms": reach_key, "secretsmanager": reach_secret}
+def reach_parameter(ctx: Context, action: str, resource: str, keys: Mapping[str, tuple[str, ...]]) -> Demand:  # noqa: ARG001
+    return ssm.ROOM.operations["GetParameter"].access.demands(ctx, {"Name": resource})[0]
+
+
+REACH: Final = {"kms": reach_key, "secretsmanager": reach_secret, "ssm": reach_parameter}
 
 
 class NoDoor:
@@ -123,6 +127,9 @@ class NoDoor:
 
     def act(self, ctx: Context, service: str, operation: str, source_arn: str, params: Params) -> Params:  # noqa: ARG002
         raise AssertionError(f"a question about rights asked {service} to {operation}")
+
+    def forbids(self, ctx: Context, demand: Demand) -> bool:  # noqa: ARG002
+        raise AssertionError("a question about rights asked another one")
 
 
 def create_account(settings: Settings, account: str) -> FirstStart:

@@ -186,6 +186,7 @@ def parts_of(
         count=count or (lambda _service, _operation, _code: None),
         most_derived=settings.derived_entries,
         publisher=DefaultBus(root),
+        honour_child_denies=settings.honour_child_denies,
     )
 
 

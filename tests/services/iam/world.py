@@ -57,6 +57,9 @@ class Door:
     def act(self, ctx: Context, service: str, operation: str, source_arn: str, params: Params) -> Params:
         raise AssertionError(f"{service}:{operation} was asked")
 
+    def forbids(self, ctx: Context, demand: Any) -> bool:
+        raise AssertionError(f"{demand} was asked")
+
 
 class World:
     """Two rooms, and everything that stands around them."""

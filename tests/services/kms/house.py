@@ -78,6 +78,9 @@ class NoDoor:
     def call(self, ctx: Context, service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         raise AssertionError(f"kms asked {service} to {operation}")
 
+    def forbids(self, ctx: Context, demand: Any) -> bool:
+        raise AssertionError(f"kms asked about {demand}")
+
     def act(
         self, ctx: Context, service: str, operation: str, source_arn: str, params: dict[str, Any]
     ) -> dict[str, Any]:
