@@ -20,7 +20,7 @@ NAMES_A_THING = (
     "UserName", "GroupName", "RoleName", "PolicyArn", "PolicyName", "InstanceProfileName", "OpenIDConnectProviderArn", "PolicySourceArn",
     "SecretId", "Name", "KeyId", "TargetKeyId", "AliasName", "SourceKeyId", "DestinationKeyId", "RoleArn", "SecretIdList",
     "Rule", "EventBusName", "ResourceARN", "TargetArn", "ArchiveName", "ReplayName", "FunctionName",
-    "Names", "ResourceId", "ResourceArn",
+    "Names", "ResourceId", "Path", "ResourceArn",
 )  # fmt: skip
 
 
@@ -40,6 +40,7 @@ def named(house: House, member: str, name: str, key_id: str) -> Any:
         "TargetArn": f"arn:aws:lambda:us-east-1:{account}:function:{name}",
         "EventBusName": "default",
         "Names": [name],
+        "Path": f"/{name}/",
         "ResourceArn": f"arn:aws:ssm:us-east-1:{account}:parameter/{name}",
     }.get(member, name)
 

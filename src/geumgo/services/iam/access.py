@@ -263,7 +263,7 @@ ACCESS: dict[str, Access] = {
             )
         ]
     ),
-    "CreateInstanceProfile": _to("CreateInstanceProfile", resources.profile, "TagInstanceProfile"),
+    "CreateInstanceProfile": _to("CreateInstanceProfile", resources.new_profile, "TagInstanceProfile"),
     "ListInstanceProfiles": _lists("ListInstanceProfiles", "instance-profile"),
     "AddRoleToInstanceProfile": _access(_add_role),
     "CreateOpenIDConnectProvider": _to("CreateOpenIDConnectProvider", resources.provider, "TagOpenIDConnectProvider"),

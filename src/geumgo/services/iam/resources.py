@@ -53,12 +53,16 @@ def new_policy(ctx: Context, params: Params) -> Target:
     return Target(arn, f"policy {params['PolicyName']}", ctx.place.account)
 
 
+def new_profile(ctx: Context, params: Params) -> Target:
+    """Whether the name is taken makes no difference, so a denial does not tell."""
+    arn = arn_of(ctx, f"instance-profile{params.get('Path', '/')}{params['InstanceProfileName']}")
+    return Target(arn, arn, ctx.place.account)
+
+
 def profile(ctx: Context, params: Params) -> Target:
-    name = params["InstanceProfileName"]
-    found = instance_profiles.by_name(ctx.tx, ctx.sealing, ctx.place.account, name)
+    found = instance_profiles.by_name(ctx.tx, ctx.sealing, ctx.place.account, params["InstanceProfileName"])
     if found is None:
-        arn = arn_of(ctx, f"instance-profile{params.get('Path', '/')}{name}")
-        return Target(arn, arn, ctx.place.account)
+        return new_profile(ctx, params)
     arn = found.arn(ctx.place.partition)
     return Target(arn, arn, ctx.place.account, tags=found.tags)
 
