@@ -5,12 +5,36 @@ by a job (`delivery`), at least once, however often the server dies in between.
 """
 
 from geumgo.room import Room
-from geumgo.services.events import api_destinations, connections, patterns, put_events, rules, schedules, tags, targets
+from geumgo.services.events import (
+    api_destinations,
+    archives,
+    buses,
+    connections,
+    patterns,
+    put_events,
+    replays,
+    rules,
+    schedules,
+    tags,
+    targets,
+)
 from geumgo.services.events.access import ACCESS
 
 ROOM = Room(
     "events",
-    chapters=(patterns, rules, targets, tags, put_events, schedules, connections, api_destinations),
+    chapters=(
+        patterns,
+        rules,
+        targets,
+        tags,
+        put_events,
+        schedules,
+        connections,
+        api_destinations,
+        buses,
+        archives,
+        replays,
+    ),
     access=ACCESS,
     tables="geumgo.services.events.tables",
 )

@@ -108,8 +108,8 @@ class Carrier:
             raise Undeliverable(NO_RESOURCE, "The event bus does not exist.")
         _may_forward(work, rule, target, bus, delivery)
         now_ms = work.clock.now_ms()
-        return lambda tx: _ignore(
-            matching.spread(tx, work.sealing, place, bus.name, delivery.event, now_ms, hops=delivery.hops + 1)
+        return lambda tx: matching.spread(
+            tx, work.sealing, place, bus.name, delivery.event, now_ms, hops=delivery.hops + 1
         )
 
     # -- what went wrong ----------------------------------------------------------------------------------------------
@@ -183,10 +183,6 @@ def _find(work: Work, delivery_id: str) -> tuple[Rule, Listener, Delivery] | Non
 
 def _nothing_more(tx: Tx) -> None:
     """Everything was done outside."""
-
-
-def _ignore(_count: int) -> None:
-    """How many targets a forwarded event has is for nobody."""
 
 
 def _input(rule: Rule, target: Listener, delivery: Delivery) -> str:

@@ -12,9 +12,9 @@ from geumgo.context import Place
 from geumgo.domain.event_pattern import EventPattern, InvalidPattern, compile_pattern
 from geumgo.jobs import promise
 from geumgo.sealing import Sealing, Unsealable
-from geumgo.services.events import store, store_deliveries
+from geumgo.services.events import store, store_archives, store_deliveries
 from geumgo.services.events.domain import delivery_id, is_read_of_trail
-from geumgo.services.events.records import DISABLED, ENABLED_WITH_READS, Delivery, Listener, Rule
+from geumgo.services.events.records import DISABLED, ENABLED_WITH_READS, Archive, Delivery, Listener, Rule
 from geumgo.storage import Tx
 
 KEPT_PLACES: Final = 1_024  # accounts in regions, whose rules are kept compiled
@@ -32,26 +32,57 @@ class Ear:
         return (not read or self.rule.state == ENABLED_WITH_READS) and self.pattern.matches(event)
 
 
-Ears = Mapping[str, tuple[Ear, ...]]
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """An archive that keeps what its pattern wants; None: everything."""
+
+    archive: Archive
+    pattern: EventPattern | None
+
+    def wants(self, event: Mapping[str, Any]) -> bool:
+        return "replay-name" not in event and (self.pattern is None or self.pattern.matches(event))
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Everybody who listens on one bus."""
+
+    ears: tuple[Ear, ...] = ()
+    keepers: tuple[Keeper, ...] = ()
+
+
+Audiences = Mapping[str, Audience]
 """Those who listen, by bus."""
 
-_known: dict[tuple[str, str], tuple[str, Ears]] = {}
+_known: dict[tuple[str, str], tuple[str, Audiences]] = {}
 
 
 def spread(
-    tx: Tx, sealing: Sealing, place: Place, bus: str, event: Mapping[str, Any], now_ms: int, *, hops: int = 0
-) -> int:
-    """Every target of every rule of `bus` (of `place`) that wants `event` is promised it, if `tx` commits. Answers how many are."""
-    promised = 0
-    ears = listening(tx, sealing, place).get(bus, ())
-    if not ears:
-        return 0
+    tx: Tx,
+    sealing: Sealing,
+    place: Place,
+    bus: str,
+    event: Mapping[str, Any],
+    now_ms: int,
+    *,
+    hops: int = 0,
+    only: frozenset[str] | None = None,
+) -> None:
+    """Every target of every rule of `bus` (of `place`) that wants `event` is promised it, and archives keep it, if `tx` commits.
+
+    `only`: the ARNs of the rules that may hear it. `hops`: the buses that it was forwarded from.
+    """
+    audience = listening(tx, sealing, place).get(bus)
+    if audience is None:
+        return
+    for keeper in audience.keepers:
+        if keeper.wants(event):
+            store_archives.archive_event(tx, keeper.archive, event, now_ms)
     read = is_read_of_trail(event)
-    for ear in ears:
-        if ear.wants(event, read=read):
+    for ear in audience.ears:
+        if (only is None or ear.rule.arn in only) and ear.wants(event, read=read):
             for target in ear.targets:
-                promised += _deliver(tx, ear.rule, target, event, now_ms, hops)
-    return promised
+                _deliver(tx, ear.rule, target, event, now_ms, hops)
 
 
 def hears(tx: Tx, sealing: Sealing, place: Place, bus: str) -> bool:
@@ -59,7 +90,7 @@ def hears(tx: Tx, sealing: Sealing, place: Place, bus: str) -> bool:
     return bus in listening(tx, sealing, place)
 
 
-def listening(tx: Tx, sealing: Sealing, place: Place) -> Ears:
+def listening(tx: Tx, sealing: Sealing, place: Place) -> Audiences:
     """Who listens in `place`, as this transaction sees it."""
     generation = store.generation(tx, place)
     if generation is None:
@@ -68,29 +99,33 @@ def listening(tx: Tx, sealing: Sealing, place: Place) -> Ears:
     known = _known.get(key)
     if known is not None and known[0] == generation:
         return known[1]
-    ears = _compile(tx, sealing, place)
+    audiences = _compile(tx, sealing, place)
     if len(_known) >= KEPT_PLACES:
         _known.clear()
-    _known[key] = (generation, ears)
-    return ears
+    _known[key] = (generation, audiences)
+    return audiences
 
 
-def _compile(tx: Tx, sealing: Sealing, place: Place) -> Ears:
-    found: dict[str, list[Ear]] = {}
+def _compile(tx: Tx, sealing: Sealing, place: Place) -> Audiences:
+    ears: dict[str, list[Ear]] = {}
     for rule in store.every_rule(tx, sealing, place):
         if rule.pattern is None or rule.state == DISABLED:
             continue
         targets = tuple(store.list_targets(tx, sealing, rule))
         if targets:
-            found.setdefault(rule.bus, []).append(Ear(rule, _pattern(rule, rule.pattern), targets))
-    return {bus: tuple(ears) for bus, ears in found.items()}
+            ears.setdefault(rule.bus, []).append(Ear(rule, _pattern(rule.arn, rule.pattern), targets))
+    keepers: dict[str, list[Keeper]] = {}
+    for archive in store_archives.every_archive(tx, sealing, place):
+        pattern = None if archive.pattern is None else _pattern(archive.arn, archive.pattern)
+        keepers.setdefault(archive.bus, []).append(Keeper(archive, pattern))
+    return {bus: Audience(tuple(ears.get(bus, ())), tuple(keepers.get(bus, ()))) for bus in {*ears, *keepers}}
 
 
-def _pattern(rule: Rule, text: str) -> EventPattern:
+def _pattern(arn: str, text: str) -> EventPattern:
     try:
         return compile_pattern(text)
     except InvalidPattern:
-        raise Unsealable(f"the pattern of {rule.arn} is vouched for and cannot be read") from None
+        raise Unsealable(f"the pattern of {arn} is vouched for and cannot be read") from None
 
 
 def deliver_to_targets(tx: Tx, sealing: Sealing, rule: Rule, event: Mapping[str, Any], now_ms: int) -> None:
@@ -99,7 +134,7 @@ def deliver_to_targets(tx: Tx, sealing: Sealing, rule: Rule, event: Mapping[str,
         _deliver(tx, rule, target, event, now_ms, 0)
 
 
-def _deliver(tx: Tx, rule: Rule, target: Listener, event: Mapping[str, Any], now_ms: int, hops: int) -> bool:
+def _deliver(tx: Tx, rule: Rule, target: Listener, event: Mapping[str, Any], now_ms: int, hops: int) -> None:
     place = rule.place
     name = delivery_id(event, place.arn("events", f"event-bus/{rule.bus}"), rule.name, target.id)
     new = store_deliveries.add(
@@ -107,7 +142,6 @@ def _deliver(tx: Tx, rule: Rule, target: Listener, event: Mapping[str, Any], now
     )
     if new:
         promise_attempt(tx, place, name, target.arn, now_ms)
-    return new
 
 
 def promise_attempt(tx: Tx, place: Place, delivery: str, target_arn: str, run_at_ms: int) -> None:

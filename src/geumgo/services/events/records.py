@@ -128,3 +128,58 @@ class ApiDestination:
     @property
     def arn(self) -> str:
         return self.place.arn("events", f"api-destination/{self.name}/{self.suffix}")
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What of a bus is kept, and for how many days (0: for ever)."""
+
+    place: Place
+    name: str
+    bus: str
+    description: str | None
+    pattern: str | None
+    retention_days: int
+    created_at_ms: int
+
+    @property
+    def arn(self) -> str:
+        return self.place.arn("events", f"archive/{self.name}")
+
+    @property
+    def bus_arn(self) -> str:
+        return self.place.arn("events", f"event-bus/{self.bus}")
+
+
+STARTING: Final = "STARTING"
+RUNNING: Final = "RUNNING"
+CANCELLING: Final = "CANCELLING"
+CANCELLED: Final = "CANCELLED"
+COMPLETED: Final = "COMPLETED"
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Events of an archive that are told again. `only_rules` are the rules that hear them; None: every rule of the bus."""
+
+    place: Place
+    name: str
+    archive: str
+    bus: str
+    description: str | None
+    only_rules: tuple[str, ...] | None
+    from_ms: int
+    to_ms: int
+    state: str
+    told_at_ms: int | None
+    told_id: str | None
+    started_at_ms: int
+    ended_at_ms: int | None
+
+    @property
+    def arn(self) -> str:
+        return self.place.arn("events", f"replay/{self.name}")
+
+    @property
+    def ended(self) -> bool:
+        return self.ended_at_ms is not None
