@@ -105,6 +105,10 @@ class Settings:
         (),
     )
     functions_at_once: int = says("The most functions that one process runs at a time; more are refused with 429.", 8)
+    database_authorities: str = says(
+        "Path of a PEM file with the authorities that sign the certificates of attached databases; empty: the system's.",
+        "",
+    )
     segment_bytes: int = says("Size of one file of the trail (bytes), preallocated.", 16 << 20)
     tls_certificate: str = says("Path of a PEM certificate chain; empty: plain HTTP.", "")
     tls_key: str = says("Path of its PEM private key.", "")

@@ -12,7 +12,7 @@ from geumgo import protocol
 from geumgo.access.gate import Gate
 from geumgo.access.ports import Key
 from geumgo.app.directory import node_of, open_root, open_storage, trail_keys
-from geumgo.app.outgoing import carrier_of
+from geumgo.app.outgoing import jobs_of
 from geumgo.app.rooms import ROOMS, handlers
 from geumgo.audit import recovery
 from geumgo.audit import store as audit_store
@@ -26,9 +26,8 @@ from geumgo.jobs.crew import Crew
 from geumgo.jobs.worker import Failure, Worker
 from geumgo.outbound.addresses import Allowed
 from geumgo.pipeline import Count, Notes, Parts, Pipeline, host_of
-from geumgo.room import Room
+from geumgo.room import JobHandler, Room
 from geumgo.sealing.root import RootKeys
-from geumgo.services.events.delivery import Carrier
 from geumgo.services.events.publisher import DefaultBus
 from geumgo.services.iam.directory import Directory
 from geumgo.services.iam.keyring import LongTermKeyring
@@ -154,7 +153,7 @@ def build(settings: Settings, *, slot: str, clock: Clock | None = None, count: C
     parts = parts_of(settings, storage, root, trail, clock, count)
     pipeline = Pipeline(parts)
     owner = f"{node}-{slot}"
-    bench = Bench(root, clock, trail, owner, threading.Lock(), lambda _storage: pipeline, carrier_of(settings))
+    bench = Bench(root, clock, trail, owner, threading.Lock(), lambda _storage: pipeline, jobs_of(settings))
     anchor = Anchor(trail, node, clock)
     anchor.keep(storage)
     return App(settings, storage, trail, pipeline, bench.worker(storage), anchor, dict(parts.rooms))
@@ -251,13 +250,13 @@ class Bench:
     owner: str
     lock: Any  # threading.Lock
     door: Callable[[Storage], Pipeline]  # through which the jobs of a lane ask other rooms
-    carrier: Carrier  # of events, to the outside
+    outside: Mapping[str, JobHandler]  # the jobs that reach outside, by kind
 
     def worker(self, storage: Storage, lane: int = 0) -> Worker:
         door = self.door(storage)
         return Worker(
             storage,
-            {**handlers(), **self.carrier.jobs()},
+            {**handlers(), **self.outside},
             self.clock,
             self.root,
             owner=self.owner,
@@ -323,7 +322,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
         f"{node}-{slot}",
         lock,
         lambda each: Pipeline(parts_of(settings, each, root, shared, clock)),
-        carrier_of(settings),
+        jobs_of(settings),
     )
     crew = Crew(lambda: open_storage(settings), bench.worker, clock, owner=bench.owner, lanes=LANES, note=note_failure)
     anchor = Anchor(trail, node, clock)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from geumgo.room import JobHandler, Room
-from geumgo.services import events, iam, kms, lambda_, secretsmanager, ssm, sts
+from geumgo.services import events, iam, kms, lambda_, rds, secretsmanager, ssm, sts
 from geumgo.services import geumgo as geumgo_room
 
 ROOMS: Final[tuple[Room, ...]] = (
@@ -12,6 +12,7 @@ ROOMS: Final[tuple[Room, ...]] = (
     iam.ROOM,
     kms.ROOM,
     lambda_.ROOM,
+    rds.ROOM,
     secretsmanager.ROOM,
     ssm.ROOM,
     sts.ROOM,

@@ -17,7 +17,9 @@ class ServiceLinked(NamedTuple):
 
 KNOWN: Final = {
     "config.amazonaws.com": ServiceLinked("AWSServiceRoleForConfig"),
-    "rds.amazonaws.com": ServiceLinked("AWSServiceRoleForRDS"),
+    "rds.amazonaws.com": ServiceLinked(
+        "AWSServiceRoleForRDS", "arn:aws:iam::aws:policy/aws-service-role/AmazonRDSServiceRolePolicy"
+    ),
     "redshift.amazonaws.com": ServiceLinked("AWSServiceRoleForRedshift"),
     "ecs.amazonaws.com": ServiceLinked("AWSServiceRoleForECS"),
     "ssm.amazonaws.com": ServiceLinked("AWSServiceRoleForAmazonSSM"),

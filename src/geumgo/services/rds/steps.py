@@ -1,0 +1,144 @@
+"""The four steps of a managed rotation, done by this service's own role.
+
+As those of a rotation function: a step may run again after a crash at any line, so each looks first at what is already done. The new
+password is written down before the database hears of it, so at every moment one of AWSCURRENT, AWSPENDING and AWSPREVIOUS logs in.
+"""
+
+import json
+from typing import Any, Final
+
+from geumgo.context import Work
+from geumgo.errors import ServiceError
+from geumgo.outbound.databases import Databases, Denied, Server
+from geumgo.services.rds import domain, master_secret
+from geumgo.services.rds.records import Database
+
+STEPS: Final = ("createSecret", "setSecret", "testSecret", "finishSecret")
+PASSWORD_LENGTH: Final = 32
+EXCLUDED: Final = "/@\"'\\ "
+"""Source: MasterUserPassword, CreateDBInstance, API reference: any printable character but slash, quotes, at sign and space."""
+
+
+class StepFailed(Exception):
+    """The step cannot be done. The message is a sentence without any secret."""
+
+
+def server_of(database: Database) -> Server:
+    dialect = domain.DIALECTS[database.kind][database.engine]
+    return Server(dialect, database.host, database.port, database.database_name, database.tls)
+
+
+class Steps:
+    """The steps of one rotation (`token`) of one database's managed secret."""
+
+    def __init__(self, work: Work, databases: Databases, database: Database, token: str) -> None:
+        self._work = work
+        self._databases = databases
+        self._database = database
+        self._server = server_of(database)
+        self._token = token
+
+    def take(self, step: str) -> None:
+        """The step is done.
+
+        Raises:
+            StepFailed: it cannot be.
+            Refused, Failed: the database is not one that this server talks to, or cannot be reached now.
+            ServiceError: a refusal of Secrets Manager or KMS.
+        """
+        done = {
+            "createSecret": self._create,
+            "setSecret": self._set,
+            "testSecret": self._test,
+            "finishSecret": self._finish,
+        }.get(step)
+        if done is None:
+            raise StepFailed(f"There is no step {step}.")
+        done()
+
+    def forget_pending(self) -> None:
+        """AWSPENDING is taken off: the rotation is over."""
+        if self._token in self._stages() and "AWSPENDING" in self._stages()[self._token]:
+            self._ask("UpdateSecretVersionStage", VersionStage="AWSPENDING", RemoveFromVersionId=self._token)
+
+    def known(self) -> list[str]:
+        """The passwords that may open the way, the likeliest first."""
+        found = [self._password(stage) for stage in ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS")]
+        return [each for each in found if each is not None]
+
+    def _create(self) -> None:
+        if self._pending() is not None:
+            return
+        made = self._work.call(
+            "secretsmanager",
+            "GetRandomPassword",
+            source_arn=self._database.arn,
+            role_arn=master_secret.role_arn(self._database.place),
+            PasswordLength=PASSWORD_LENGTH,
+            ExcludeCharacters=EXCLUDED,
+        )["RandomPassword"]
+        text = json.dumps({"username": self._database.username, "password": made})
+        self._ask("PutSecretValue", ClientRequestToken=self._token, SecretString=text, VersionStages=["AWSPENDING"])
+
+    def _set(self) -> None:
+        new = self._pending()
+        if new is None:
+            raise StepFailed("The new version has no value.")
+        if self._lets_in(new):
+            return
+        for stage in ("AWSCURRENT", "AWSPREVIOUS"):
+            known = self._password(stage)
+            if known is not None and self._lets_in(known):
+                try:
+                    self._databases.set_password(self._server, self._database.username, known, new)
+                except Denied as fault:
+                    raise StepFailed(str(fault)) from None
+                return
+        raise StepFailed("The database lets the master user in with none of AWSCURRENT, AWSPENDING and AWSPREVIOUS.")
+
+    def _test(self) -> None:
+        new = self._pending()
+        if new is None or not self._lets_in(new):
+            raise StepFailed("The database does not let the master user in with AWSPENDING.")
+
+    def _finish(self) -> None:
+        current = next((version for version, worn in self._stages().items() if "AWSCURRENT" in worn), None)
+        if current != self._token:
+            also = {} if current is None else {"RemoveFromVersionId": current}
+            self._ask("UpdateSecretVersionStage", VersionStage="AWSCURRENT", MoveToVersionId=self._token, **also)
+
+    # -- what they ask ------------------------------------------------------------------------------------------------
+
+    def _lets_in(self, password: str) -> bool:
+        return self._databases.logs_in(self._server, self._database.username, password)
+
+    def _pending(self) -> str | None:
+        return self._password("AWSPENDING", VersionId=self._token)
+
+    def _password(self, stage: str, **chosen: str) -> str | None:
+        """The password under a label; None if nothing wears it, or it has no value yet."""
+        try:
+            answer = self._ask("GetSecretValue", VersionStage=stage, **chosen)
+        except ServiceError as refusal:
+            if refusal.code == "ResourceNotFoundException":
+                return None
+            raise
+        try:
+            value = json.loads(answer["SecretString"])
+            named, password = value["username"], value["password"]
+        except (ValueError, TypeError, KeyError):
+            raise StepFailed(f"The value under {stage} is not JSON with username and password.") from None
+        if named != self._database.username or not isinstance(password, str):
+            raise StepFailed(f"The value under {stage} is not that of the master user.")
+        return password
+
+    def _stages(self) -> dict[str, list[str]]:
+        stages: dict[str, list[str]] = self._ask("DescribeSecret").get("VersionIdsToStages", {})
+        return stages
+
+    def _ask(self, operation: str, **params: Any) -> dict[str, Any]:
+        role = master_secret.role_arn(self._database.place)
+        arn = self._database.arn
+        return self._work.call(
+            "secretsmanager", operation, source_arn=arn, role_arn=role, SecretId=self._database.secret_arn, **params
+        )

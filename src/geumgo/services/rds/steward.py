@@ -1,0 +1,201 @@
+"""The jobs that reach out to databases: what is to be done to one after it was attached, changed or detached, and the steps of rotation.
+
+Each may be killed at any line and run again. What a job decides rests on the token of the task: one that was replaced meanwhile ends
+without a change.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from geumgo.context import Params, Work
+from geumgo.errors import ServiceError
+from geumgo.jobs import promise
+from geumgo.jobs.retry import TryLater
+from geumgo.outbound import Failed, Refused
+from geumgo.outbound.databases import Databases, Denied
+from geumgo.sealing import Plaintext
+from geumgo.services.rds import domain, master_secret, store
+from geumgo.services.rds.attaching import SETTLE
+from geumgo.services.rds.records import AVAILABLE, FAILED, Database
+from geumgo.services.rds.steps import STEPS, StepFailed, Steps, server_of
+
+ROTATE_STEP: Final = "rds.rotate_step"
+STEP_DONE: Final = "secretsmanager.rotation_step_done"
+RECOVERY_DAYS: Final = 30
+BUSY_MS: Final = 1_000
+
+Change = Callable[[Database], Database | None]
+"""What becomes of the row; None: it goes."""
+
+
+class Hopeless(Exception):
+    """The task will never be done. The message is a sentence without any secret."""
+
+
+class Steward:
+    """Looks after attached databases. What it needs of the world outside is given by app."""
+
+    def __init__(self, databases: Databases) -> None:
+        self._databases = databases
+
+    def jobs(self) -> Mapping[str, Callable[[Work, Params], None]]:
+        """The jobs of the room that reach outside, by kind."""
+        return {SETTLE: self.settle, ROTATE_STEP: self.rotate_step}
+
+    # -- what was asked of a database ---------------------------------------------------------------------------------
+
+    def settle(self, work: Work, payload: Params) -> None:
+        """The task of the database is done, or is tried again later, or is given up and the database says why."""
+        with work.storage.reading() as tx:
+            database = store.find(tx, work.sealing, work.place, payload["kind"], payload["identifier"])
+        if database is None or not database.task:
+            with work.finishing():
+                return
+        try:
+            change = self._do(work, database)
+        except (Hopeless, Refused, StepFailed) as fault:
+            change = _given_up(str(fault))
+        except (Failed, ServiceError) as fault:
+            waited_ms = work.clock.now_ms() - database.asked_at_ms
+            said = fault.message if isinstance(fault, ServiceError) else str(fault)
+            if waited_ms < domain.GIVE_UP_MS or database.task == "delete":
+                _say(work, database, said)
+                raise TryLater(domain.wait_ms(waited_ms)) from None
+            change = _given_up(said)
+        with work.finishing() as tx:
+            now = store.find(tx, work.sealing, work.place, database.kind, database.identifier)
+            if now is None or now.token != database.token:
+                return
+            after = change(now)
+            if after is None:
+                store.remove(tx, now)
+            else:
+                store.save(tx, work.sealing, after)
+
+    def _do(self, work: Work, database: Database) -> Change:
+        if database.task == "delete":
+            self._delete_secret(work, database)
+            return lambda _now: None
+        if database.task == "unmanage":
+            return self._unmanage(work, database)
+        if database.secret_arn:
+            steps = Steps(work, self._databases, database, database.token)
+            for step in STEPS:
+                steps.take(step)
+            steps.forget_pending()
+            return lambda now: _done(now, secret_status=master_secret.ACTIVE)
+        if database.task == "change":
+            return self._change(work, database)
+        if not self._lets_in(work, database, database.password):
+            raise Hopeless("The database does not let the master user in with MasterUserPassword.")
+        return _done
+
+    def _change(self, work: Work, database: Database) -> Change:
+        """The master user logs in with the next password."""
+        if not self._lets_in(work, database, database.next_password):
+            self._set(work, database, [_open(work, database, database.password)])
+        return lambda now: _done(now, password=now.next_password, next_password=None)
+
+    def _unmanage(self, work: Work, database: Database) -> Change:
+        """The master user logs in with the next password, and the secret is on its way out."""
+        if not self._lets_in(work, database, database.next_password):
+            known = Steps(work, self._databases, database, database.token).known()
+            self._set(work, database, [Plaintext(each.encode()) for each in known])
+        self._delete_secret(work, database)
+        gone = {"secret_arn": "", "secret_status": "", "secret_key": ""}
+        return lambda now: _done(now, password=now.next_password, next_password=None, **gone)
+
+    def _lets_in(self, work: Work, database: Database, sealed: bytes | None) -> bool:
+        password = _open(work, database, sealed).reveal().decode()
+        return self._databases.logs_in(server_of(database), database.username, password)
+
+    def _set(self, work: Work, database: Database, known: list[Plaintext]) -> None:
+        new = _open(work, database, database.next_password).reveal().decode()
+        for each in known:
+            try:
+                self._databases.set_password(server_of(database), database.username, each.reveal().decode(), new)
+            except Denied:
+                continue
+            return
+        raise Hopeless("The database does not let the master user in, or does not let him set a password.")
+
+    def _delete_secret(self, work: Work, database: Database) -> None:
+        """The secret can be restored for 30 days: the database goes on running, and nothing else knows its password."""
+        if not database.secret_arn:
+            return
+        role = master_secret.role_arn(database.place)
+        try:
+            work.call(
+                "secretsmanager",
+                "DeleteSecret",
+                source_arn=database.arn,
+                role_arn=role,
+                SecretId=database.secret_arn,
+                RecoveryWindowInDays=RECOVERY_DAYS,
+            )
+        except ServiceError as refusal:
+            if refusal.code not in (
+                "ResourceNotFoundException",
+                "InvalidRequestException",
+            ):  # the latter: deleted already
+                raise
+
+    # -- what Secrets Manager asks --------------------------------------------------------------------------------------
+
+    def rotate_step(self, work: Work, payload: Params) -> None:
+        """The step is done or has failed, and Secrets Manager is told. See docs/decisions on managed rotation."""
+        with work.storage.reading() as tx:
+            database = store.find_by_secret(tx, work.sealing, payload["secret"])
+        if database is not None and database.task:
+            raise TryLater(BUSY_MS)
+        error = "" if database is not None else "No database has this secret."
+        if database is not None:
+            try:
+                Steps(work, self._databases, database, payload["token"]).take(payload["step"])
+            except (StepFailed, Refused, Failed) as fault:
+                error = str(fault)
+            except ServiceError as refusal:
+                error = f"{refusal.code}: {refusal.message}"
+        answer = {**{name: payload[name] for name in ("secret", "token", "step")}, "error": error}
+        with work.finishing() as tx:
+            now = store.find_by_secret(tx, work.sealing, payload["secret"])
+            if now is not None:
+                store.save(
+                    tx, work.sealing, replace(now, secret_status=_status_after(payload["step"], error), message=error)
+                )
+            promise(tx, STEP_DONE, work.place, answer, run_at_ms=work.clock.now_ms())
+
+
+def _status_after(step: str, error: str) -> str:
+    if error:
+        return master_secret.IMPAIRED
+    return master_secret.ACTIVE if step == STEPS[-1] else master_secret.ROTATING
+
+
+def _open(work: Work, database: Database, sealed: bytes | None) -> Plaintext:
+    assert sealed is not None, f"{database.task}: the password is kept here"
+    return store.unseal(work.sealing, database, sealed)
+
+
+def _done(database: Database, **changes: object) -> Database:
+    return replace(database, status=AVAILABLE, message="", task="", **changes)  # type: ignore[arg-type] # by name
+
+
+def _given_up(why: str) -> Change:
+    """What was being attached has failed; what was there before stays as it is, and says so."""
+
+    def change(database: Database) -> Database:
+        status = FAILED if database.task == "attach" else AVAILABLE
+        secret_status = master_secret.IMPAIRED if database.secret_arn else ""
+        return replace(database, status=status, secret_status=secret_status, message=why, task="", next_password=None)
+
+    return change
+
+
+def _say(work: Work, database: Database, why: str) -> None:
+    """The database says why it waits."""
+    with work.writing() as tx:
+        now = store.find(tx, work.sealing, work.place, database.kind, database.identifier)
+        if now is not None and now.token == database.token and now.message != why:
+            store.save(tx, work.sealing, replace(now, message=why))
