@@ -70,9 +70,9 @@ def test_what_is_below_the_level_is_not_written(capsys):
 
 def test_other_libraries_log_in_the_same_form(capsys):
     logs.configure(Settings())
-    logging.getLogger("uvicorn.error").error("Exception in %s", "ASGI")
+    logging.getLogger("some.library").error("Exception in %s", "ASGI")
     found = json.loads(capsys.readouterr().err)
-    assert (found["event"], found["logger"], found["level"]) == ("Exception in ASGI", "uvicorn.error", "error")
+    assert (found["event"], found["logger"], found["level"]) == ("Exception in ASGI", "some.library", "error")
 
 
 def test_text_is_for_people():

@@ -1,4 +1,4 @@
 """HTTP and processes: `supervisor` forks, `server` and `guard` speak HTTP, `batch` shares a sync of the trail, `metrics` counts.
 
-Only `server` and `guard` know uvicorn. The core behind them gets raw bytes and never learns what brought them.
+`connection` speaks HTTP/1.1 over uvloop and httptools. The core behind it gets raw bytes and never learns what brought them.
 """

@@ -12,6 +12,7 @@ from concurrent.futures import Executor
 from geumgo.message import Answer, Fetched, Request
 
 HandleBatch = Callable[[Sequence[Request | Fetched]], list[Answer]]
+Done = Callable[[Answer], None]
 Observe = Callable[[list[float]], None]
 """Told of a batch once it is answered: how long each of its requests waited, in seconds."""
 
@@ -38,23 +39,13 @@ class Batcher:
         self._most = most
         self._fatal = fatal
         self._observe = observe
-        self._waiting: list[tuple[Request | Fetched, asyncio.Future[Answer], float]] = []
+        self._waiting: list[tuple[Request | Fetched, Done, float]] = []
 
-    async def answer(self, request: Request) -> Answer:
-        """The answer to `request`, after the record of it is on disk."""
-        answer = await self._turn(request)
-        while answer.fetch is not None:
-            fetched = await asyncio.get_running_loop().run_in_executor(self._outside, answer.fetch)
-            answer = await self._turn(fetched)
-        return answer
-
-    async def _turn(self, request: Request | Fetched) -> Answer:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Answer] = loop.create_future()
-        self._waiting.append((request, future, time.perf_counter()))
+    def add(self, request: Request | Fetched, done: Done) -> None:
+        """`done` is called with the answer to `request`, after the record of it is on disk."""
+        self._waiting.append((request, done, time.perf_counter()))
         if len(self._waiting) == 1:
-            loop.call_soon(self._run)
-        return await future
+            asyncio.get_running_loop().call_soon(self._run)
 
     def _run(self) -> None:
         batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
@@ -66,9 +57,20 @@ class Batcher:
         except BaseException as fault:
             self._fatal(fault)
             raise
-        for (_, future, _), answer in zip(batch, answers, strict=True):
-            if not future.done():  # the client may have gone; what it asked for was done and recorded all the same
-                future.set_result(answer)
+        for (_, done, _), answer in zip(batch, answers, strict=True):
+            if answer.fetch is None:
+                done(answer)
+            else:
+                self._fetch(answer.fetch, done)
         if self._observe is not None:
             now = time.perf_counter()
             self._observe([now - since for _, _, since in batch])
+
+    def _fetch(self, fetch: Callable[[], Fetched], done: Done) -> None:
+        """What lies outside is fetched, and becomes a request of a later batch."""
+
+        def fetched(future: "asyncio.Future[Fetched]") -> None:
+            if not future.cancelled():  # the process ends
+                self.add(future.result(), done)
+
+        asyncio.get_running_loop().run_in_executor(self._outside, fetch).add_done_callback(fetched)

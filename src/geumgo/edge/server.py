@@ -1,36 +1,32 @@
-"""HTTP: raw bytes in, raw bytes out. Only this module and `guard` know uvicorn.
+"""HTTP: raw bytes in, raw bytes out.
 
 Nothing is interpreted here but lengths: the request target, the headers and the body reach the core as they came over the wire.
 """
 
 import asyncio
-import contextlib
 import ipaddress
 import json
 import os
 import resource
 import signal
 import socket
+import ssl
 import time
-from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
-import uvicorn
+import uvloop
 
-from geumgo.edge.batch import Batcher
-from geumgo.edge.guard import GuardedProtocol
+from geumgo.edge.batch import Batcher, Done
+from geumgo.edge.connection import Bounds, Connection, Site
 from geumgo.edge.metrics import Board, Page
 from geumgo.message import Answer, Fetched, Request
-from geumgo.sealing.random import uuid
 from geumgo.settings import Settings
 
 log = structlog.get_logger("geumgo.edge")
 
-Scope = Mapping[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 FAILED = 70
@@ -39,11 +35,7 @@ TICK_SECONDS = 0.5
 PROBES = (b"/healthz", b"/readyz")
 JSON = (b"content-type", b"application/json")
 PROMETHEUS = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
-BUSY = Answer(
-    503,
-    ((b"content-type", b"text/plain"), (b"retry-after", b"1"), (b"connection", b"close")),
-    b"Too many requests are arriving at once. Try again in a second.\n",
-)
+BACKLOG = 2_048
 
 
 class Door(Protocol):
@@ -62,12 +54,10 @@ class Core(Protocol):
 
 
 class Front:
-    """The ASGI application: bounded bytes to the core, its answers back. `/healthz` and `/readyz` are answered here."""
+    """The API's requests to the core, its answers back. `/healthz` and `/readyz` are answered here."""
 
     def __init__(self, core: Core, settings: Settings, page: Page) -> None:
         self._core = core
-        self._body_bytes = settings.max_body_bytes
-        self._room = settings.max_waiting_bytes  # what bodies that are being read or worked on may still take
         self._trusted: list[Network] = [ipaddress.ip_network(each) for each in settings.trusted_proxies]
         self._batcher = Batcher(
             core.pipeline.handle_batch,
@@ -77,58 +67,20 @@ class Front:
             outside=ThreadPoolExecutor(settings.waiting_outside, thread_name_prefix="outside"),
         )
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        assert scope["type"] == "http"
-        if scope["method"] in ("GET", "HEAD") and scope["target"] in PROBES:
-            await reply(send, health(self._core, scope["target"]))
-            return
-        with self._body(scope) as body:
-            try:
-                arrived = await body.read(receive)
-            except NoRoom:
-                await reply(send, BUSY)
-                return
-            if arrived:
-                await reply(send, await self._batcher.answer(self._request(scope, body)))
+    def handle(self, request: Request, done: Done) -> None:
+        if request.target in PROBES and request.method in ("GET", "HEAD"):
+            done(health(self._core, request.target))
+        else:
+            self._batcher.add(request, done)
 
-    @contextlib.contextmanager
-    def _body(self, scope: Scope) -> Iterator["Body"]:
-        body = Body(self, announced(scope), self._body_bytes)
-        try:
-            yield body
-        finally:
-            self._room += body.size
-
-    def take(self, size: int) -> None:
-        """Raises NoRoom."""
-        if size > self._room:
-            raise NoRoom
-        self._room -= size
-
-    def _request(self, scope: Scope, body: "Body") -> Request:
-        peer, secure = self._peer(scope)
-        return Request(
-            method=scope["method"],
-            target=scope["target"],
-            headers=tuple((name, value.strip(b" \t")) for name, value in scope["headers"]),
-            body=b"" if body.oversized else b"".join(body.chunks),
-            peer=peer,
-            secure=secure,
-            id=uuid(),
-            received_at_ms=time.time_ns() // 1_000_000,
-            oversized=body.oversized,
-        )
-
-    def _peer(self, scope: Scope) -> tuple[str, bool]:
+    def seen_as(self, peer: str, secure: bool, headers: Sequence[tuple[bytes, bytes]]) -> tuple[str, bool]:
         """Who is at the other end, and whether the way from there is encrypted.
 
         Where a trusted proxy connects it is what the proxy says: the rightmost address of X-Forwarded-For that is no trusted proxy.
         """
-        peer = scope["client"][0] if scope["client"] else "127.0.0.1"
-        secure = scope["scheme"] == "https"
         if not self._trusts(peer):
             return peer, secure
-        named = {name: b",".join(value for each, value in scope["headers"] if each == name) for name in FORWARDED}
+        named = {name: b",".join(value for each, value in headers if each == name) for name in FORWARDED}
         secure = secure or named[b"x-forwarded-proto"].strip().lower() == b"https"
         for hop in reversed(named[b"x-forwarded-for"].decode("latin-1").split(",")):
             try:
@@ -143,48 +95,25 @@ class Front:
         return bool(self._trusted) and any(ipaddress.ip_address(peer) in network for network in self._trusted)
 
 
+class Scrape:
+    """What the other listener answers: /metrics and nothing else."""
+
+    def __init__(self, core: Core, board: Board) -> None:
+        self._core = core
+        self._board = board
+
+    def handle(self, request: Request, done: Done) -> None:
+        if request.method == "GET" and request.target == b"/metrics":
+            text = self._board.text(ready=not self._core.ready())
+            done(Answer(200, (PROMETHEUS,), text.encode()))
+        else:
+            done(Answer(404, ((b"content-type", b"text/plain"),), b"There is only /metrics here.\n"))
+
+    def seen_as(self, peer: str, secure: bool, _headers: Sequence[tuple[bytes, bytes]]) -> tuple[str, bool]:
+        return peer, secure
+
+
 FORWARDED = (b"x-forwarded-for", b"x-forwarded-proto")
-
-
-class NoRoom(Exception):
-    """Bodies that are being read take all the memory that they may."""
-
-
-class Body:
-    """The body of one request as it arrives. `size` is what it has taken of the room for bodies."""
-
-    def __init__(self, front: Front, announced: int, most: int) -> None:
-        self._front = front
-        self._most = most
-        self.oversized = announced > most
-        self.chunks: list[bytes] = []
-        self.size = 0
-
-    async def read(self, receive: Receive) -> bool:
-        """Whether all of it arrived, or as much as shows that it is too large. False: the client went away.
-
-        A body that was announced as too large is not asked for: `receive` would answer `Expect: 100-continue`.
-        """
-        while not self.oversized:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return False
-            chunk = message.get("body", b"")
-            if self.size + len(chunk) > self._most:
-                self.oversized = True
-                self.chunks.clear()
-                return True
-            self._front.take(len(chunk))
-            self.size += len(chunk)
-            self.chunks.append(chunk)
-            if not message.get("more_body", False):
-                return True
-        return True
-
-
-def announced(scope: Scope) -> int:
-    """Content-Length. The parser has refused what is no number, or is there twice."""
-    return next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)
 
 
 def health(core: Core, path: bytes) -> Answer:
@@ -192,12 +121,6 @@ def health(core: Core, path: bytes) -> Answer:
     problems = core.ready() if path == b"/readyz" else []
     body = {"status": "not ready", "problems": problems} if problems else {"status": "ok"}
     return Answer(503 if problems else 200, (JSON, (b"cache-control", b"no-store")), json.dumps(body).encode())
-
-
-async def reply(send: Send, answer: Answer) -> None:
-    headers = (*answer.headers, (b"content-length", str(len(answer.body)).encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
 
 
 def give_up(fault: BaseException) -> None:
@@ -214,12 +137,11 @@ def give_up(fault: BaseException) -> None:
 # -- serving -----------------------------------------------------------------------------------------------------------
 
 
-class Server(uvicorn.Server):
-    """uvicorn's server, which leaves the signals to us: it would raise them again at the end, and nothing could be closed."""
+class Answers(Protocol):
+    """Who answers the requests of a listener."""
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
+    def handle(self, request: Request, done: Done) -> None: ...
+    def seen_as(self, peer: str, secure: bool, headers: Sequence[tuple[bytes, bytes]]) -> tuple[str, bool]: ...
 
 
 def serve(
@@ -238,85 +160,98 @@ def serve(
     """
     allow_descriptors(settings.max_connections)
     page = board.page(slot)
-    servers = [(Server(config(Front(core, settings, page), settings)), listener)]
+    tls = tls_context(settings)
+    sites = [(site_of(Front(core, settings, page), settings), listener, tls)]
     if metrics is not None:
-        servers.append((Server(config(Scrape(core, board), settings, tls=False)), metrics))
-
-    def stop() -> None:
-        for server, _ in servers:
-            server.should_exit = True
+        sites.append((site_of(Scrape(core, board), settings), metrics, None))
 
     async def run() -> None:
-        loop = asyncio.get_running_loop()
+        loop, stopped = asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop)
+            loop.add_signal_handler(number, stopped.set)
+        servers = [await listening(*each, settings) for each in sites]
         beside = [
-            asyncio.create_task(tick(core, page, servers[0][0], slot)),
-            asyncio.create_task(tell_when_started(servers[0][0], started)),
+            asyncio.create_task(tick(core, page, sites[0][0], slot)),
+            *(asyncio.create_task(sweep(site)) for site, _, _ in sites),
         ]
+        started()
         try:
-            await asyncio.gather(*(server.serve(sockets=[each]) for server, each in servers))
+            await stopped.wait()
+            await drain(servers, [site for site, _, _ in sites], settings.grace_seconds)
         finally:
             for task in beside:
                 task.cancel()
 
-    with asyncio.Runner(loop_factory=servers[0][0].config.get_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())
 
 
-def config(application: Any, settings: Settings, *, tls: bool = True) -> uvicorn.Config:
-    return uvicorn.Config(
-        application,
-        loop="uvloop",
-        http=GuardedProtocol.bounded_by(settings),
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=True,
-        proxy_headers=False,
-        timeout_keep_alive=int(settings.idle_seconds),
-        timeout_graceful_shutdown=int(settings.grace_seconds),
-        ssl_certfile=(settings.tls_certificate or None) if tls else None,
-        ssl_keyfile=(settings.tls_key or None) if tls else None,
+def site_of(answers: Answers, settings: Settings) -> Site:
+    bounds = Bounds(
+        settings.max_header_bytes,
+        settings.max_headers,
+        settings.max_body_bytes,
+        settings.request_seconds,
+        settings.idle_seconds,
+        settings.max_connections,
     )
+    return Site(answers.handle, bounds, settings.max_waiting_bytes, answers.seen_as)
 
 
-class Scrape:
-    """The ASGI application of the other listener: /metrics and nothing else."""
-
-    def __init__(self, core: Core, board: Board) -> None:
-        self._core = core
-        self._board = board
-
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        if scope["method"] == "GET" and scope["target"] == b"/metrics":
-            text = self._board.text(ready=not self._core.ready())
-            await reply(send, Answer(200, (PROMETHEUS,), text.encode()))
-        else:
-            await reply(send, Answer(404, ((b"content-type", b"text/plain"),), b"There is only /metrics here.\n"))
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """TLS 1.2 and 1.3 with the certificate of the settings; None: there is none. Raises OSError, ssl.SSLError."""
+    if not settings.tls_certificate:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(settings.tls_certificate, settings.tls_key or None)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
-async def tick(core: Core, page: Page, server: uvicorn.Server, slot: str) -> None:
+async def listening(
+    site: Site, listener: socket.socket, tls: ssl.SSLContext | None, settings: Settings
+) -> asyncio.Server:
+    server: asyncio.Server = await asyncio.get_running_loop().create_server(
+        lambda: Connection(site, secure=tls is not None),
+        sock=listener,
+        ssl=tls,
+        backlog=BACKLOG,
+        ssl_handshake_timeout=settings.request_seconds if tls is not None else None,
+    )
+    return server
+
+
+async def drain(servers: Sequence[asyncio.Server], sites: Sequence[Site], grace_seconds: float) -> None:
+    """Nothing more is accepted; what is under way is answered, for at most `grace_seconds`."""
+    for server in servers:
+        server.close()
+    for site in sites:
+        site.stop()
+    loop = asyncio.get_running_loop()
+    end = loop.time() + grace_seconds
+    while any(site.connections for site in sites) and loop.time() < end:  # noqa: ASYNC110  there is no event for it
+        await asyncio.sleep(0.01)
+
+
+async def sweep(site: Site) -> None:
+    """Clients that are too slow are ended."""
+    while True:
+        await asyncio.sleep(site.sweep_seconds)
+        site.sweep(time.monotonic())
+
+
+async def tick(core: Core, page: Page, site: Site, slot: str) -> None:
     """What must happen about once a second though nobody asks: the head of the trail goes into the database."""
     while True:
         await asyncio.sleep(TICK_SECONDS)
         try:
             core.tick()
-            page.set(f'geumgo_connections{{process="{slot}"}}', len(server.server_state.connections))
+            page.set(f'geumgo_connections{{process="{slot}"}}', len(site.connections))
             page.set(f'geumgo_process_resident_bytes{{process="{slot}"}}', resident_bytes())
         except BaseException as fault:
             if not isinstance(fault, asyncio.CancelledError):
                 give_up(fault)
             raise
-
-
-async def tell_when_started(server: uvicorn.Server, started: Callable[[], None]) -> None:
-    while not server.started:  # noqa: ASYNC110  uvicorn has no event for it
-        await asyncio.sleep(0.001)
-    started()
 
 
 def resident_bytes() -> int:
