@@ -154,6 +154,21 @@ class NobodyListens:
         """Nothing follows."""
 
 
+class Watcher(Protocol):
+    """Who keeps watch over what is changed: the config room, joined by app."""
+
+    def changed(self, ctx: "Context", service: str, operation: str, params: Params, answer: Params) -> None:
+        """`operation`, one that writes, has just been done in the transaction of `ctx`: what follows is promised there."""
+        ...
+
+
+class NobodyWatches:
+    """No config room is joined: changes are seen by nobody."""
+
+    def changed(self, ctx: "Context", service: str, operation: str, params: Params, answer: Params) -> None:
+        """Nothing follows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Later:
     """What an operation answers when the answer lies outside (a function that runs): it is permitted, and has written nothing.

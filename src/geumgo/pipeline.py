@@ -24,6 +24,7 @@ from geumgo.context import (
     Context,
     Later,
     NobodyListens,
+    NobodyWatches,
     NoSessions,
     Outside,
     Params,
@@ -31,6 +32,7 @@ from geumgo.context import (
     Proven,
     Publisher,
     Sessions,
+    Watcher,
 )
 from geumgo.errors import ServiceError
 from geumgo.functions import Functions, NoFunctions
@@ -93,6 +95,7 @@ class Parts:
     sessions: Sessions = field(default_factory=NoSessions)
     publisher: Publisher = field(default_factory=NobodyListens)
     functions: Functions = field(default_factory=NoFunctions)
+    watcher: Watcher = field(default_factory=NobodyWatches)
 
 
 class Waits(Exception):
@@ -398,7 +401,10 @@ class Pipeline:
             answer = operation.handler(ctx, params)
             if isinstance(answer, Later):
                 raise Waits(answer)
-            return dict(answer)
+            answered = dict(answer)
+            if operation.writes:
+                self._parts.watcher.changed(ctx, turn.service, turn.operation, params, answered)
+            return answered
         finally:
             turn.proven = ctx.proven
 

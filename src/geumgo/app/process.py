@@ -28,6 +28,7 @@ from geumgo.outbound.addresses import Allowed
 from geumgo.pipeline import Count, Notes, Parts, Pipeline, host_of
 from geumgo.room import JobHandler, Room
 from geumgo.sealing.root import RootKeys
+from geumgo.services.config.watch import ChangesWatch
 from geumgo.services.events.publisher import DefaultBus
 from geumgo.services.iam.directory import Directory
 from geumgo.services.iam.keyring import LongTermKeyring
@@ -186,6 +187,7 @@ def parts_of(
         most_derived=settings.derived_entries,
         publisher=DefaultBus(root),
         honour_child_denies=settings.honour_child_denies,
+        watcher=ChangesWatch(root),
     )
 
 

@@ -77,6 +77,13 @@ class Schedule:
             rotated_at = window.opens_at
         return found
 
+    def longest_hours(self) -> int:
+        """The longest time from one moment of this schedule to the next, in whole hours. Of a cron schedule: within three years."""
+        if self.every is not None:
+            return int(self.every // _HOUR)
+        assert self.cron is not None, "a schedule has a rate or fields"
+        return max(_gaps(self.cron, days=3 * 366), default=0)
+
     def _openings(self, rotated_at: datetime, now: datetime) -> Iterator[datetime]:
         if self.cron is not None:
             # A window that is open now opened less than a day ago.
@@ -174,11 +181,11 @@ def _checked(schedule: Schedule) -> Schedule:
     return schedule
 
 
-def _gaps(cron: Cron) -> list[int]:
+def _gaps(cron: Cron, days: int = 366) -> list[int]:
     """The hours between one moment and the next, of a leap year: two late and early hours lie close where their days follow each other."""
     moments: list[datetime] = []
     at = cron.after(_SAMPLE)
-    while at is not None and at < _SAMPLE + 366 * _DAY:
+    while at is not None and at < _SAMPLE + days * _DAY:
         moments.append(at)
         at = cron.after(at)
     return [(later - earlier) // _HOUR for earlier, later in pairwise(moments)]

@@ -16,7 +16,9 @@ class ServiceLinked(NamedTuple):
 
 
 KNOWN: Final = {
-    "config.amazonaws.com": ServiceLinked("AWSServiceRoleForConfig"),
+    "config.amazonaws.com": ServiceLinked(
+        "AWSServiceRoleForConfig", "arn:aws:iam::aws:policy/aws-service-role/AWSConfigServiceRolePolicy"
+    ),
     "rds.amazonaws.com": ServiceLinked(
         "AWSServiceRoleForRDS", "arn:aws:iam::aws:policy/aws-service-role/AmazonRDSServiceRolePolicy"
     ),

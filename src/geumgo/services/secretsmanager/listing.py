@@ -38,6 +38,7 @@ def find_page(ctx: Context, operation: str, params: Params, *, limit: int) -> Pa
     asked = {"filters": filters, "order": order, "deleted": deleted_too}
     after = read_token(ctx, operation, asked, params.get("NextToken"))
     found: list[Listed] = []
+    chunk = _CHUNK if filters else limit  # without a filter each row that is read is shown
     for _ in range(MOST_LOOKED_AT // _CHUNK):
         rows = store.list_secrets(
             ctx.tx,
@@ -48,18 +49,20 @@ def find_page(ctx: Context, operation: str, params: Params, *, limit: int) -> Pa
             after=after,
             prefix=name_prefix(filters),
             deleted_too=deleted_too,
-            limit=_CHUNK + 1,
+            limit=chunk + 1,
         )
-        for listed in rows[:_CHUNK]:
+        for listed in rows[:chunk]:
             if len(found) == limit:
                 return Page(found, make_token(ctx, operation, asked, found[-1].position))
             if matches(listed.secret, filters):
                 found.append(listed)
             after = listed.position
-        if len(rows) <= _CHUNK:
+        if len(rows) <= chunk:
             return Page(found, None)
+        if len(found) == limit:
+            break
     assert after is not None, "rows were looked at"
-    return Page(found, make_token(ctx, operation, asked, after))
+    return Page(found, make_token(ctx, operation, asked, found[-1].position if len(found) == limit else after))
 
 
 @reads

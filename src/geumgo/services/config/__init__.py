@@ -1,0 +1,17 @@
+"""AWS Config: rules about secrets, and who does not keep to them.
+
+A rule looks at every secret on a schedule, or at one when it changes, and says COMPLIANT or NON_COMPLIANT. What it says is kept; when it
+says something else than before, EventBridge hears of it. Config reads as the role of its configuration recorder, through the door that
+everybody takes: what that role may not list is not judged.
+"""
+
+from geumgo.room import Room
+from geumgo.services.config import compliance, delivery, evaluation, recorder, rules, tags
+from geumgo.services.config.access import ACCESS
+
+ROOM = Room(
+    "config",
+    chapters=(recorder, delivery, rules, evaluation, compliance, tags),
+    access=ACCESS,
+    tables="geumgo.services.config.tables",
+)
