@@ -18,6 +18,7 @@ from geumgo.jobs import promise, withdraw
 from geumgo.room import job, operation, reads
 from geumgo.sealing import Plaintext, Unsealable
 from geumgo.services.kms import lookup, store
+from geumgo.services.kms.bus import MATERIAL_EXPIRED, told
 from geumgo.services.kms.domain import DAY_MS, SYMMETRIC, refuse_deletion_pending, refuse_other_origin
 from geumgo.services.kms.errors import (
     ExpiredImportToken,
@@ -276,3 +277,4 @@ def expire_material(work: Work, payload: Params) -> None:
         if material.expires_at_ms <= work.clock.now_ms():
             _take_away(tx, work, key, material)
             work.event("DeleteExpiredKeyMaterial", keyId=key.key_id)
+            work.publish(tx, *told(MATERIAL_EXPIRED, key))

@@ -9,6 +9,7 @@ from geumgo.jobs import promise, withdraw
 from geumgo.room import job, operation, reads
 from geumgo.sealing import random
 from geumgo.services.kms import lookup, policies, sealed, store
+from geumgo.services.kms.bus import DELETED, told
 from geumgo.services.kms.domain import (
     DAY_MS,
     LISTED_AS,
@@ -304,6 +305,7 @@ def delete_key(work: Work, payload: Params) -> None:
         family = store.related(tx, work.sealing, key) if key.multi_region else [key]
         store.destroy(tx, key)
         work.event("DeleteKey", keyId=key.key_id)
+        work.publish(tx, *told(DELETED, key))
         left = [each for each in family if each.region != key.region]
         if len(left) == 1 and left[0].state == PENDING_REPLICA_DELETION:
             _set_date(tx, work, left[0], left[0].pending_window_days or WINDOW_DAYS)

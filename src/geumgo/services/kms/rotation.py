@@ -6,6 +6,7 @@ from typing import Any, Final
 from geumgo.context import Context, Params, Work, as_datetime
 from geumgo.room import job, operation, reads
 from geumgo.services.kms import lookup, store
+from geumgo.services.kms.bus import ROTATED, told
 from geumgo.services.kms.domain import (
     DAY_MS,
     read_marker,
@@ -122,6 +123,7 @@ def rotate_key_on_demand(ctx: Context, params: Params) -> Params:
     else:
         rotate(ctx.tx, ctx, key, ON_DEMAND, next_at_ms=key.next_rotation_at_ms)
     ctx.event("RotateKey", keyId=key.key_id, keyOrigin=key.origin, rotationType=ON_DEMAND)
+    ctx.publish(*told(ROTATED, key))
     return {"KeyId": key.key_id}
 
 
@@ -180,6 +182,7 @@ def rotate_key(work: Work, payload: Params) -> None:
             rotate(tx, work, key, AUTOMATIC, next_at_ms=next_at_ms)
             plan_rotation(tx, key, next_at_ms)
             work.event("RotateKey", keyId=key.key_id, keyOrigin=key.origin, rotationType=AUTOMATIC)
+            work.publish(tx, *told(ROTATED, key))
 
 
 # -- listing ----------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Final
 from geumgo.context import Context
 from geumgo.domain.policy import Policy, PolicyKind, compile_policy
 from geumgo.sealing import random
-from geumgo.services.secretsmanager import domain, owners, store, store_rotation
+from geumgo.services.secretsmanager import domain, label_events, owners, store, store_rotation
 from geumgo.services.secretsmanager.errors import no_such_secret
 from geumgo.services.secretsmanager.records import Address, Secret, Version
 
@@ -142,5 +142,15 @@ def made_up(ctx: Context, name: str) -> Secret:
 
 
 def keep(ctx: Context, secret: Secret) -> None:
-    """Write a changed secret, with the time of its change."""
+    """Write a changed secret, with the time of its change. EventBridge hears of the labels that moved."""
     store.save(ctx.tx, ctx.sealing, replace(secret, changed_at_ms=ctx.clock.now_ms()))
+    label_events.tell(ctx.publish, _read(ctx, secret).stages, secret)
+
+
+def _read(ctx: Context, secret: Secret) -> Secret:
+    """The secret as this call has read it."""
+    for (kind, *_), known in ctx.found.items():
+        if kind == "secret" and known.secret is not None and known.secret.id == secret.id:
+            found: Secret = known.secret
+            return found
+    raise AssertionError(f"{secret.arn} is changed by a call that has not read it")

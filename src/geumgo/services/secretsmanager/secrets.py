@@ -8,7 +8,17 @@ from geumgo.context import Context, Params, Place, Work, as_datetime
 from geumgo.jobs import promise, withdraw
 from geumgo.room import job, operation, reads
 from geumgo.sealing import Plaintext
-from geumgo.services.secretsmanager import domain, envelope, listing, lookup, owners, store, store_rotation, versions
+from geumgo.services.secretsmanager import (
+    domain,
+    envelope,
+    label_events,
+    listing,
+    lookup,
+    owners,
+    store,
+    store_rotation,
+    versions,
+)
 from geumgo.services.secretsmanager.errors import InvalidParameter, InvalidRequest, ResourceExists, no_such_secret
 from geumgo.services.secretsmanager.records import CURRENT, PENDING, PREVIOUS, Kind, Secret
 from geumgo.services.secretsmanager.rotation import plan_of
@@ -42,6 +52,7 @@ def create_secret(ctx: Context, params: Params) -> Params:
     if value is not None:
         secret = versions.add_value(ctx, secret, token, value, None)
     store.add(ctx.tx, ctx.sealing, secret)
+    label_events.tell(ctx.publish, {}, secret)
     return _created(secret, token, value)
 
 
