@@ -2,8 +2,10 @@
 
 import pytest
 
-from geumgo.jobs import promise, withdraw
-from geumgo.jobs.queue import counts, parked, revive
+from geumgo.jobs import TABLES, promise, withdraw
+from geumgo.jobs.queue import Promised, counts, of_dedup, parked, revive
+from geumgo.storage import Storage
+from geumgo.storage.migrate import migrate
 from tests.jobs.conftest import HERE, Bench
 
 
@@ -87,3 +89,20 @@ def test_a_parked_job_is_not_revived_beside_its_waiting_twin(bench: Bench) -> No
     bench.promise(dedup="replica")
     with bench.storage.writing() as tx:
         assert revive(tx, parked(tx)[0].id, run_at_ms=7) == 0
+
+
+@pytest.mark.parametrize("state", ["waiting", "parked"])
+def test_one_job_of_many_is_found_by_its_dedup_without_a_look_at_each(sqlite_storage: Storage, state: str) -> None:
+    """A job that ends looks for its parked twin: with ten thousand schedules waiting, that must not be a walk through all of them."""
+    migrate(sqlite_storage, [TABLES])
+    with sqlite_storage.reading() as tx:
+        plan = tx.all(f"EXPLAIN QUERY PLAN SELECT id FROM job WHERE dedup = 'x' AND state = '{state}'")
+    assert "INDEX job_" in str(plan), plan
+
+
+def test_what_was_promised_under_a_dedup_is_told(bench: Bench) -> None:
+    bench.promise(dedup="replica", after_ms=500)
+    bench.promise(dedup="other")
+    with bench.storage.reading() as tx:
+        assert of_dedup(tx, "replica") == [Promised("waiting", bench.clock.now_ms() + 500, 0)]
+        assert of_dedup(tx, "none") == []

@@ -60,6 +60,28 @@ def withdraw(tx: Tx, dedup: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Promised:
+    """A job that is there: waiting for `run_at_ms`, running, or parked."""
+
+    state: str
+    run_at_ms: int
+    attempts: int
+
+
+def of_dedup(tx: Tx, dedup: str) -> list[Promised]:
+    """The jobs that were promised under `dedup` and are still there: one that waits, those that run, those that were given up."""
+    rows = tx.all(
+        """
+        SELECT state, run_at_ms, attempts FROM job WHERE dedup = :dedup AND state = 'waiting'
+        UNION ALL SELECT state, run_at_ms, attempts FROM job WHERE dedup = :dedup AND state = 'parked'
+        UNION ALL SELECT state, run_at_ms, attempts FROM job WHERE state = 'running' AND dedup = :dedup
+        """,
+        dedup=dedup,
+    )
+    return [Promised(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
 class Parked:
     """A job that failed too often and waits for someone to look at it."""
 
