@@ -14,7 +14,7 @@ from geumgo.app.directory import (
     prepare,
     write_config,
 )
-from geumgo.app.operators import create_account, explain, read_trail, status, verify_trail
+from geumgo.app.operators import create_account, explain, read_trail, rotations, status, verify_trail
 from geumgo.app.process import App, build, warm, work
 from geumgo.app.rooms import ROOMS
 from geumgo.services.iam.bootstrap import AccountExists
@@ -36,6 +36,7 @@ __all__ = [
     "open_root",
     "prepare",
     "read_trail",
+    "rotations",
     "status",
     "verify_trail",
     "warm",

@@ -17,6 +17,8 @@ from geumgo.services.iam.directory import Directory
 from geumgo.services.iam.explain import Explanation
 from geumgo.services.iam.explain import explain as iam_explain
 from geumgo.services.kms import targets as kms_targets
+from geumgo.services.secretsmanager import rotation_report
+from geumgo.services.secretsmanager.rotation_report import Report as RotationReport
 from geumgo.settings import Settings
 
 
@@ -48,6 +50,18 @@ def status(settings: Settings) -> dict[str, Any]:
         "trail_chains": len(heads),
         "problems": problems,
     }
+
+
+def rotations(settings: Settings, secret_id: str | None) -> list[RotationReport]:
+    """How rotations stand, by the names of the secrets: of all, or of those that have this name or ARN."""
+    root = open_root(settings)
+    storage = open_storage(settings)
+    try:
+        with storage.reading() as tx:
+            found = list(rotation_report.reports(tx, root, SystemClock().now_ms()))
+    finally:
+        storage.close()
+    return [each for each in found if secret_id in (None, each.name, each.arn)]
 
 
 def verify_trail(settings: Settings) -> Report:

@@ -1,13 +1,21 @@
-"""`geumgo rotation`: what a schedule of rotation means, before a secret has it."""
+"""`geumgo rotation`: what a schedule of rotation means before a secret has it, and how rotations stand."""
 
 import json
 import re
+import sys
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from geumgo.cli.plain import data_option, existing
 from geumgo.domain.schedule import Schedule, ScheduleInvalid, after_days, parse_schedule
+
+if TYPE_CHECKING:
+    from geumgo.services.secretsmanager.rotation_report import Report
 
 DATES = 10  # that a preview shows
 _FORM = "%Y-%m-%dT%H:%M:%SZ"
@@ -39,6 +47,61 @@ def preview(schedule: str, duration: str | None, start: str | None, as_json: boo
         click.echo(f"{opens}  {closes}")
     if not shown:
         click.echo("The schedule names no moment to come.")
+
+
+@rotation.command("status")
+@click.argument("secret", required=False)
+@data_option
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def status(secret: str | None, data: Path | None, config: Path | None, as_json: bool) -> None:
+    """Say how the rotation of SECRET (a name or an ARN) stands, or that of every secret.
+
+    Exit status 0 only when none fails, is overdue or was given up.
+    """
+    from geumgo import app
+    from geumgo.services.secretsmanager.rotation_report import WRONG
+
+    found = app.rotations(existing(config, data=data), secret)
+    if as_json:
+        click.echo(json.dumps([_for_machines(each) for each in found], indent=2))
+    elif secret is None:
+        for each in found:
+            click.echo(f"{each.state:<10} {_shown(each.due_by_ms) or '-':<21} {each.name}  {each.last_error}".rstrip())
+    else:
+        for each in found:
+            _show(each)
+    if not found and not as_json:
+        click.echo("No rotation was ever set up." if secret is None else f"{secret} was never set up for rotation.")
+    sys.exit(1 if any(each.state in WRONG for each in found) or (secret is not None and not found) else 0)
+
+
+def _show(report: "Report") -> None:
+    lines = {
+        "secret": report.arn,
+        "state": report.state,
+        "rotated by": report.rotator,
+        "last rotation": _shown(report.rotated_at_ms),
+        "next rotation by": _shown(report.due_by_ms),
+        "next attempt": _shown(report.next_attempt_at_ms),
+        "step": report.step,
+        "version in the making": report.version,
+        "failures in a row": str(report.failures),
+        "last error": f"{_shown(report.failed_at_ms)} {report.last_error}" if report.last_error else "",
+    }
+    for name, value in lines.items():
+        click.echo(f"{name:<24} {value or 'none'}")
+
+
+def _for_machines(report: "Report") -> dict[str, Any]:
+    """Times as in ISO 8601."""
+    return {
+        name.removesuffix("_ms"): _shown(value) if name.endswith("_ms") else value
+        for name, value in asdict(report).items()
+    }
+
+
+def _shown(at_ms: int | None) -> str | None:
+    return None if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC).strftime(_FORM)
 
 
 def _read(schedule: str, duration: str | None) -> Schedule:

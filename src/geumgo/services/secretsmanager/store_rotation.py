@@ -52,6 +52,16 @@ def find(tx: Tx, sealing: Sealing, secret: Secret) -> Rotation | None:
     return None if row is None else _as_rotation(sealing, row)
 
 
+def listed(tx: Tx, sealing: Sealing, *, after: str = "", limit: int) -> list[Rotation]:
+    """Every rotation that was ever set up, by the ids of the secrets, from the one behind `after` on."""
+    rows = tx.all(
+        f"SELECT {', '.join(_COLUMNS)}, mac FROM {_TABLE} WHERE secret_id > :after ORDER BY secret_id LIMIT :limit",
+        after=after,
+        limit=limit,
+    )
+    return [_as_rotation(sealing, row) for row in rows]
+
+
 def keep(tx: Tx, sealing: Sealing, rotation: Rotation) -> None:
     row = _as_row(rotation)
     row["mac"] = sealing.vouch(_TABLE, row)

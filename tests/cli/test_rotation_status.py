@@ -1,0 +1,128 @@
+"""`geumgo rotation status`: how rotations stand, and the exit status that scripts look at."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from geumgo.cli import group
+from tests.clock import TurnedClock
+from tests.house import House, turn_botocore
+from tests.services.secretsmanager import functions
+from tests.services.secretsmanager.functions import Functions, Template
+
+HOUR_MS = 3_600_000
+VALUE = {"username": "app", "password": "first-password"}
+
+
+@dataclass
+class Desk:
+    """A house whose operator asks how rotations stand."""
+
+    house: House
+    functions: Functions
+    template: Template
+
+    def rotate(self, name: str, **more: Any) -> str:
+        client = self.house.client("secretsmanager")
+        arn: str = client.create_secret(Name=name, SecretString=json.dumps(VALUE))["ARN"]
+        client.rotate_secret(SecretId=name, RotationLambdaARN=self.functions.arn("f"), **more)
+        self.house.run_jobs()
+        return arn
+
+    def breaks(self) -> None:
+        def body(_event: dict[str, str]) -> None:
+            raise ConnectionError("first-password")
+
+        self.functions.bodies[self.functions.arn("f")] = body
+
+    def status(self, *arguments: str) -> Result:
+        return CliRunner().invoke(group, ["rotation", "status", *arguments, "--data", str(self.house.settings.data)])
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    clock = TurnedClock()
+    turn_botocore(monkeypatch, clock)
+    monkeypatch.setattr("geumgo.app.operators.SystemClock", lambda: clock)
+    house = House.build(tmp_path, clock)
+    joined = functions.join(house)
+    key = house.user("rotator", {"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"})
+    template = Template(house, key, {"app": "first-password"})
+    joined.add("f", template)
+    yield Desk(house, joined, template)
+    house.close()
+
+
+def test_what_was_never_set_up_is_said_so(desk: Desk) -> None:
+    shown = desk.status()
+    assert (shown.exit_code, shown.output) == (0, "No rotation was ever set up.\n")
+    shown = desk.status("nothing")
+    assert (shown.exit_code, shown.output) == (1, "nothing was never set up for rotation.\n")
+
+
+def test_rotations_that_are_well_are_one_line_each_by_name(desk: Desk) -> None:
+    desk.rotate("two", RotationRules={"ScheduleExpression": "cron(0 8 1 10 ? *)"})
+    desk.rotate("one")
+    shown = desk.status()
+    assert shown.exit_code == 0
+    assert shown.output.splitlines() == [
+        "at rest    -                     one",
+        "at rest    2026-10-02T00:00:00Z  two",
+    ]
+
+
+def test_a_rotation_that_fails_says_why_since_when_and_when_it_is_tried_again(desk: Desk) -> None:
+    desk.breaks()
+    arn = desk.rotate("db")
+    desk.house.clock.turn(ms=2_000)
+    desk.house.run_jobs()
+    for name in ("db", arn):
+        shown = desk.status(name)
+        assert shown.exit_code == 1
+        lines = {line[:24].strip(): line[25:] for line in shown.output.splitlines()}
+        assert lines["state"] == "failing"
+        assert lines["failures in a row"] == "2"
+        assert lines["last error"].endswith("during createSecret step: ConnectionError")
+        assert lines["next attempt"] == "2026-09-21T14:13:26Z"
+    (found,) = json.loads(desk.status("--json").output)
+    assert found["state"] == "failing"
+    assert found["next_attempt_at"] == "2026-09-21T14:13:26Z"
+    assert "first-password" not in desk.status("--json").output + desk.status("db").output
+
+
+def test_what_missed_its_window_is_overdue(desk: Desk) -> None:
+    desk.rotate("db", RotationRules={"ScheduleExpression": "cron(0 8 * * ? *)", "Duration": "1h"})
+    assert desk.status().exit_code == 0
+    desk.house.clock.turn(ms=24 * HOUR_MS)
+    shown = desk.status()
+    assert shown.exit_code == 1
+    assert shown.output.startswith("overdue    2026-09-22T09:00:00Z  db")
+
+
+def test_a_step_that_was_given_up_is_stuck(desk: Desk) -> None:
+    desk.rotate("db")
+    desk.breaks()
+    client = desk.house.client("secretsmanager")
+    client.rotate_secret(SecretId="db")
+    with desk.house.app.storage.writing() as tx:
+        tx.run("UPDATE job SET state = 'parked' WHERE kind = 'secretsmanager.rotation_step'")
+    shown = desk.status("db")
+    assert shown.exit_code == 1
+    assert "stuck" in shown.output
+
+
+def test_what_is_switched_off_or_deleted_is_no_fault(desk: Desk) -> None:
+    client = desk.house.client("secretsmanager")
+    desk.breaks()
+    desk.rotate("off")
+    client.cancel_rotate_secret(SecretId="off")
+    desk.rotate("gone")
+    client.delete_secret(SecretId="gone")
+    shown = desk.status()
+    assert shown.exit_code == 0
+    assert [line.split()[0] for line in shown.output.splitlines()] == ["deleted", "off"]
