@@ -195,7 +195,7 @@ def function_host(settings: Settings) -> Host:
     """What runs functions, with the operator's word on whom they may talk to."""
     rules = Rules(read_listed(settings.function_hosts), Allowed.of(settings.outgoing_hosts))
     server = to_server(address("listen", settings.listen), settings.tls_certificate)
-    return Host(server, rules, hidden=[settings.data], most=settings.functions_at_once)
+    return Host(server, rules, directory=settings.data, most=settings.functions_at_once)
 
 
 def open_trail(settings: Settings, storage: Storage, root: RootKeys, clock: Clock, node: str, slot: str) -> Trail:

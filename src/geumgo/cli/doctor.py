@@ -187,6 +187,21 @@ def look_at_machine(settings: Settings) -> Iterator[Finding]:  # noqa: ARG001 - 
         yield Finding("clock", "ok", "synchronised")
 
 
+def look_at_functions(settings: Settings) -> Iterator[Finding]:
+    from geumgo.functions import NotRun
+    from geumgo.functions.host import working_tools
+
+    try:
+        working_tools(settings.data.resolve())
+    except NotRun as fault:
+        yield Finding(
+            "functions", "advice", f"none will run: {fault}",
+            "if they should: docs/operate/functions.md says what the machine needs (apt-get install bubblewrap; user namespaces)",
+        )  # fmt: skip
+        return
+    yield Finding("functions", "ok", "run in a sandbox, which holds")
+
+
 def swap_areas(text: str) -> list[str]:
     """The areas that `text`, the content of /proc/swaps, lists; memory compressed in memory is none. Source: proc(5)."""
     areas = [line.split()[0] for line in text.splitlines()[1:] if line.strip()]
@@ -194,5 +209,5 @@ def swap_areas(text: str) -> list[str]:
 
 
 LOOKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
-    look_at_directory, look_at_keys, look_at_database, look_at_process, look_at_machine, look_at_server,
+    look_at_directory, look_at_keys, look_at_database, look_at_process, look_at_machine, look_at_functions, look_at_server,
 )  # fmt: skip

@@ -3,42 +3,74 @@
 import socket
 import ssl
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from geumgo.functions import Busy, NotRun, Outcome, Task
+import structlog
+
+from geumgo.functions import Busy, Outcome, Task
 from geumgo.functions.invocation import Connect, Invocation, Surroundings
+from geumgo.functions.log_files import LogFiles
+from geumgo.functions.probing import refuse_open_walls
 from geumgo.functions.reach import Rules
 from geumgo.functions.sandbox import Tools, find_tools
+
+log = structlog.get_logger("geumgo.functions")
 
 CONNECT_SECONDS: Final = 5.0
 
 
 class Host:
-    """Runs functions in sandboxes, `most` at a time. Safe for threads."""
+    """Runs functions in sandboxes, `most` at a time. Safe for threads.
+
+    `directory` is the server's own: nothing in it is seen by a function, and logs of functions are kept in it. `tools`: what sandboxes are
+    made with; None: what this machine has, after it was tried whether they hold.
+    """
 
     def __init__(
-        self, server: Connect, rules: Rules, *, hidden: Sequence[Path], most: int, tools: Tools | None = None
+        self, server: Connect, rules: Rules, *, directory: Path, most: int, tools: Tools | None = None
     ) -> None:
-        self._server, self._rules, self._hidden = server, rules, hidden
+        self._server, self._rules, self._directory = server, rules, directory
         self._places = threading.BoundedSemaphore(most)
         self._tools = tools
+        self._logs = LogFiles(directory / "functions")
 
     def run(self, task: Task) -> Outcome:
-        """As `Functions.run` says."""
+        """As `Functions.run` says. What the function printed is kept."""
         if not self._places.acquire(blocking=False):
             raise Busy("Rate Exceeded.")
         try:
-            return Invocation(task, Surroundings(self._found(), self._rules, self._server)).run()
+            outcome = Invocation(task, Surroundings(self._found(), self._rules, self._server)).run()
         finally:
             self._places.release()
+        try:
+            self._logs.append(task.function_arn, outcome.log)
+        except OSError as fault:  # the function has run, and its answer counts
+            log.warning("log of a function not kept", function=task.function_arn, fault=str(fault))
+        return outcome
 
     def _found(self) -> Tools:
-        """Raises NotRun."""
-        if self._tools is None:
-            self._tools = find_tools(self._hidden)
-        return self._tools
+        """Raises NotRun. What is missing may be installed while the server runs: it is looked for again."""
+        with _TRYING:
+            if self._tools is None:
+                tools = find_tools([self._directory])
+                if tools.privileged not in _HOLDS:
+                    refuse_open_walls(tools, self._directory)
+                    _HOLDS.add(tools.privileged)
+                self._tools = tools
+            return self._tools
+
+
+_TRYING: Final = threading.Lock()
+_HOLDS: Final[set[bool]] = set()
+"""The kinds of sandbox that this process has tried: they are the machine's, and the same for every host in it."""
+
+
+def working_tools(directory: Path) -> Tools:
+    """What sandboxes are made with on this machine, after it was tried. Raises NotRun."""
+    tools = find_tools([directory])
+    refuse_open_walls(tools, directory)
+    return tools
 
 
 def to_server(listen: tuple[str, int], certificate: str) -> Connect:
@@ -60,6 +92,3 @@ def to_server(listen: tuple[str, int], certificate: str) -> Connect:
         return context.wrap_socket(plain)
 
     return connect
-
-
-__all__ = ["Host", "NotRun", "to_server"]

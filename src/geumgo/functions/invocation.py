@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -65,6 +65,11 @@ class Invocation:
         self._carriers: list[Carrier] = []
         self._sockets: list[socket.socket] = []  # of the network in there
         self._listening: dict[tuple[str, int], socket.socket | None] = {}  # None: asked for
+        self._asked = {
+            "names": RESOLVER,
+            "runtime": API,
+            "endpoint": ENDPOINT,
+        }  # of the agent, at the start; each comes once
         self._calls: deque[Callable[[], None]] = deque()  # from other threads, for the loop
         self._wake, self._woken = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._questions = 0
@@ -94,7 +99,7 @@ class Invocation:
     def _config(self) -> dict[str, Any]:
         task = self._task
         return {
-            "listen": [["names", *RESOLVER], ["runtime", *API], ["endpoint", *ENDPOINT]],
+            "listen": [[kind, *at] for kind, at in self._asked.items()],
             "command": [sandbox.interpreter(), "-I", "-S", "-B", "-c", _BOOTSTRAP],
             "environment": environment(task),
             "limits": {
@@ -103,7 +108,7 @@ class Invocation:
                 "processes": PROCESSES,
                 "files": OPEN_FILES,
             },
-            "walls": {"calls": self._around.tools.walls.calls, "limits": self._around.tools.walls.limits},
+            "walls": asdict(self._around.tools.walls),
         }
 
     # -- the loop ------------------------------------------------------------------------------------------------------
@@ -122,7 +127,7 @@ class Invocation:
             return
         if now - self._looked_at >= LOOK_SECONDS:
             self._looked_at = now
-            self._look_at_memory()
+            self._look_at_size()
         self._loop.turn(min(LOOK_SECONDS, self._deadline - now))
 
     def _called(self) -> None:
@@ -164,16 +169,30 @@ class Invocation:
             self._loop.forget(self._sandbox.control)
             self._ended(None)
             return
-        message = json.loads(said)
-        if "exit" in message:
-            self._ended(int(message["exit"]))
-        elif "socket" in message:
-            self._take(str(message["socket"]), (str(message["address"]), int(message["port"])), taken[0])
+        self._told_by_agent(said, taken)
+
+    def _told_by_agent(self, said: bytes, taken: list[socket.socket]) -> None:
+        """Nothing but a listener that was asked for is taken: should a function ever speak in the agent's place, it gains nothing."""
+        try:
+            message = json.loads(said)
+            if "exit" in message:
+                self._ended(int(message["exit"]))
+                return
+            at = (str(message["address"]), int(message["port"]))
+            kind = str(message.get("socket", ""))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return
+        asked = self._asked.get(kind) == at if kind in self._asked else at in self._listening
+        if not asked:
+            return
+        if kind and taken:
+            self._take(kind, at, taken[0])
         else:
-            self._settle((str(message["address"]), int(message["port"])))
+            self._settle(at)
 
     def _take(self, kind: str, at: tuple[str, int], listener: socket.socket) -> None:
         """A socket of the network in there is ours."""
+        self._asked.pop(kind, None)
         listener.setblocking(False)
         if kind == "names":
             self._loop.watch(listener, selectors.EVENT_READ, lambda _: self._name(listener))
@@ -416,11 +435,12 @@ class Invocation:
             message = f"RequestId: {self._task.request_id} Error: Runtime exited with error: {how}"
             self._fail("Runtime.ExitError", message)
 
-    def _look_at_memory(self) -> None:
+    def _look_at_size(self) -> None:
+        """One that uses more than it was given ends. The kernel's own limits are those of single processes, and of a user."""
         assert self._sandbox is not None
-        used = resident_bytes(self._sandbox.pid)
+        used, processes = size_of(self._sandbox.pid)
         self._most_memory = max(self._most_memory, used)
-        if used > self._task.memory_mb << 20 and self._around.tools.walls.limits:
+        if (used > self._task.memory_mb << 20 or processes > PROCESSES) and self._around.tools.walls.limits:
             self._ended(-9)
 
     def _end(self) -> None:
@@ -519,17 +539,17 @@ def _how(status: int) -> str:
     return f"exit status {status}" if status >= 0 else f"signal: {_SIGNALS.get(status, -status)}"
 
 
-def resident_bytes(first: int) -> int:
-    """The memory that the processes of a sandbox use (bytes), without its first two: bubblewrap's and the agent."""
-    total, page = 0, os.sysconf("SC_PAGE_SIZE")
-    for agent in children(first):
-        waiting = children(agent)
-        while waiting:
-            pid = waiting.pop()
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * page
-            waiting += children(pid)
-    return total
+def size_of(agent: int) -> tuple[int, int]:
+    """The memory that the processes below the agent use (bytes), and their number."""
+    total, count, page = 0, 0, os.sysconf("SC_PAGE_SIZE")
+    waiting = children(agent)
+    while waiting:
+        pid = waiting.pop()
+        count += 1
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * page
+        waiting += children(pid)
+    return total, count
 
 
 def children(pid: int) -> list[int]:

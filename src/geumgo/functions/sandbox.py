@@ -43,6 +43,16 @@ FILES: Final = (
     "/etc/ca-certificates",
     "/etc/pki/tls/certs",
 )
+MACHINE: Final = (
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+    "/proc/irq",
+    "/proc/bus",
+    "/proc/acpi",
+    "/proc/fs",
+    "/proc/scsi",
+)  # never for writing
+DEVICES: Final = ("null", "zero", "full", "random", "urandom")
 BASE: Final = "/var/lang"  # where the interpreter is, unless it is the system's own
 HOSTS: Final = b"127.0.0.1 localhost\n"
 USERS: Final = b"sbx_user1051:x:993:990::/home/sbx_user1051:/sbin/nologin\n"
@@ -178,7 +188,7 @@ def first_process(
     with open(info, "rb") as file:
         said = file.read(4096)
     try:
-        pid = json.loads(said)["child-pid"]
+        pid = json.loads(said)["child-pid"]  # with --as-pid-1 the agent itself
         return os.pidfd_open(pid), pid
     except (ValueError, KeyError, OSError):
         process.wait(END_SECONDS)
@@ -207,20 +217,20 @@ def command(tools: Tools, sizes: Sizes, control: int, told: int) -> tuple[list[s
     arguments = [tools.bwrap, "--die-with-parent", "--new-session", "--hostname", "lambda", "--info-fd", str(told)]
     arguments += ["--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL"]
     arguments += ["--unshare-net"] if walls.network else []
-    arguments += ["--unshare-pid"] if walls.processes else []
+    arguments += ["--unshare-pid", "--as-pid-1"] if walls.processes else []
     arguments += ["--cap-add", "CAP_NET_BIND_SERVICE", "--cap-add", "CAP_NET_ADMIN"]
     if tools.privileged:
         arguments += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
     else:
         arguments += ["--unshare-user", "--uid", "993", "--gid", "990"]
-    tree, files = filesystem(sizes) if walls.filesystem else (["--bind", "/", "/", *rooms(sizes)], [])
-    hidden = [part for path in tools.hidden if walls.filesystem and covered(path) for part in ("--tmpfs", path)]
+    tree, files = filesystem(sizes, also=[] if walls.filesystem else ["--ro-bind", "/", "/host"])
+    hidden = [part for path in tools.hidden if covered(path) for part in ("--tmpfs", path)]
     agent = f"import sys; sys.path.insert(0, '/var/geumgo'); from inside.agent import main; sys.exit(main({control}))"
     python = [interpreter(), "-I", "-S", "-B", "-c", agent]
     return [*arguments, *tree, *hidden, "--chdir", "/", "--", *python], files
 
 
-def filesystem(sizes: Sizes) -> tuple[list[str], list[int]]:
+def filesystem(sizes: Sizes, *, also: Sequence[str] = ()) -> tuple[list[str], list[int]]:
     """The arguments that make the tree: small, read-only, and without anything of the server."""
     arguments = ["--perms", "0755", "--size", str(SMALL_BYTES), "--tmpfs", "/"]
     base = os.path.realpath(sys.base_prefix)
@@ -244,7 +254,7 @@ def filesystem(sizes: Sizes) -> tuple[list[str], list[int]]:
         files.append(memory_file(content))
         arguments += ["--perms", "0444", "--file", str(files[-1]), path]
     arguments += rooms(sizes)
-    return [*arguments, "--remount-ro", "/dev", "--remount-ro", "/"], files
+    return [*arguments, *also, "--remount-ro", "/dev", "--remount-ro", "/"], files
 
 
 def parents(paths: Sequence[str]) -> list[str]:
@@ -259,7 +269,22 @@ def bound(path: str) -> list[str]:
 
 def rooms(sizes: Sizes) -> list[str]:
     """The places that Lambda has: code, layers, runtime, /tmp."""
-    arguments = ["--proc", "/proc", "--dev", "/dev"]
+    arguments = [
+        "--proc",
+        "/proc",
+        *(part for path in MACHINE for part in bound(path)),
+        "--perms",
+        "0755",
+        "--size",
+        str(SMALL_BYTES),
+        "--tmpfs",
+        "/dev",
+    ]
+    for name in DEVICES:  # bubblewrap's own /dev has terminals, and a second user namespace comes with those
+        arguments += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        arguments += ["--symlink", f"/proc/self/fd/{number}", f"/dev/{name}"]
+    arguments += ["--symlink", "/proc/self/fd", "/dev/fd"]
     for path, size in (
         ("/tmp", sizes.storage_mb << 20),  # noqa: S108  that of the sandbox
         ("/var/task", sizes.unpacked_bytes + SMALL_BYTES),

@@ -22,6 +22,7 @@ CAP_NET_BIND_SERVICE: Final = 10
 CAPABILITY_VERSION_3: Final = 0x20080522
 LARGEST_MESSAGE: Final = 131_072  # bytes
 CHUNK: Final = 1 << 20
+REAP_MS: Final = 200  # between two looks for those that have ended
 NICE: Final = 5  # functions give way to the server
 
 Config = dict[str, Any]
@@ -30,7 +31,8 @@ Config = dict[str, Any]
 def main(descriptor: int) -> int:
     control = socket.socket(fileno=descriptor)
     config: Config = json.loads(control.recv(LARGEST_MESSAGE))
-    everything_is_here()
+    if config["walls"]["network"]:
+        everything_is_here()
     for kind, address, port in config["listen"]:
         give(control, kind, address, port)
     give_up_rights(config)
@@ -144,19 +146,36 @@ def unpack(descriptor: int, at: Path, most: int) -> None:
 
 
 def watch(control: socket.socket, child: int) -> int:
-    """Listeners are opened when the server asks for them, until the function has ended or the server hangs up."""
+    """Listeners are opened when the server asks for them, until the function has ended or the server hangs up.
+
+    This is the first process in here: what the function leaves behind becomes its children, and ends with it.
+    """
     ended = os.pidfd_open(child)
     waiting = select.poll()
     waiting.register(control, select.POLLIN)
     waiting.register(ended, select.POLLIN)
     while True:
-        ready = {descriptor for descriptor, _ in waiting.poll()}
-        if ended in ready:
-            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        ready = {descriptor for descriptor, _ in waiting.poll(REAP_MS)}
+        status = reap(child)
+        if status is not None:
             control.send(json.dumps({"exit": status}).encode())
             return 0
-        asked = control.recv(LARGEST_MESSAGE)
-        if not asked:
-            return 0
-        address, port = json.loads(asked)
-        give(control, "host", address, port)
+        if control.fileno() in ready:
+            asked = control.recv(LARGEST_MESSAGE)
+            if not asked:
+                return 0
+            address, port = json.loads(asked)
+            give(control, "host", address, port)
+
+
+def reap(child: int) -> int | None:
+    """Whoever has ended is buried. Answers how `child` ended, as `os.waitstatus_to_exitcode` says it; None: it runs."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return None
+        if pid == child:
+            return os.waitstatus_to_exitcode(status)
+        if pid == 0:
+            return None
