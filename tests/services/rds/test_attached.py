@@ -117,7 +117,7 @@ def test_a_wrong_password_in_the_managed_secret_is_said_so(house: House, postgre
     house.run_jobs()
     assert attached.status() == "failed"
     assert attached.describe()["MasterUserSecret"]["SecretStatus"] == "impaired"
-    assert "none of AWSCURRENT" in attached.describe()["StatusInfos"][0]["Message"]
+    assert "password in geumgo:secret" in attached.describe()["StatusInfos"][0]["Message"]
     assert attached.logs_in("first")
 
 

@@ -6,12 +6,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from geumgo.context import Place
-from geumgo.jobs import promise
 from geumgo.jobs.worker import Held
+from geumgo.outbound import Failed
 from geumgo.outbound.databases import Databases
-from geumgo.sealing.random import uuid
-from geumgo.services.rds.steps import STEPS
 from tests.house import House
 from tests.rotation_functions.targets import Target
 from tests.services.rds.attached import Attached
@@ -133,7 +130,7 @@ def test_a_job_that_is_killed_between_two_steps_goes_on_where_it_was(
             if (value := _there(attached, stage))
         ]
         assert any(map(attached.logs_in, known))
-        if attached.status() == "available":
+        if attached.describe()["MasterUserSecret"]["SecretStatus"] == "active":
             break
         attached.house.clock.turn(ms=601_000)
     assert attached.status() == "available"
@@ -159,26 +156,68 @@ def test_a_key_of_ones_own_encrypts_it(house: House, postgres: Target) -> None:
     assert attached.logs_in(attached.value()["password"])
 
 
-def test_the_steps_that_secrets_manager_asks_for_are_done_and_told(house: House, postgres: Target) -> None:
-    """The seam of managed rotation, from the side of the owner."""
+def test_it_is_rotated_every_seven_days_and_whenever_anybody_who_may_asks(house: House, target: Target) -> None:
+    attached = Attached(house, target, "db")
+    attached.create_managed()
+    arn = attached.describe()["MasterUserSecret"]["SecretArn"]
+    shown = attached.sm.describe_secret(SecretId=arn)
+    assert shown["RotationEnabled"] is True
+    assert shown["RotationRules"]["AutomaticallyAfterDays"] == 7
+    assert "RotationLambdaARN" not in shown
+    seen = [attached.value()["password"]]
+    for _ in range(8 * 24):
+        house.clock.turn(ms=3_600_000)
+        house.run_jobs()
+    seen.append(attached.value()["password"])
+    attached.sm.rotate_secret(SecretId=arn)
+    house.run_jobs()
+    seen.append(attached.value()["password"])
+    assert len(set(seen)) == 3
+    assert [attached.logs_in(each) for each in seen] == [False, False, True]
+    assert sorted(attached.sm.describe_secret(SecretId=arn)["VersionIdsToStages"].values()) == [
+        ["AWSCURRENT"],
+        ["AWSPREVIOUS"],
+    ]
+    function = f"arn:aws:lambda:us-east-1:{house.account}:function:x"
+    with pytest.raises(ClientError, match=r"InvalidRequestException.*rotated by rds"):
+        attached.sm.rotate_secret(SecretId=arn, RotationLambdaARN=function)
+    events = [record["eventName"] for record in house.trail() if record["eventName"].startswith("Rotation")]
+    assert events == ["RotationStarted", "RotationSucceeded"] * 3
+
+
+def test_a_database_that_is_away_makes_the_secret_impaired_until_it_is_back(
+    house: House, postgres: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attached = Attached(house, postgres, "cluster")
+    attached.create_managed()
+    before = attached.value()["password"]
+
+    def away(*_: Any) -> bool:
+        raise Failed("The database cannot be reached.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Databases, "logs_in", away)
+        attached.call("modify", RotateMasterUserPassword=True, ApplyImmediately=True)
+        house.run_jobs()
+        shown = attached.describe()
+        assert shown["MasterUserSecret"]["SecretStatus"] == "impaired"
+        assert shown["StatusInfos"][0]["Message"] == "The database cannot be reached."
+        assert attached.value()["password"] == before
+    house.clock.turn(ms=3_600_000)
+    house.run_jobs()
+    assert attached.describe()["MasterUserSecret"]["SecretStatus"] == "active"
+    assert "StatusInfos" not in attached.describe()
+    assert attached.logs_in(attached.value()["password"])
+    assert not attached.logs_in(before)
+
+
+def test_what_is_restored_after_detaching_is_rotated_no_more(house: House, postgres: Target) -> None:
     attached = Attached(house, postgres, "db")
     attached.create_managed()
-    arn, before = attached.describe()["MasterUserSecret"]["SecretArn"], attached.value()["password"]
-    told: list[dict[str, Any]] = []
-
-    def rotation_step_done(work: Any, payload: dict[str, Any]) -> None:
-        told.append(payload)
-        with work.finishing():
-            pass
-
-    house.app.worker._handlers = {**house.app.worker._handlers, "secretsmanager.rotation_step_done": rotation_step_done}
-    token = uuid()
-    for step in (*STEPS, "nonsense"):
-        with house.app.storage.writing() as tx:
-            payload = {"secret": arn, "token": token, "step": step}
-            promise(tx, "rds.rotate_step", Place(house.account, "us-east-1"), payload, run_at_ms=house.clock.now_ms())
-        house.run_jobs()
-    assert [each["error"] for each in told] == ["", "", "", "", "There is no step nonsense."]
-    assert [each["step"] for each in told[:4]] == list(STEPS)
-    assert attached.value()["password"] != before
-    assert attached.logs_in(attached.value()["password"])
+    arn = attached.describe()["MasterUserSecret"]["SecretArn"]
+    attached.call("delete", SkipFinalSnapshot=True)
+    house.run_jobs()
+    attached.sm.restore_secret(SecretId=arn)
+    house.clock.turn(days=20)
+    house.run_jobs()
+    assert attached.sm.describe_secret(SecretId=arn)["RotationEnabled"] is False

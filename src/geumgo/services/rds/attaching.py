@@ -22,6 +22,7 @@ from geumgo.services.rds.errors import (
 from geumgo.services.rds.records import AVAILABLE, CREATING, DELETING, RESETTING, Database, Kind, Task
 
 SETTLE: Final = "rds.settle"
+ROTATE_STEP: Final = "rds.rotate_step"
 _DATABASE_NAME: Final[dict[Kind, str]] = {"db": "DBName", "cluster": "DatabaseName"}
 _UNSERVED: Final = (
     "Domain", "DomainFqdn", "DomainOu", "DomainAuthSecretArn", "DomainDnsIps", "DomainIAMRoleName", "TdeCredentialArn",
@@ -163,7 +164,7 @@ def promise_settling(ctx: Context, database: Database) -> None:
         database.place,
         payload,
         run_at_ms=ctx.clock.now_ms(),
-        lock=f"rds:{database.arn}",
+        lock=f"{ROTATE_STEP}:{database.secret_arn or database.arn}",  # beside a step of a rotation nothing is done to a database
         dedup=f"{SETTLE}:{database.arn}",
     )
 

@@ -56,11 +56,6 @@ class Steps:
             raise StepFailed(f"There is no step {step}.")
         done()
 
-    def forget_pending(self) -> None:
-        """AWSPENDING is taken off: the rotation is over."""
-        if self._token in self._stages() and "AWSPENDING" in self._stages()[self._token]:
-            self._ask("UpdateSecretVersionStage", VersionStage="AWSPENDING", RemoveFromVersionId=self._token)
-
     def known(self) -> list[str]:
         """The passwords that may open the way, the likeliest first."""
         found = [self._password(stage) for stage in ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS")]

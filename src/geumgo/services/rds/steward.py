@@ -16,11 +16,10 @@ from geumgo.outbound import Failed, Refused
 from geumgo.outbound.databases import Databases, Denied
 from geumgo.sealing import Plaintext
 from geumgo.services.rds import domain, master_secret, store
-from geumgo.services.rds.attaching import SETTLE
+from geumgo.services.rds.attaching import ROTATE_STEP, SETTLE
 from geumgo.services.rds.records import AVAILABLE, FAILED, Database
 from geumgo.services.rds.steps import STEPS, StepFailed, Steps, server_of
 
-ROTATE_STEP: Final = "rds.rotate_step"
 STEP_DONE: Final = "secretsmanager.rotation_step_done"
 RECOVERY_DAYS: Final = 30
 BUSY_MS: Final = 1_000
@@ -80,15 +79,34 @@ class Steward:
         if database.task == "unmanage":
             return self._unmanage(work, database)
         if database.secret_arn:
-            steps = Steps(work, self._databases, database, database.token)
-            for step in STEPS:
-                steps.take(step)
-            steps.forget_pending()
-            return lambda now: _done(now, secret_status=master_secret.ACTIVE)
+            return self._rotate(work, database)
         if database.task == "change":
             return self._change(work, database)
         if not self._lets_in(work, database, database.password):
             raise Hopeless("The database does not let the master user in with MasterUserPassword.")
+        return _done
+
+    def _rotate(self, work: Work, database: Database) -> Change:
+        """Secrets Manager rotates the secret, now and from now on; each step comes back as a job of ours.
+
+        A password that is not known is found out before: otherwise every rotation would only fail.
+        """
+        rules = {}
+        if database.task != "rotate":
+            steps = Steps(work, self._databases, database, database.token)
+            known = [
+                each for each in steps.known() if self._databases.logs_in(server_of(database), database.username, each)
+            ]
+            if not known:
+                raise Hopeless(
+                    f"The database does not let the master user in with the password in {domain.SECRET_TAG}."
+                )
+            rules = {"RotationRules": {"AutomaticallyAfterDays": domain.ROTATION_DAYS}}
+        try:
+            self._ask(work, database, "RotateSecret", ClientRequestToken=database.token, **rules)
+        except ServiceError as refusal:
+            if refusal.code != "InvalidRequestException":  # one is under way already
+                raise
         return _done
 
     def _change(self, work: Work, database: Database) -> Change:
@@ -121,25 +139,25 @@ class Steward:
         raise Hopeless("The database does not let the master user in, or does not let him set a password.")
 
     def _delete_secret(self, work: Work, database: Database) -> None:
-        """The secret can be restored for 30 days: the database goes on running, and nothing else knows its password."""
+        """The secret is rotated no more, and can be restored for 30 days.
+
+        The database goes on running, and nothing else knows its password.
+        """
         if not database.secret_arn:
             return
-        role = master_secret.role_arn(database.place)
         try:
-            work.call(
-                "secretsmanager",
-                "DeleteSecret",
-                source_arn=database.arn,
-                role_arn=role,
-                SecretId=database.secret_arn,
-                RecoveryWindowInDays=RECOVERY_DAYS,
-            )
+            self._ask(work, database, "CancelRotateSecret")
+            self._ask(work, database, "DeleteSecret", RecoveryWindowInDays=RECOVERY_DAYS)
         except ServiceError as refusal:
             if refusal.code not in (
                 "ResourceNotFoundException",
                 "InvalidRequestException",
             ):  # the latter: deleted already
                 raise
+
+    def _ask(self, work: Work, database: Database, operation: str, **params: object) -> None:
+        arn, role = database.arn, master_secret.role_arn(database.place)
+        work.call("secretsmanager", operation, source_arn=arn, role_arn=role, SecretId=database.secret_arn, **params)
 
     # -- what Secrets Manager asks --------------------------------------------------------------------------------------
 
