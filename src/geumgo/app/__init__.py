@@ -14,7 +14,7 @@ from geumgo.app.directory import (
     prepare,
     write_config,
 )
-from geumgo.app.operators import create_account, explain, read_trail, rotations, status, verify_trail
+from geumgo.app.operators import create_account, explain, read_trail, rotations, status, trail_records, verify_trail
 from geumgo.app.process import App, build, warm, work
 from geumgo.app.rooms import ROOMS
 from geumgo.services.iam.bootstrap import AccountExists
@@ -38,6 +38,7 @@ __all__ = [
     "read_trail",
     "rotations",
     "status",
+    "trail_records",
     "verify_trail",
     "warm",
     "work",

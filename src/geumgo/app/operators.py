@@ -1,6 +1,6 @@
 """What operators ask of a data directory, whether a server runs on it or not."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from geumgo.access.demand import Demand
@@ -80,6 +80,11 @@ def verify_trail(settings: Settings) -> Report:
 def read_trail(settings: Settings) -> list[dict[str, Any]]:
     """Every record of this machine's chains, oldest first; of a write only if it was committed."""
     return list(records(settings.audit))
+
+
+def trail_records(settings: Settings) -> Iterator[dict[str, Any]]:
+    """As `read_trail`, one record at a time."""
+    return records(settings.audit)
 
 
 def explain(

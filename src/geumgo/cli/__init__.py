@@ -21,6 +21,7 @@ COMMANDS = {
     "run": "geumgo.cli.run:run",
     "functions": "geumgo.cli.functions:functions",
     "rotation": "geumgo.cli.rotation:rotation",
+    "report": "geumgo.cli.report:report",
 }
 
 

@@ -42,19 +42,20 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One service at one endpoint."""
+    """One service at one endpoint. `target` is what its operations are called by on the wire, where that is not `service`."""
 
     service: str
     endpoint: str
     region: str
     credentials: Credentials
     ca_file: str = ""
+    target: str = ""
 
     def ask(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """The answer. Raises ClientError."""
         body = json.dumps(params).encode()
         url = urlsplit(self.endpoint)
-        headers = signed(self, url.netloc, f"{self.service}.{operation}", body, datetime.now(UTC))
+        headers = signed(self, url.netloc, f"{self.target or self.service}.{operation}", body, datetime.now(UTC))
         connection = self._connection(url.scheme, url.netloc)
         try:
             connection.request("POST", "/", body, headers)
@@ -111,7 +112,7 @@ def signed(client: Client, host: str, target: str, body: bytes, at: datetime) ->
 # -- where an AWS tool would look --------------------------------------------------------------------------------------
 
 
-def from_environment(service: str, environment: Mapping[str, str]) -> Client:
+def from_environment(service: str, environment: Mapping[str, str], *, target: str = "") -> Client:
     """A client of `service` as the environment and the files of AWS tools say. Raises ClientError if something is missing."""
     profile = environment.get("AWS_PROFILE") or environment.get("AWS_DEFAULT_PROFILE") or "default"
     config = section(environment, "AWS_CONFIG_FILE", "config", profile, f"profile {profile}")
@@ -127,7 +128,12 @@ def from_environment(service: str, environment: Mapping[str, str]) -> Client:
     if not region:
         raise ClientError("Which region? Set AWS_DEFAULT_REGION, for example to us-east-1.")
     return Client(
-        service, endpoint, region, credentials(environment, profile, config), environment.get("AWS_CA_BUNDLE", "")
+        service,
+        endpoint,
+        region,
+        credentials(environment, profile, config),
+        environment.get("AWS_CA_BUNDLE", ""),
+        target,
     )
 
 
