@@ -28,8 +28,9 @@ def test_a_zip_is_the_same_each_time_and_has_the_handler(name: str, tmp_path: Pa
 def test_the_command_lists_and_writes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "geumgo", "functions"]
     listed = subprocess.run([*command, "list"], check=True, capture_output=True, text=True).stdout.split()
-    assert listed == sorted(catalog.FUNCTIONS)
-    subprocess.run([*command, "zip", listed[0], "-o", str(tmp_path / "f.zip")], check=True, capture_output=True)
+    assert set(catalog.FUNCTIONS) < set(listed)
+    name = min(catalog.FUNCTIONS)
+    subprocess.run([*command, "zip", name, "-o", str(tmp_path / "f.zip")], check=True, capture_output=True)
     expected = io.BytesIO()
-    catalog.write_zip(listed[0], expected)
+    catalog.write_zip(name, expected)
     assert (tmp_path / "f.zip").read_bytes() == expected.getvalue()
