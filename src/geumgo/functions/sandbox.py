@@ -27,6 +27,8 @@ RUNTIME_PACKAGES: Final = (
     "boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3",
 )  # fmt: skip
 """What stands in /var/runtime: AWS's runtime client, and the SDK that AWS ships with it."""
+DRIVERS: Final = ("psycopg", "psycopg_binary", "pymysql", "typing_extensions")
+"""What stands in /opt/geumgo, as a layer would put it there: the drivers that the ready-made rotation functions import."""
 
 SHARED: Final = (
     "/usr/bin",
@@ -295,6 +297,13 @@ def rooms(sizes: Sizes) -> list[str]:
     for name in RUNTIME_PACKAGES:
         place = package_path(name)
         arguments += ["--ro-bind", str(place), f"/var/runtime/{place.name}"]
+    arguments += ["--perms", "0755", "--dir", "/opt/geumgo"]
+    for name in DRIVERS:
+        if importlib.util.find_spec(name) is not None:
+            place = package_path(name)
+            arguments += ["--ro-bind", str(place), f"/opt/geumgo/{place.name}"]
+            libraries = place.parent / f"{name}.libs"  # where a wheel keeps what it is linked with
+            arguments += ["--ro-bind-try", str(libraries), f"/opt/geumgo/{libraries.name}"]
     return arguments
 
 
