@@ -109,6 +109,10 @@ class Settings:
         "Path of a PEM file with the authorities that sign the certificates of attached databases; empty: the system's.",
         "",
     )
+    jobs_at_once: int = says(
+        "The most jobs (steps of rotations, deliveries of events, functions that nobody waits for ...) that one server runs at a time.",
+        4,
+    )
     segment_bytes: int = says("Size of one file of the trail (bytes), preallocated.", 16 << 20)
     tls_certificate: str = says("Path of a PEM certificate chain; empty: plain HTTP.", "")
     tls_key: str = says("Path of its PEM private key.", "")
@@ -150,6 +154,7 @@ class Settings:
             "waiting_outside",
             "derived_entries",
             "functions_at_once",
+            "jobs_at_once",
             "grace_seconds",
         ):
             self._refuse(not 0 < getattr(self, name) < math.inf, name, "it is greater than 0")

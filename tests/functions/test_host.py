@@ -67,7 +67,7 @@ def test_more_functions_than_may_run_are_refused(tmp_path: Path) -> None:
     host = Host(nowhere, Rules(), directory=tmp_path, most=1)
     first = threading.Thread(target=host.run, args=(task("import time\ndef handler(e, c):\n    time.sleep(2)\n"),))
     first.start()
-    while host._places._value:  # it has not begun
+    while not host._running:  # it has not begun
         pass
     with pytest.raises(Busy):
         host.run(task())

@@ -23,7 +23,7 @@ CANDIDATES = [
     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "arn:aws:iam::123456789012:role/some-role-name", "1234abcd-12ab-34cd-56ef-1234567890ab", "alias/some",
     "https://idp.example.org", "us-west-2", "123456789012", "123456", "AKIAIOSFODNN7EXAMPLE", "ec2.amazonaws.com", "x", "{}", "/x/", "v1",
     "arn:aws:events:us-east-1:123456789012:connection/some/x1",
-    "lambda:InvokeFunction",
+    "lambda:InvokeFunction", "arn:aws:lambda:us-east-1:123456789012:function:some",
 ]  # fmt: skip
 
 

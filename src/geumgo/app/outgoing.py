@@ -1,14 +1,18 @@
 """What this process may send to the outside, and how."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
+from geumgo.functions.host import Host, to_server
+from geumgo.functions.reach import Rules, read_listed
 from geumgo.outbound import Allowed, Outbound
 from geumgo.outbound.databases import Databases
 from geumgo.room import JobHandler
 from geumgo.services.events.delivery import Carrier
 from geumgo.services.events.log_files import LogFiles
+from geumgo.services.lambda_.queue import Runner
 from geumgo.services.rds.steward import Steward
-from geumgo.settings import Settings, SettingsError
+from geumgo.settings import Settings, SettingsError, address
 
 
 def allowed_of(settings: Settings) -> Allowed:
@@ -27,4 +31,12 @@ def carrier_of(settings: Settings) -> Carrier:
 def jobs_of(settings: Settings) -> Mapping[str, JobHandler]:
     """The jobs that reach outside, by kind. Raises SettingsError."""
     databases = Databases(allowed_of(settings), authorities=settings.database_authorities)
-    return {**carrier_of(settings).jobs(), **Steward(databases).jobs()}
+    return {**carrier_of(settings).jobs(), **Steward(databases).jobs(), **Runner(function_host(settings)).jobs()}
+
+
+@lru_cache(maxsize=8)
+def function_host(settings: Settings) -> Host:
+    """What runs functions, with the operator's word on whom they may talk to. One for a process. Raises SettingsError."""
+    rules = Rules(read_listed(settings.function_hosts), allowed_of(settings))
+    server = to_server(address("listen", settings.listen), settings.tls_certificate)
+    return Host(server, rules, directory=settings.data, most=settings.functions_at_once)

@@ -12,7 +12,7 @@ from geumgo import protocol
 from geumgo.access.gate import Gate
 from geumgo.access.ports import Key
 from geumgo.app.directory import node_of, open_root, open_storage, trail_keys
-from geumgo.app.outgoing import jobs_of
+from geumgo.app.outgoing import function_host, jobs_of
 from geumgo.app.rooms import ROOMS, handlers
 from geumgo.audit import recovery
 from geumgo.audit import store as audit_store
@@ -20,11 +20,8 @@ from geumgo.audit.record import service_event
 from geumgo.audit.trail import Head, Kind, Trail, TrailFull
 from geumgo.clock import SystemClock
 from geumgo.context import Clock, Params, Place
-from geumgo.functions.host import Host, to_server
-from geumgo.functions.reach import Rules, read_listed
 from geumgo.jobs.crew import Crew
 from geumgo.jobs.worker import Failure, Worker
-from geumgo.outbound.addresses import Allowed
 from geumgo.pipeline import Count, Notes, Parts, Pipeline, host_of
 from geumgo.room import JobHandler, Room
 from geumgo.sealing.root import RootKeys
@@ -35,12 +32,11 @@ from geumgo.services.iam.keyring import LongTermKeyring
 from geumgo.services.iam.rights import Rights
 from geumgo.services.sts.keyring import TemporaryKeyring
 from geumgo.services.sts.passwords import PasswordSessions
-from geumgo.settings import Settings, address
+from geumgo.settings import Settings
 from geumgo.storage import Broken, Storage, StorageError, Tx
 
 log = structlog.get_logger("geumgo.app")
 
-LANES: Final = 2  # jobs that run side by side in the process for jobs
 PRUNE_EVERY_MS: Final = 3_600_000
 
 
@@ -191,13 +187,6 @@ def parts_of(
     )
 
 
-def function_host(settings: Settings) -> Host:
-    """What runs functions, with the operator's word on whom they may talk to."""
-    rules = Rules(read_listed(settings.function_hosts), Allowed.of(settings.outgoing_hosts))
-    server = to_server(address("listen", settings.listen), settings.tls_certificate)
-    return Host(server, rules, directory=settings.data, most=settings.functions_at_once)
-
-
 def open_trail(settings: Settings, storage: Storage, root: RootKeys, clock: Clock, node: str, slot: str) -> Trail:
     """The chain of this process, with the intents that a crash left open settled from the database."""
     with storage.reading() as tx:
@@ -326,7 +315,14 @@ def work(settings: Settings, stop: threading.Event) -> None:
         lambda each: Pipeline(parts_of(settings, each, root, shared, clock)),
         jobs_of(settings),
     )
-    crew = Crew(lambda: open_storage(settings), bench.worker, clock, owner=bench.owner, lanes=LANES, note=note_failure)
+    crew = Crew(
+        lambda: open_storage(settings),
+        bench.worker,
+        clock,
+        owner=bench.owner,
+        lanes=settings.jobs_at_once,
+        note=note_failure,
+    )
     anchor = Anchor(trail, node, clock)
     anchor.keep(storage)
     beat = threading.Thread(target=bench.anchoring, args=(anchor, storage, stop), name="anchor")

@@ -14,7 +14,11 @@ class NotRun(Exception):
 
 
 class Busy(NotRun):
-    """As many functions run as may run at a time."""
+    """As many functions run as may run at a time. `reason` is Lambda's word for which limit it was."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("Rate Exceeded.")
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class Task:
     event: bytes = field(repr=False)
     layers: tuple[bytes, ...] = field(default=(), repr=False)
     client_context: str = field(default="", repr=False)
+    most_at_once: int | None = None  # invocations of this function, whatever its version; None: as many as run at all
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 import socket
 import ssl
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -31,23 +33,38 @@ class Host:
         self, server: Connect, rules: Rules, *, directory: Path, most: int, tools: Tools | None = None
     ) -> None:
         self._server, self._rules, self._directory = server, rules, directory
-        self._places = threading.BoundedSemaphore(most)
+        self._most, self._running, self._counting = most, dict[str, int](), threading.Lock()
         self._tools = tools
         self._logs = LogFiles(directory / "functions")
 
     def run(self, task: Task) -> Outcome:
         """As `Functions.run` says. What the function printed is kept."""
-        if not self._places.acquire(blocking=False):
-            raise Busy("Rate Exceeded.")
-        try:
+        with self._place_for(task):
             outcome = Invocation(task, Surroundings(self._found(), self._rules, self._server)).run()
-        finally:
-            self._places.release()
         try:
             self._logs.append(task.function_arn, outcome.log)
         except OSError as fault:  # the function has run, and its answer counts
             log.warning("log of a function not kept", function=task.function_arn, fault=str(fault))
         return outcome
+
+    @contextmanager
+    def _place_for(self, task: Task) -> Iterator[None]:
+        """Raises Busy. Source: TooManyRequestsException, API reference (the reasons)."""
+        function = ":".join(task.function_arn.split(":")[:7])
+        with self._counting:
+            running = self._running.get(function, 0)
+            if task.most_at_once is not None and running >= task.most_at_once:
+                raise Busy("ReservedFunctionConcurrentInvocationLimitExceeded")
+            if sum(self._running.values()) >= self._most:
+                raise Busy("ConcurrentInvocationLimitExceeded")
+            self._running[function] = running + 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._running[function] -= 1
+                if not self._running[function]:
+                    del self._running[function]
 
     def _found(self) -> Tools:
         """Raises NotRun. What is missing may be installed while the server runs: it is looked for again."""

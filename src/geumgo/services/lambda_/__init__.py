@@ -5,12 +5,12 @@ the credentials of its execution role and nothing else of this server: the host 
 """
 
 from geumgo.room import Room
-from geumgo.services.lambda_ import functions, invoke, permissions
+from geumgo.services.lambda_ import aliases, functions, invoke, permissions, settings, versions
 from geumgo.services.lambda_.access import ACCESS
 
 ROOM = Room(
     "lambda",
-    chapters=(functions, permissions, invoke),
+    chapters=(functions, versions, aliases, permissions, invoke, settings),
     access=ACCESS,
     tables="geumgo.services.lambda_.tables",
     resource_type="AWS::Lambda::Function",

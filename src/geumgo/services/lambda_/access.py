@@ -66,6 +66,16 @@ def _permission(action: str) -> Callable[[Context, Params], Demands]:
     return demands
 
 
+def _tagging(action: str) -> Callable[[Context, Params], Demands]:
+    def demands(ctx: Context, params: Params) -> Demands:
+        keys = _tag_keys(params)
+        if "TagKeys" in params:
+            keys["aws:TagKeys"] = tuple(params["TagKeys"])
+        return (_demand(ctx, action, lookup.by_arn(params), keys),)
+
+    return demands
+
+
 def _list_functions(ctx: Context, params: Params) -> Demands:  # noqa: ARG001
     return (Demand("lambda:ListFunctions"),)
 
@@ -93,6 +103,8 @@ _ANSWERED: Final = (
 )
 _NAMED: Final = ("FunctionName", "Qualifier")
 
+_ALIASED: Final = ("FunctionName", "Name", "FunctionVersion", "Description", "RevisionId")
+
 ACCESS: Final[Mapping[str, Access]] = {
     "AddPermission": Access(
         _permission("AddPermission"),
@@ -108,9 +120,28 @@ ACCESS: Final[Mapping[str, Access]] = {
         ),
         answered=("Statement",),
     ),
+    "CreateAlias": Access(_on_function("CreateAlias"), recorded=_ALIASED, answered=("AliasArn", "FunctionVersion")),
     "CreateFunction": Access(
         _create_function, recorded=(*_CONFIGURED, "Architectures", "Tags", "PackageType"), answered=_ANSWERED
     ),
+    "DeleteAlias": Access(_on_function("DeleteAlias"), recorded=_ALIASED),
+    "DeleteFunctionConcurrency": Access(_on_function("DeleteFunctionConcurrency"), recorded=_NAMED),
+    "GetAlias": Access(_on_function("GetAlias"), recorded=_ALIASED),
+    "GetFunctionConcurrency": Access(_on_function("GetFunctionConcurrency"), recorded=_NAMED),
+    "ListAliases": Access(_on_function("ListAliases"), recorded=(*_NAMED, "FunctionVersion", "MaxItems")),
+    "ListTags": Access(_tagging("ListTags"), recorded=("Resource",)),
+    "ListVersionsByFunction": Access(_on_function("ListVersionsByFunction"), recorded=(*_NAMED, "MaxItems")),
+    "PublishVersion": Access(
+        _on_function("PublishVersion"),
+        recorded=("FunctionName", "CodeSha256", "Description", "RevisionId"),
+        answered=_ANSWERED,
+    ),
+    "PutFunctionConcurrency": Access(
+        _on_function("PutFunctionConcurrency"), recorded=("FunctionName", "ReservedConcurrentExecutions")
+    ),
+    "TagResource": Access(_tagging("TagResource"), recorded=("Resource", "Tags")),
+    "UntagResource": Access(_tagging("UntagResource"), recorded=("Resource", "TagKeys")),
+    "UpdateAlias": Access(_on_function("UpdateAlias"), recorded=_ALIASED, answered=("AliasArn", "FunctionVersion")),
     "DeleteFunction": Access(_on_function("DeleteFunction"), recorded=_NAMED),
     "GetFunction": Access(_on_function("GetFunction"), recorded=_NAMED),
     "GetFunctionConfiguration": Access(_on_function("GetFunctionConfiguration"), recorded=_NAMED),

@@ -19,6 +19,7 @@ STORAGE_MB: Final = 512
 MOST_ENVIRONMENT: Final = 4_096  # bytes; source: "Lambda quotas"
 MOST_POLICY: Final = 20_480  # bytes; source: "Lambda quotas"
 MOST_EVENT: Final = 6_291_456  # bytes; source: "Lambda quotas"
+MOST_QUEUED: Final = 1_048_576  # bytes; source: "Lambda quotas" (1 MB for asynchronous invocations)
 MOST_TAGS: Final = 50
 _RUNTIME: Final = re.compile(r"python3\.\d+")
 _NAME: Final = re.compile(r"[a-zA-Z0-9-_]{1,64}")
@@ -138,8 +139,7 @@ _ABSENT: Final[Mapping[str, str]] = {
     "DeadLetterConfig": "Dead letter queues",
     "Layers": "Layers",
     "KMSKeyArn": "A KMS key for the environment",
-    "Publish": "Publishing a version",
-    "PublishTo": "Publishing a version",
+    "PublishTo": "A capacity provider",
 }
 
 

@@ -42,6 +42,10 @@ class TooManyRequests(LambdaError):
     code = "TooManyRequestsException"
 
 
+class RequestTooLarge(LambdaError):
+    code = "RequestTooLargeException"
+
+
 class ServiceFailed(LambdaError):
     """The function could not be started, for a reason that the operator must remove. Source: ServiceException, API reference."""
 

@@ -1,20 +1,21 @@
 """Functions: made, shown, changed, deleted."""
 
 import hashlib
-import json
-from base64 import b64encode
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from geumgo.context import Context, Params
 from geumgo.errors import ServiceError
 from geumgo.functions import package
 from geumgo.room import operation, reads
-from geumgo.sealing import Plaintext, random
+from geumgo.sealing import random
 from geumgo.services.lambda_ import domain, lookup, store
-from geumgo.services.lambda_.errors import InvalidParameterValue, ResourceConflict, ResourceNotFound, revision_differs
+from geumgo.services.lambda_.environment import sealed
+from geumgo.services.lambda_.errors import InvalidParameterValue, ResourceConflict, no_such_function, revision_differs
+from geumgo.services.lambda_.listing import name_of, page_end
 from geumgo.services.lambda_.records import LATEST, Function, Version
+from geumgo.services.lambda_.showing import shown
+from geumgo.services.lambda_.versions import publish
 
 PAGE: Final = 50  # source: ListFunctions, API reference
 
@@ -70,10 +71,14 @@ def create_function(ctx: Context, request: Params) -> Params:
         modified_at_ms=ctx.clock.now_ms(),
         revision_id=random.uuid(),
     )
-    version = replace(version, environment=_sealed(ctx, function, request.get("Environment", {}).get("Variables", {})))
+    version = replace(
+        version, environment=sealed(ctx.sealing, function, request.get("Environment", {}).get("Variables", {}))
+    )
     store.add(ctx.tx, ctx.sealing, function)
     store.keep_code(ctx.tx, ctx.sealing, function, version.code_sha256, content)
     store.keep_version(ctx.tx, ctx.sealing, version)
+    if request.get("Publish", False):
+        return shown(ctx, function, publish(ctx, function, version), qualified=True)
     return shown(ctx, function, version)
 
 
@@ -103,17 +108,28 @@ def list_functions(ctx: Context, request: Params) -> Params:
     """A page of the functions of this place, by name. Source: ListFunctions, API reference: 50 a page at most."""
     if request.get("MasterRegion", "ALL") not in ("ALL", ctx.place.region):
         return {"Functions": []}
+    if request.get("FunctionVersion") == "ALL":
+        return _list_all(ctx, request)
     limit = min(request.get("MaxItems", PAGE), PAGE)
-    after = request.get("Marker", "")
-    if "\0" in after:
-        raise InvalidParameterValue("The marker is not one that this listing gave.")
-    found = store.page(ctx.tx, ctx.sealing, ctx.place.account, ctx.place.region, after=after, limit=limit + 1)
-    listed = []
-    for function in found[:limit]:
-        version = store.find_version(ctx.tx, ctx.sealing, function, 0)
-        assert version is not None, f"function {function.id} has no $LATEST"
-        listed.append(shown(ctx, function, version, qualified=request.get("FunctionVersion") == "ALL"))
-    return {"Functions": listed, **({"NextMarker": found[limit - 1].name} if len(found) > limit else {})}
+    found = _page(ctx, name_of(request.get("Marker")), limit + 1)
+    listed = [shown(ctx, function, lookup.latest(ctx, function)) for function in found[:limit]]
+    return {"Functions": listed, **page_end(found[limit - 1].name if len(found) > limit else None)}
+
+
+def _list_all(ctx: Context, request: Params) -> Params:
+    """The functions of a page with their published versions. Such a page may be longer than what was asked for: a function is not split."""
+    limit = min(request.get("MaxItems", PAGE), PAGE)
+    found = _page(ctx, name_of(request.get("Marker")), limit + 1)
+    listed = [
+        shown(ctx, function, version, qualified=True)
+        for function in found[:limit]
+        for version in store.versions(ctx.tx, ctx.sealing, function)
+    ]
+    return {"Functions": listed, **page_end(found[limit - 1].name if len(found) > limit else None)}
+
+
+def _page(ctx: Context, after: str, limit: int) -> list[Function]:
+    return store.page(ctx.tx, ctx.sealing, ctx.place.account, ctx.place.region, after=after, limit=limit)
 
 
 @operation
@@ -122,7 +138,7 @@ def update_function_code(ctx: Context, request: Params) -> Params:
 
     Raises PreconditionFailed: RevisionId is given and is not that of $LATEST.
     """
-    domain.refuse_absent({name: request[name] for name in ("Publish", "PublishTo") if name in request})
+    domain.refuse_absent({name: request[name] for name in ("PublishTo",) if name in request})
     function, before = _latest(ctx, request)
     content = _package(request)
     after = replace(
@@ -136,8 +152,9 @@ def update_function_code(ctx: Context, request: Params) -> Params:
     after = _changed(ctx, after)
     store.keep_code(ctx.tx, ctx.sealing, function, after.code_sha256, content)
     store.keep_version(ctx.tx, ctx.sealing, after)
-    if after.code_sha256 != before.code_sha256:
-        store.drop_code(ctx.tx, function, before.code_sha256)
+    store.drop_unused_code(ctx.tx, ctx.sealing, function)
+    if request.get("Publish", False):
+        return shown(ctx, function, publish(ctx, function, after), qualified=True)
     return shown(ctx, function, after)
 
 
@@ -161,7 +178,7 @@ def update_function_configuration(ctx: Context, request: Params) -> Params:
     if "EphemeralStorage" in request:
         changes["storage_mb"] = request["EphemeralStorage"]["Size"]
     if "Environment" in request:
-        changes["environment"] = _sealed(ctx, function, request["Environment"].get("Variables", {}))
+        changes["environment"] = sealed(ctx.sealing, function, request["Environment"].get("Variables", {}))
     changed = _changed(ctx, replace(version, **changes))
     store.keep_version(ctx.tx, ctx.sealing, changed)
     return shown(ctx, function, changed)
@@ -169,14 +186,30 @@ def update_function_configuration(ctx: Context, request: Params) -> Params:
 
 @operation
 def delete_function(ctx: Context, request: Params) -> Params:
-    """The function is gone with everything about it. Source: DeleteFunction, API reference ($LATEST cannot be deleted alone)."""
+    """The function is gone with everything about it; or, if a version is named, that version.
+
+    Raises:
+        InvalidParameterValue: $LATEST alone was named.
+        ResourceConflict: an alias leads to the version.
+
+    Source: DeleteFunction, API reference. Unverified: the messages.
+    """
     function = lookup.get(ctx, request)
     qualifier = lookup.locate(ctx, request).at.qualifier
     if qualifier == LATEST:
         raise InvalidParameterValue("$LATEST version cannot be deleted without deleting the function.")
-    if qualifier:
-        raise ResourceNotFound(f"Function not found: {function.arn}:{qualifier}")
-    store.remove(ctx.tx, function)
+    if not qualifier:
+        store.remove(ctx.tx, function)
+        return {"StatusCode": 204}
+    number = domain.version_number(qualifier)
+    if number is None or store.find_version(ctx.tx, ctx.sealing, function, number) is None:
+        raise no_such_function(f"{function.arn}:{qualifier}")
+    if any(alias.number == number for alias in store.aliases(ctx.tx, ctx.sealing, function)):
+        raise ResourceConflict(f"Version {number} cannot be deleted: an alias points to it.")
+    store.remove_version(ctx.tx, function, number)
+    store.drop_unused_code(ctx.tx, ctx.sealing, function)
+    policies = {name: each for name, each in function.policies.items() if name != qualifier}
+    store.save(ctx.tx, ctx.sealing, replace(function, policies=policies))
     return {"StatusCode": 204}
 
 
@@ -227,61 +260,5 @@ def _refuse_role(ctx: Context, role: str, function_arn: str) -> None:
         raise InvalidParameterValue("The role defined for the function cannot be assumed by Lambda.") from None
 
 
-def _environment_context(function: Function) -> dict[str, str]:
-    return {
-        "label": "lambda environment",
-        "account": function.account,
-        "region": function.region,
-        "function": function.id,
-    }
-
-
-def _sealed(ctx: Context, function: Function, variables: dict[str, str]) -> bytes | None:
-    """Raises InvalidParameterValue."""
-    if not variables:
-        return None
-    text = json.dumps(domain.checked_environment(variables)).encode()
-    return ctx.sealing.wrap("lambda", _environment_context(function), Plaintext(text))
-
-
-def environment(ctx: Context, function: Function, version: Version) -> dict[str, str]:
-    """The variables of a version. Raises Unsealable."""
-    if version.environment is None:
-        return {}
-    opened = ctx.sealing.unwrap("lambda", _environment_context(function), version.environment)
-    found: dict[str, str] = json.loads(opened.reveal())
-    return found
-
-
 def _is_qualified(ctx: Context, request: Params) -> bool:
     return bool(lookup.locate(ctx, request).at.qualifier)
-
-
-def shown(ctx: Context, function: Function, version: Version, *, qualified: bool = False) -> Params:
-    """A version as Lambda shows it. Source: FunctionConfiguration, API reference; the form of LastModified as recorded on AWS."""
-    at = datetime.fromtimestamp(version.modified_at_ms / 1000, UTC)
-    variables = environment(ctx, function, version)
-    return {
-        "FunctionName": function.name,
-        "FunctionArn": f"{function.arn}:{version.name}" if qualified else function.arn,
-        "Runtime": version.runtime,
-        "Role": version.role,
-        "Handler": version.handler,
-        "CodeSize": version.code_size,
-        "Description": version.description,
-        "Timeout": version.timeout_s,
-        "MemorySize": version.memory_mb,
-        "LastModified": at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{version.modified_at_ms % 1000:03d}+0000",
-        "CodeSha256": b64encode(bytes.fromhex(version.code_sha256)).decode(),
-        "Version": version.name,
-        "TracingConfig": {"Mode": "PassThrough"},
-        "RevisionId": version.revision_id,
-        "State": "Active",
-        "LastUpdateStatus": "Successful",
-        "PackageType": "Zip",
-        "Architectures": [version.architecture],
-        "EphemeralStorage": {"Size": version.storage_mb},
-        "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
-        "LoggingConfig": {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{function.name}"},
-        **({"Environment": {"Variables": variables}} if variables else {}),
-    }

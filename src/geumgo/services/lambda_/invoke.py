@@ -1,31 +1,28 @@
-"""Invoke: a function runs, and what it answers is the answer."""
+"""Invoke: a function runs, and what it answers is the answer; or it will run, and nobody waits."""
 
 from base64 import b64encode
 from typing import Final
 
 from geumgo.context import Context, Later, Params
 from geumgo.errors import ServiceError
-from geumgo.functions import Busy, NotRun, Task
+from geumgo.functions import Busy, NotRun
 from geumgo.room import operation
-from geumgo.services.lambda_ import domain, lookup, store
-from geumgo.services.lambda_.errors import InvalidParameterValue, ServiceFailed, TooManyRequests
-from geumgo.services.lambda_.functions import environment
-from geumgo.services.lambda_.records import Function, Version
+from geumgo.services.lambda_ import domain, lookup, queue, running
+from geumgo.services.lambda_.errors import InvalidParameterValue, RequestTooLarge, ServiceFailed, TooManyRequests
 
 TAIL: Final = 4_096  # bytes of the log; source: Invoke, API reference (LogResult)
-SESSION_S: Final = 900  # the shortest that STS gives
-SPARE_S: Final = 60  # how much longer than the function its credentials live
 
 
 @operation
 def invoke(ctx: Context, request: Params) -> Params | Later:
-    """The function runs once and its answer is awaited (RequestResponse), or nothing but the permission is checked (DryRun).
+    """The function runs once and its answer is awaited (RequestResponse), or it runs later (Event), or nothing runs (DryRun).
 
     Raises:
         ResourceNotFound: there is no such function.
         InvalidRequestContent: the payload is not JSON.
         InvalidParameterValue: the role is none that Lambda may assume.
-        TooManyRequests: its reserved concurrency is 0, or too many functions run.
+        RequestTooLarge: an event of more than 1 MB that nobody waits for.
+        TooManyRequests: its reserved concurrency is used up, or too many functions run.
         ServiceFailed: functions do not run on this machine; the message says why.
 
     Source: Invoke, API reference.
@@ -34,13 +31,28 @@ def invoke(ctx: Context, request: Params) -> Params | Later:
     kind = request.get("InvocationType", "RequestResponse")
     event = domain.read_event(request.get("Payload", b""))
     context = domain.read_client_context(request.get("ClientContext", ""))
-    if kind == "Event" or "DurableExecutionName" in request or "TenantId" in request:
-        raise InvalidParameterValue("Functions are invoked and waited for here (InvocationType RequestResponse).")
+    if "DurableExecutionName" in request or "TenantId" in request:
+        raise InvalidParameterValue("Durable executions and tenants are not available here.")
     if kind == "DryRun":
         return {"StatusCode": 204, "ExecutedVersion": version.name}
+    qualifier = lookup.locate(ctx, request).at.qualifier
+    if kind == "Event":
+        if len(event) > domain.MOST_QUEUED:
+            raise RequestTooLarge(
+                f"{len(event)} byte payload is too large for the Event invocation type (limit {domain.MOST_QUEUED} bytes)"
+            )
+        queue.enqueue(ctx, function, qualifier, event, context)
+        return {"StatusCode": 202}
     if function.concurrency == 0:
         raise TooManyRequests("Rate Exceeded.", Reason="ReservedFunctionConcurrentInvocationLimitExceeded")
-    task = _task(ctx, function, version, lookup.locate(ctx, request).arn, event, context)
+    try:
+        made = ctx.act("sts", "AssumeRole", source_arn=function.arn, **running.session_of(function, version))
+    except ServiceError:
+        raise InvalidParameterValue("The role defined for the function cannot be assumed by Lambda.") from None
+    task = running.task_of(
+        ctx.tx, ctx.sealing, function, version, qualifier=qualifier, request_id=ctx.request_id, event=event,
+        client_context=context, credentials=made["Credentials"],
+    )  # fmt: skip
     with_log = request.get("LogType", "None") == "Tail"
     functions = ctx.functions
 
@@ -48,7 +60,7 @@ def invoke(ctx: Context, request: Params) -> Params | Later:
         try:
             outcome = functions.run(task)
         except Busy as refusal:
-            raise TooManyRequests(str(refusal), Reason="ConcurrentInvocationLimitExceeded") from None
+            raise TooManyRequests(str(refusal), Reason=refusal.reason) from None
         except NotRun as refusal:
             raise ServiceFailed(str(refusal)) from None
         answer: Params = {"StatusCode": 200, "ExecutedVersion": version.name, "Payload": outcome.payload}
@@ -59,38 +71,3 @@ def invoke(ctx: Context, request: Params) -> Params | Later:
         return answer
 
     return Later(fetch)
-
-
-def _task(ctx: Context, function: Function, version: Version, arn: str, event: bytes, client_context: str) -> Task:
-    """What the host needs. The credentials are those of the execution role, in a session of this function."""
-    try:
-        made = ctx.act(
-            "sts",
-            "AssumeRole",
-            source_arn=function.arn,
-            RoleArn=version.role,
-            RoleSessionName=function.name,
-            DurationSeconds=max(SESSION_S, version.timeout_s + SPARE_S),
-        )["Credentials"]
-    except ServiceError:
-        raise InvalidParameterValue("The role defined for the function cannot be assumed by Lambda.") from None
-    return Task(
-        request_id=ctx.request_id,
-        function_arn=arn,
-        name=function.name,
-        version=version.name,
-        handler=version.handler,
-        region=function.region,
-        memory_mb=version.memory_mb,
-        timeout_s=version.timeout_s,
-        storage_mb=version.storage_mb,
-        code=store.code(ctx.tx, ctx.sealing, function, version.code_sha256),
-        environment=environment(ctx, function, version),
-        credentials={
-            "AWS_ACCESS_KEY_ID": made["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": made["SessionToken"],
-        },
-        event=event,
-        client_context=client_context,
-    )

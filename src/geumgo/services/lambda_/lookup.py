@@ -6,11 +6,12 @@ from typing import Any
 
 from geumgo.context import Context
 from geumgo.domain.policy import MalformedPolicy, Policy, PolicyKind, compile_policy
-from geumgo.sealing import Unsealable
+from geumgo.sealing import Sealing, Unsealable
 from geumgo.services.lambda_ import domain, store
 from geumgo.services.lambda_.domain import Address
 from geumgo.services.lambda_.errors import no_such_function
 from geumgo.services.lambda_.records import Function, Version
+from geumgo.storage import Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,29 @@ def get(ctx: Context, params: dict[str, Any]) -> Function:
 def get_version(ctx: Context, params: dict[str, Any]) -> tuple[Function, Version]:
     """The function and the version that is meant, by default $LATEST. Raises ResourceNotFound."""
     located, function = locate(ctx, params), get(ctx, params)
-    number = domain.version_number(located.at.qualifier)
-    version = None if number is None else store.find_version(ctx.tx, ctx.sealing, function, number)
+    version = version_behind(ctx.tx, ctx.sealing, function, located.at.qualifier)
     if version is None:
         raise no_such_function(located.arn)
     return function, version
+
+
+def version_behind(tx: Tx, sealing: Sealing, function: Function, qualifier: str) -> Version | None:
+    """The version that a qualifier means: a number, $LATEST (as nothing does too), or an alias."""
+    number = domain.version_number(qualifier)
+    if number is None:
+        alias = store.find_alias(tx, sealing, function, qualifier)
+        if alias is None:
+            return None
+        number = alias.number
+    return store.find_version(tx, sealing, function, number)
+
+
+def latest(ctx: Context, function: Function) -> Version:
+    version = store.find_version(ctx.tx, ctx.sealing, function, 0)
+    assert version is not None, f"function {function.id} has no $LATEST"
+    return version
+
+
+def by_arn(request: dict[str, Any]) -> dict[str, Any]:
+    """A request on a `Resource` as one on a function."""
+    return {"FunctionName": request["Resource"]}

@@ -76,8 +76,7 @@ def _addressed(ctx: Context, request: Params) -> tuple[Function, str, tuple[Stat
     function = lookup.get(ctx, request)
     located = lookup.locate(ctx, request)
     qualifier = located.at.qualifier
-    number = domain.version_number(qualifier)
-    if number is None or (number and store.find_version(ctx.tx, ctx.sealing, function, number) is None):
+    if lookup.version_behind(ctx.tx, ctx.sealing, function, qualifier) is None:
         raise no_such_function(located.arn)
     if "RevisionId" in request and request["RevisionId"] != _revision(function, qualifier):
         raise revision_differs("GetPolicy")

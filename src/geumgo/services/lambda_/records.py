@@ -52,3 +52,14 @@ class Version:
     @property
     def name(self) -> str:
         return str(self.number) if self.number else LATEST
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A name for a version."""
+
+    function_id: str
+    name: str
+    number: int
+    description: str
+    revision_id: str

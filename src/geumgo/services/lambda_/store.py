@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any, Final
 
 from geumgo.sealing import Plaintext, Sealing, Unsealable
-from geumgo.services.lambda_.records import Function, Version
+from geumgo.services.lambda_.records import Alias, Function, Version
 from geumgo.storage import Row, Tx
 
 Cell = str | int | bytes | None
@@ -20,6 +20,7 @@ _COLUMNS: Final = f"{', '.join(_FUNCTION)}, revision, mac"
 _CONFIGURED: Final = tuple(
     each.name for each in fields(Version) if each.name not in ("function_id", "number", "environment")
 )
+_ALIAS: Final = ("function_id", "name", "number", "description", "revision_id")
 _VERSION: Final = "function_id, number, configuration, environment, mac"
 
 
@@ -60,6 +61,11 @@ def find(tx: Tx, sealing: Sealing, account: str, region: str, name: str) -> Func
         region=region,
         name=name,
     )
+    return None if row is None else _as_function(sealing, row)
+
+
+def find_by_id(tx: Tx, sealing: Sealing, function_id: str) -> Function | None:
+    row = tx.one(f"SELECT {_COLUMNS} FROM lambda_function WHERE id = :id", id=function_id)
     return None if row is None else _as_function(sealing, row)
 
 
@@ -104,7 +110,7 @@ def save(tx: Tx, sealing: Sealing, function: Function) -> None:
 
 def remove(tx: Tx, function: Function) -> None:
     """The function is gone with everything about it."""
-    for table in ("lambda_code", "lambda_version"):
+    for table in ("lambda_code", "lambda_version", "lambda_alias", "lambda_event"):
         tx.run(f"DELETE FROM {table} WHERE function_id = :id", id=function.id)
     changed = tx.run(
         "DELETE FROM lambda_function WHERE id = :id AND revision = :revision",
@@ -188,9 +194,93 @@ def code(tx: Tx, sealing: Sealing, function: Function, sha256: str) -> bytes:
     return sealing.unwrap("lambda", _bound_to(function, sha256), row[0]).reveal()
 
 
-def drop_code(tx: Tx, function: Function, sha256: str) -> None:
-    tx.run("DELETE FROM lambda_code WHERE function_id = :id AND sha256 = :sha256", id=function.id, sha256=sha256)
-
-
 def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+# -- published versions, and names for them ----------------------------------------------------------------------------
+
+
+def versions(tx: Tx, sealing: Sealing, function: Function, *, first: int = 0, limit: int = 1_000_000) -> list[Version]:
+    """The versions of a function whose number is at least `first`, $LATEST (0) before all others."""
+    rows = tx.all(
+        f"SELECT {_VERSION} FROM lambda_version WHERE function_id = :id AND number >= :first ORDER BY number LIMIT :limit",
+        id=function.id,
+        first=first,
+        limit=limit,
+    )
+    return [_as_version(sealing, row) for row in rows]
+
+
+def newest(tx: Tx, sealing: Sealing, function: Function) -> Version | None:
+    """The version that was published last, of those that are there."""
+    row = tx.one(
+        f"SELECT {_VERSION} FROM lambda_version WHERE function_id = :id AND number > 0 ORDER BY number DESC LIMIT 1",
+        id=function.id,
+    )
+    return None if row is None else _as_version(sealing, row)
+
+
+def remove_version(tx: Tx, function: Function, number: int) -> None:
+    tx.run("DELETE FROM lambda_version WHERE function_id = :id AND number = :number", id=function.id, number=number)
+
+
+def drop_unused_code(tx: Tx, sealing: Sealing, function: Function) -> None:
+    """Packages that no version has any more are gone."""
+    used = {version.code_sha256 for version in versions(tx, sealing, function)}
+    for (sha256,) in tx.all("SELECT sha256 FROM lambda_code WHERE function_id = :id", id=function.id):
+        if sha256 not in used:
+            tx.run(
+                "DELETE FROM lambda_code WHERE function_id = :id AND sha256 = :sha256", id=function.id, sha256=sha256
+            )
+
+
+def _alias_row(alias: Alias) -> dict[str, Cell]:
+    return {name: getattr(alias, name) for name in _ALIAS}
+
+
+def _as_alias(sealing: Sealing, row: Row) -> Alias:
+    cells: dict[str, Any] = dict(zip(_ALIAS, row, strict=False))
+    _check(sealing, "lambda_alias", cells, row[-1])
+    return Alias(**cells)
+
+
+def find_alias(tx: Tx, sealing: Sealing, function: Function, name: str) -> Alias | None:
+    row = tx.one(
+        f"SELECT {', '.join(_ALIAS)}, mac FROM lambda_alias WHERE function_id = :id AND name = :name",
+        id=function.id,
+        name=name,
+    )
+    return None if row is None else _as_alias(sealing, row)
+
+
+def aliases(tx: Tx, sealing: Sealing, function: Function, *, after: str = "", limit: int = 1_000_000) -> list[Alias]:
+    """The aliases whose names stand behind `after`, by name."""
+    rows = tx.all(
+        f"""
+        SELECT {", ".join(_ALIAS)}, mac FROM lambda_alias WHERE function_id = :id AND name > :after
+        ORDER BY name LIMIT :limit
+        """,
+        id=function.id,
+        after=after,
+        limit=limit,
+    )
+    return [_as_alias(sealing, row) for row in rows]
+
+
+def keep_alias(tx: Tx, sealing: Sealing, alias: Alias) -> None:
+    """The alias is as given, whether it was there or not."""
+    row = _alias_row(alias)
+    tx.run(
+        f"""
+        INSERT INTO lambda_alias ({", ".join(_ALIAS)}, mac) VALUES (:function_id, :name, :number, :description, :revision_id, :mac)
+        ON CONFLICT (function_id, name) DO UPDATE SET
+            number = excluded.number, description = excluded.description, revision_id = excluded.revision_id, mac = excluded.mac
+        """,
+        **row,
+        mac=sealing.vouch("lambda_alias", row),
+    )
+
+
+def remove_alias(tx: Tx, alias: Alias) -> None:
+    tx.run("DELETE FROM lambda_alias WHERE function_id = :id AND name = :name", id=alias.function_id, name=alias.name)
