@@ -126,6 +126,10 @@ class House:
         """Run everything that is due at the turned clock's time."""
         return self.app.worker.run_due()
 
+    def index(self) -> int:
+        """What is in the trail so far can be found, and EventBridge was told. Answers how many records were new."""
+        return self.app.indexer.run(self.app.storage)
+
     def trail(self) -> list[dict[str, Any]]:
         """Every CloudTrail record so far, oldest first, a committed write once."""
         return app.read_trail(self.settings)

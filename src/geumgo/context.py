@@ -169,6 +169,21 @@ class NobodyWatches:
         """Nothing follows."""
 
 
+class Archive(Protocol):
+    """Where the records of the trail are read again: the files of this machine, joined by app."""
+
+    def record(self, where: Any) -> Params | None:
+        """The record that stands at `where` (audit.follow.Where), with its eventID. None if it is not there any more."""
+        ...
+
+
+class NoArchive:
+    """Nothing is read again: what a Context has that was given no files."""
+
+    def record(self, where: Any) -> Params | None:
+        """Nothing is there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Later:
     """What an operation answers when the answer lies outside (a function that runs): it is permitted, and has written nothing.
@@ -213,6 +228,7 @@ class Context:
     published: list[tuple[Place, Event]] = field(default_factory=list)
     sessions: Sessions = field(default_factory=NoSessions)
     functions: Functions = field(default_factory=NoFunctions)  # who runs them; app joins the host
+    archive: Archive = field(default_factory=NoArchive)
     proven: Proven | None = None  # set by an operation that nobody signs, as soon as it knows
     prepared: Any = None  # what the operation's `Access.before` answered
     found: dict[Any, Any] = field(

@@ -19,10 +19,12 @@ from geumgo.audit.store import add_applied
 from geumgo.audit.trail import Kind, TrailBroken, TrailFull
 from geumgo.context import (
     NOBODY,
+    Archive,
     Caller,
     Clock,
     Context,
     Later,
+    NoArchive,
     NobodyListens,
     NobodyWatches,
     NoSessions,
@@ -96,6 +98,7 @@ class Parts:
     publisher: Publisher = field(default_factory=NobodyListens)
     functions: Functions = field(default_factory=NoFunctions)
     watcher: Watcher = field(default_factory=NobodyWatches)
+    archive: Archive = field(default_factory=NoArchive)
 
 
 class Waits(Exception):
@@ -426,6 +429,7 @@ class Pipeline:
             principals=parts.principals,
             sessions=parts.sessions,
             functions=parts.functions,
+            archive=parts.archive,
             proven=turn.proven,
             prepared=turn.prepared,
         )
@@ -469,6 +473,7 @@ class Pipeline:
             afterwards=ctx.afterwards,
             events=ctx.events,
             published=ctx.published,
+            archive=ctx.archive,
         )
         access = operation.access
         step = Turn(turn.request, self._parts, service, name, turn.region, caller, claimed_key=turn.claimed_key)
@@ -658,7 +663,7 @@ class Pipeline:
             at_ms=self._parts.clock.now_ms(),
             read_only=turn.read_only,
             secure=request.secure,
-            resources=self._resources(turn),
+            resources=self._resources(turn, permitted=refusal is None),
             identity=turn.proven.identity if turn.proven is not None else None,
             recipient=self._recipient(turn),
         )
@@ -671,15 +676,20 @@ class Pipeline:
             return turn.proven.account
         return next((each.account for each in turn.touches if each.account != turn.caller.account), "")
 
-    def _resources(self, turn: Turn) -> list[dict[str, str]]:
-        """What the call touched, where the service's records name it: things that are there, by ARN."""
+    def _resources(self, turn: Turn, *, permitted: bool) -> list[dict[str, str]]:
+        """What the call touched, where the service's records name it: things of that service that are there, by ARN.
+
+        Of a call that was refused, only what the refusal itself may name.
+        """
         kind = self._parts.rooms[turn.service].resource_type if turn.service in self._parts.rooms else ""
         if not kind:
             return []
         return [
             {"ARN": each.arn, "accountId": each.account, "type": kind}
             for each in turn.touches
-            if each.shown == each.arn
+            if (permitted or each.shown == each.arn)
+            and each.shown is not None
+            and each.arn.split(":", 3)[2:3] == [turn.service]
         ]
 
     def _refusal(self, turn: Turn, fault: Exception) -> ServiceError:

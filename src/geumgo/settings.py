@@ -114,6 +114,9 @@ class Settings:
         4,
     )
     segment_bytes: int = says("Size of one file of the trail (bytes), preallocated.", 16 << 20)
+    history_days: int = says(
+        "How long LookupEvents finds a record (days; AWS: 90). The trail itself is kept, whatever this says.", 90
+    )
     tls_certificate: str = says("Path of a PEM certificate chain; empty: plain HTTP.", "")
     tls_key: str = says("Path of its PEM private key.", "")
     log_level: str = says("`debug`, `info`, `warning` or `error`.", "info")
@@ -156,6 +159,7 @@ class Settings:
             "functions_at_once",
             "jobs_at_once",
             "grace_seconds",
+            "history_days",
         ):
             self._refuse(not 0 < getattr(self, name) < math.inf, name, "it is greater than 0")
         self._refuse(self.max_waiting_bytes < self.max_body_bytes, "max_waiting_bytes", "it is at least max_body_bytes")

@@ -16,6 +16,7 @@ from geumgo.app.outgoing import function_host, jobs_of
 from geumgo.app.rooms import ROOMS, handlers
 from geumgo.audit import recovery
 from geumgo.audit import store as audit_store
+from geumgo.audit.follow import TrailFiles
 from geumgo.audit.record import service_event
 from geumgo.audit.trail import Head, Kind, Trail, TrailFull
 from geumgo.clock import SystemClock
@@ -25,6 +26,7 @@ from geumgo.jobs.worker import Failure, Worker
 from geumgo.pipeline import Count, Notes, Parts, Pipeline, host_of
 from geumgo.room import JobHandler, Room
 from geumgo.sealing.root import RootKeys
+from geumgo.services.cloudtrail.indexer import Indexer
 from geumgo.services.config.watch import ChangesWatch
 from geumgo.services.events.publisher import DefaultBus
 from geumgo.services.iam.directory import Directory
@@ -33,7 +35,7 @@ from geumgo.services.iam.rights import Rights
 from geumgo.services.sts.keyring import TemporaryKeyring
 from geumgo.services.sts.passwords import PasswordSessions
 from geumgo.settings import Settings
-from geumgo.storage import Broken, Storage, StorageError, Tx
+from geumgo.storage import Broken, Conflict, Storage, StorageError, Tx
 
 log = structlog.get_logger("geumgo.app")
 
@@ -113,6 +115,7 @@ class App:
     worker: Worker
     anchor: Anchor
     rooms: dict[str, Room]
+    indexer: Indexer
 
     def ready(self) -> list[str]:
         """What keeps this process from serving, in plain words. Empty: nothing."""
@@ -153,7 +156,16 @@ def build(settings: Settings, *, slot: str, clock: Clock | None = None, count: C
     bench = Bench(root, clock, trail, owner, threading.Lock(), lambda _storage: pipeline, jobs_of(settings))
     anchor = Anchor(trail, node, clock)
     anchor.keep(storage)
-    return App(settings, storage, trail, pipeline, bench.worker(storage), anchor, dict(parts.rooms))
+    return App(
+        settings,
+        storage,
+        trail,
+        pipeline,
+        bench.worker(storage),
+        anchor,
+        dict(parts.rooms),
+        indexer_of(settings, root, clock),
+    )
 
 
 def parts_of(
@@ -184,6 +196,20 @@ def parts_of(
         publisher=DefaultBus(root),
         honour_child_denies=settings.honour_child_denies,
         watcher=ChangesWatch(root),
+        archive=TrailFiles(settings.audit),
+    )
+
+
+def indexer_of(settings: Settings, root: RootKeys, clock: Clock) -> Indexer:
+    """What makes the chains of this machine findable, and tells EventBridge of them."""
+    return Indexer(
+        TrailFiles(settings.audit),
+        root,
+        DefaultBus(root),
+        clock,
+        settings.partition,
+        settings.history_days,
+        copies=bool(settings.database),
     )
 
 
@@ -284,6 +310,30 @@ class Bench:
             self.trail.settle()
 
 
+def indexing(indexer: Indexer, trail: Trail, storage: Storage, stop: threading.Event) -> None:
+    """Once a second until `stop` is set, what is new in the trail is indexed; not in the space that is held back for a full disk.
+
+    A database that sees I/O errors ends the process: `stop` is set, and the fault is raised.
+    """
+    try:
+        while not stop.wait(1.0):
+            if trail.on_reserve:
+                continue
+            try:
+                indexer.run(storage)
+            except Broken:
+                raise
+            except Conflict:
+                continue
+            except (StorageError, OSError) as fault:
+                log.warning("the trail is not indexed", fault=str(fault), next="it is tried again in a second")
+            except Exception:  # a fault of ours: jobs go on, and the index waits for a newer program
+                log.exception("fault", next="the trail is not indexed behind this record")
+    finally:
+        stop.set()
+        storage.close()
+
+
 def note_failure(failure: Failure) -> None:
     log.error(
         "job failed",
@@ -326,12 +376,17 @@ def work(settings: Settings, stop: threading.Event) -> None:
     anchor = Anchor(trail, node, clock)
     anchor.keep(storage)
     beat = threading.Thread(target=bench.anchoring, args=(anchor, storage, stop), name="anchor")
+    index = threading.Thread(
+        target=indexing, args=(indexer_of(settings, root, clock), trail, open_storage(settings), stop), name="index"
+    )
     beat.start()
+    index.start()
     try:
         crew.run(stop)
     finally:
         stop.set()
         beat.join()
+        index.join()
         trail.close()
         anchor.keep_heads(storage)
         storage.close()

@@ -3,10 +3,11 @@
 from typing import Final
 
 from geumgo.room import JobHandler, Room
-from geumgo.services import config, events, iam, kms, lambda_, rds, secretsmanager, ssm, sts
+from geumgo.services import cloudtrail, config, events, iam, kms, lambda_, rds, secretsmanager, ssm, sts
 from geumgo.services import geumgo as geumgo_room
 
 ROOMS: Final[tuple[Room, ...]] = (
+    cloudtrail.ROOM,
     config.ROOM,
     events.ROOM,
     geumgo_room.ROOM,

@@ -22,4 +22,5 @@ ROOM = Room(
     chapters=(secrets, listing, values, versions, rotation, resource_policy, random_password),
     access=ACCESS,
     tables="geumgo.services.secretsmanager.tables",
+    resource_type="AWS::SecretsManager::Secret",
 )
