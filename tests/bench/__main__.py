@@ -202,6 +202,10 @@ def main() -> None:
     figures()
     print("\n# the cost of one decision, in one process")
     bench_policy.main()
+    print("\n# Parameter Store, a tree of many parameters")
+    from tests.bench import bench_parameters  # which takes what it needs from here
+
+    bench_parameters.figures()
 
 
 def figures() -> None:

@@ -58,16 +58,18 @@ class Hands:
         self.deleted: list[str] = []
         self.keys: list[str] = []
         self.users: list[str] = []
+        self.parameters: list[str] = []
         self.made = 0
 
     def one(self) -> None:
-        kinds = [self.create, self.create_key, self.create_user, self.refused]
+        kinds = [self.create, self.create_key, self.create_user, self.refused, self.put_parameter]
         kinds += (
             [self.put, self.put, self.tag, self.stage, self.read, self.describe, self.delete] if self.secrets else []
         )
         kinds += [self.restore] if self.deleted else []
         kinds += [self.encrypt, self.alias, self.disable] if self.keys else []
         kinds += [self.policy, self.access_key] if self.users else []
+        kinds += [self.overwrite, self.label, self.read_tree, self.delete_parameter] if self.parameters else []
         self.chance.choice(kinds)()
 
     @property
@@ -149,6 +151,28 @@ class Hands:
 
     def access_key(self) -> None:
         self.house.client("iam").create_access_key(UserName=self.users.pop())
+
+    @property
+    def ssm(self) -> Any:
+        return self.house.client("ssm")
+
+    def put_parameter(self) -> None:
+        name = self.name("/app/parameter")
+        kind = self.chance.choice(("String", "SecureString"))
+        self.ssm.put_parameter(Name=name, Value="x" * self.chance.choice((10, 4_000)), Type=kind)
+        self.parameters.append(name)
+
+    def overwrite(self) -> None:
+        self.ssm.put_parameter(Name=self.chance.choice(self.parameters), Value=str(uuid.uuid4()), Overwrite=True)
+
+    def label(self) -> None:
+        self.ssm.label_parameter_version(Name=self.chance.choice(self.parameters), Labels=["live"])
+
+    def read_tree(self) -> None:
+        self.ssm.get_parameters_by_path(Path="/app", WithDecryption=True)
+
+    def delete_parameter(self) -> None:
+        self.ssm.delete_parameter(Name=self.parameters.pop())
 
     def refused(self) -> None:
         try:

@@ -61,7 +61,7 @@ def test_the_search_finds_a_value_that_lies_open(tmp_path: Path) -> None:
 def test_a_thousand_values_leave_no_trace_on_the_disk(server: Server) -> None:
     client = server.client("secretsmanager")
     kms = server.client("kms")
-    iam = server.client("iam")
+    iam, ssm = server.client("iam"), server.client("ssm")
     key_id = kms.create_key()["KeyMetadata"]["KeyId"]
     iam.create_user(UserName="canary")
     key = iam.create_access_key(UserName="canary")["AccessKey"]
@@ -77,9 +77,17 @@ def test_a_thousand_values_leave_no_trace_on_the_disk(server: Server) -> None:
             case _:
                 sealed = kms.encrypt(KeyId=key_id, Plaintext=value.encode())["CiphertextBlob"]
                 assert kms.decrypt(CiphertextBlob=sealed)["Plaintext"] == value.encode()
+        if number % 5 == 0:
+            kind = ("String", "StringList", "SecureString", "SecureString")[number // 5 % 4]
+            tier = ("Standard", "Standard", "Standard", "Advanced")[number // 5 % 4]
+            ssm.put_parameter(Name=f"/canary/{number}", Value=value, Type=kind, Tier=tier)
         if number % 10 == 0:
+            assert MARK in ssm.get_parameter(Name=f"/canary/{number}", WithDecryption=True)["Parameter"]["Value"]
             assert MARK in client.get_secret_value(SecretId=f"canary/{number - number % 4}").get("SecretString", MARK)
         if number % 50 == 0:
+            for wrong in ({"AllowedPattern": "x"}, {"DataType": "integer"}, {"Name": "not a name"}):
+                with pytest.raises(ssm.exceptions.ClientError):
+                    ssm.put_parameter(**{"Name": "/wrong", "Value": value, "Type": "String", **wrong})
             with pytest.raises(client.exceptions.ClientError):
                 client.create_secret(Name="not a name", SecretString=value)
             with pytest.raises(client.exceptions.ClientError):

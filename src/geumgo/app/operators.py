@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from geumgo.access.demand import Demand
+from geumgo.access.demand import Demand, Target
 from geumgo.app.directory import FirstStart, accounts_in, node_of, open_root, open_storage, trail_keys
 from geumgo.audit import store as audit_store
 from geumgo.audit.verify import Report, records, verify
 from geumgo.clock import SystemClock
 from geumgo.context import NOBODY, Context, Params, Place
 from geumgo.domain.arn import split_arn
+from geumgo.errors import ValidationFailed
 from geumgo.jobs import queue
 from geumgo.services import secretsmanager, ssm
 from geumgo.services.iam.bootstrap import bootstrap
@@ -132,7 +133,14 @@ def reach_secret(ctx: Context, action: str, resource: str, keys: Mapping[str, tu
 
 
 def reach_parameter(ctx: Context, action: str, resource: str, keys: Mapping[str, tuple[str, ...]]) -> Demand:  # noqa: ARG001
-    return ssm.ROOM.operations["GetParameter"].access.demands(ctx, {"Name": resource})[0]
+    """What an operation on a parameter asks; of anything else of Systems Manager, by its ARN."""
+    try:
+        return ssm.ROOM.operations["GetParameter"].access.demands(ctx, {"Name": resource})[0]
+    except ValidationFailed:
+        arn = split_arn(resource)
+        return Demand(
+            f"ssm:{action}", Target(resource, resource, arn.account if arn is not None else ctx.place.account)
+        )
 
 
 REACH: Final = {"kms": reach_key, "secretsmanager": reach_secret, "ssm": reach_parameter}

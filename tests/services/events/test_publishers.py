@@ -85,3 +85,22 @@ def test_a_parameter_that_changes_is_told(house: House, events: Any, log: Log) -
         ("Parameter Store Change", "Create"), ("Parameter Store Change", "Delete"),
     ]  # fmt: skip
     assert "canary" not in log.path.read_text()
+
+
+def test_parameter_store_tells_of_changes_and_of_policies(house: House, events: Any, log: Log) -> None:
+    ssm = house.client("ssm")
+    listen(events, log.arn, {"source": ["aws.ssm"], "detail-type": ["Parameter Store Change"]}, rule="changes")
+    wanted = {"source": ["aws.ssm"], "detail": {"parameter-name": [{"prefix": "/app/"}], "policy-type": ["NoChangeNotification"]}}  # fmt: skip
+    listen(events, log.arn, wanted, rule="policies")
+    policy = '[{"Type":"NoChangeNotification","Version":"1.0","Attributes":{"After":"1","Unit":"Hours"}}]'
+    ssm.put_parameter(Name="/app/p", Value="canary", Type="String", Tier="Advanced", Policies=policy)
+    house.run_jobs()
+    house.clock.turn(ms=3_600_000)
+    house.run_jobs()
+    house.run_jobs()
+    assert [(line["detail-type"], line["detail"].get("operation")) for line in log.lines()] == [
+        ("Parameter Store Change", "Create"),
+        ("Parameter Store Policy Action", None),
+    ]
+    assert log.lines()[0]["resources"] == [f"arn:aws:ssm:us-east-1:{house.account}:parameter/app/p"]
+    assert "canary" not in log.path.read_text()

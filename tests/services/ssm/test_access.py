@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from structlog.testing import capture_logs
 
+from geumgo import app
 from geumgo.pipeline import Pipeline
 from tests.house import House
 from tests.promises.tricks import OTHER_ACCOUNT, allow, deny, document, other_account
@@ -167,10 +169,9 @@ def test_the_operator_may_have_it_as_aws_has_it(house: House, tree: Any) -> None
 def test_the_path_itself_is_what_must_be_allowed(house: House, tree: Any) -> None:
     ann = client(house, allow("ssm:GetParametersByPath", on=arn(house, "/a/*")), deny("ssm:GetParametersByPath", on=arn(house, "/a/b")))  # fmt: skip
     assert names(ann.get_parameters_by_path(Path="/a/", Recursive=False)) == ["/a/1", "/a/c"]
-    for path in ("/a", "/", "/a/b", "/ab"):
+    for path in ("/a", "/", "/a/b", "/ab", "/a/b/"):  # the slash at the end leads around nothing
         with denied():
             ann.get_parameters_by_path(Path=path)
-    assert names(ann.get_parameters_by_path(Path="/a/b/")) == []  # the slash at the end leads around nothing
 
 
 def test_the_depth_can_be_denied(house: House, tree: Any) -> None:
@@ -240,6 +241,7 @@ def test_a_parameter_is_shared_with_another_account_by_its_policy(house_on_each:
         theirs.get_parameter(Name=arn(house, "/shared/p"))
 
 
+@pytest.mark.unverified
 def test_policies_that_no_parameter_takes(house: House) -> None:
     admin = house.client("ssm")
     put(admin, "/p", Tier="Advanced")
@@ -368,6 +370,21 @@ def test_a_reference_passes_both_gates(house: House) -> None:
         ann.get_parameter(Name=f"{REF}db", WithDecryption=True)
 
 
+def test_an_explanation_knows_the_policy_of_a_parameter(house: House) -> None:
+    put(house.client("ssm"), "/p", Tier="Advanced")
+    house.user("ann")
+    who = f"arn:aws:iam::{house.account}:user/ann"
+    where = arn(house, "/p")
+    house.client("ssm").put_resource_policy(ResourceArn=where, Policy=sharing(house, "/p", who, "ssm:GetParameter"))
+    for action, resource, allowed in (
+        ("ssm:GetParameter", where, True),
+        ("ssm:PutParameter", where, False),
+        ("ssm:GetParametersByPath", f"{where}/", False),
+        ("ssm:GetDocument", where.replace("parameter", "document"), False),
+    ):
+        assert app.explain(house.settings, who, action, resource, {}).allowed is allowed
+
+
 # -- what stays ---------------------------------------------------------------------------------------------------------
 
 
@@ -415,7 +432,7 @@ def test_a_forged_row_fails_closed(house: House) -> None:
         with house.app.storage.writing() as tx:
             assert tx.run(forgery) > 0
         for name in ("/1", "/3"):
-            with pytest.raises(ClientError) as refusal:
+            with capture_logs(), pytest.raises(ClientError) as refusal:
                 ssm.get_parameter(Name=name)
             assert refusal.value.response["Error"]["Code"] in ("InternalServiceError", "ParameterNotFound"), forgery
         with house.app.storage.writing() as tx:

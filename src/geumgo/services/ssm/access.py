@@ -68,13 +68,23 @@ def is_forbidden(ctx: Context, parameter: Parameter) -> bool:
 
     AWS does not ask, see `Settings.honour_child_denies`.
     """
-    located = Located(lookup.reference(ctx, parameter.arn), parameter)
+    place = ctx.place
+    reference = domain.Reference(
+        place.partition, parameter.account, parameter.region, parameter.path, None, is_arn=False
+    )
+    located = Located(reference, parameter)
     return any(ctx.forbids(demand(action, located, _BELOW if action == _READS[0] else {})) for action in _READS)
 
 
-def is_forbidden_below(ctx: Context, level: str) -> bool:
-    """Whether a policy explicitly denies GetParametersByPath on this path, spelled without the slash at its end that a request may have."""
-    return ctx.forbids(_on_arn("GetParametersByPath", ctx, f"parameter{level}"))
+def refuse_forbidden_path(ctx: Context, level: str) -> None:
+    """Raises AccessDenied if a policy explicitly denies the path, spelled without the slash at its end that a request may have."""
+    wanted = _on_arn("GetParametersByPath", ctx, f"parameter{level}")
+    if ctx.forbids(wanted):
+        assert wanted.target is not None, "a path is asked about"
+        raise AccessDenied(
+            f"User: {ctx.caller.arn} is not authorized to perform: {wanted.action} on resource: {wanted.target.arn} with an "
+            "explicit deny"
+        )
 
 
 _BELOW: Final[Keys] = {"ssm:Recursive": ("true",)}

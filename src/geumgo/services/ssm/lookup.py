@@ -12,6 +12,7 @@ from geumgo.services.ssm.errors import no_such_parameter, no_such_version
 from geumgo.services.ssm.records import Parameter, Version
 
 COMPILED_POLICIES: Final = 256  # documents of resource policies that are kept compiled
+KEPT_VALUE_BYTES: Final = 4500  # a longer ciphertext (of a value of more than 4 KB) is read from the database each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,14 @@ def locate_value(ctx: Context, name: str) -> Located:
     """As `locate`; the version that the name's selector means is read with it and waits for `get_version`."""
     key = ("ssm.value", ctx.place, name)
     found = ctx.tx.derived(key, lambda: _find_value(ctx, name))
-    located, version = found or (Located(reference(ctx, name)), None)
+    located, number, version = found or (Located(reference(ctx, name)), None, None)
     ctx.found["parameter", name] = located
-    ctx.found["version", name] = version
+    ctx.found["version", name] = (number, version)
     return located
 
 
-def _find_value(ctx: Context, name: str) -> tuple[Located, Version | None] | None:
+def _find_value(ctx: Context, name: str) -> tuple[Located, int | None, Version | None] | None:
+    """The parameter, the number of the version that is meant (None: there is none), and that version, unless it is too long to be kept."""
     meant = reference(ctx, name)
     if not _may_be(ctx, meant):
         return None
@@ -70,7 +72,9 @@ def _find_value(ctx: Context, name: str) -> tuple[Located, Version | None] | Non
     if meant.selector is not None and number is None:
         worn_by = found.parameter.labels.get(meant.selector)
         version = None if worn_by is None else store.find_version(ctx.tx, ctx.sealing, found.parameter, worn_by)
-    return Located(meant, *found), version
+    if version is None:
+        return Located(meant, *found), None, None
+    return Located(meant, *found), version.number, version if len(version.sealed) <= KEPT_VALUE_BYTES else None
 
 
 def _may_be(ctx: Context, meant: Reference) -> bool:
@@ -106,7 +110,9 @@ def get_version(ctx: Context, name: str) -> tuple[Parameter, Version]:
     Raises ParameterNotFound, ParameterVersionNotFound.
     """
     parameter = get(ctx, name)
-    version: Version | None = ctx.found["version", name]
+    number, version = ctx.found["version", name]
+    if version is None and number is not None:
+        version = store.find_version(ctx.tx, ctx.sealing, parameter, number)
     if version is None:
         meant = locate(ctx, name).reference
         raise no_such_version(meant.name, meant.selector or "")

@@ -90,8 +90,7 @@ def get_parameters_by_path(ctx: Context, params: Params) -> Params:
     filters = domain_filters.parse(params.get("ParameterFilters", []), domain_filters.BY_PATH)
     recursive = params.get("Recursive", False)
     asked = {"level": level, "recursive": recursive, "filters": params.get("ParameterFilters", [])}
-    if access.is_forbidden_below(ctx, level):
-        return {"Parameters": []}
+    access.refuse_forbidden_path(ctx, level)
     found: list[Params] = []
     after, looked_at = _after(ctx, "GetParametersByPath", asked, params.get("NextToken")), 0
     chunk = limit + 1 if not filters else _CHUNK
