@@ -38,7 +38,8 @@ TOKENS = ("a" * 40, "b" * 40, "11111111-2222-3333-4444-555555555555")
 HONEST = {
     "Path": "/", "Url": "https://idp.example.com", "Thumbprint": "a" * 40, "Password": "Str0ng-enough-password!", "Description": "words",
     "ServiceName": "lambda.amazonaws.com", "ActionNames": "iam:GetUser", "SerialNumber": "arn:aws:iam::123456789012:mfa/ann",
-    "AuthenticationCode": "123456", "KmsKeyId": "alias/aws/secretsmanager", "VersionStage": "AWSPENDING",
+    "AuthenticationCode": "123456", "EventPattern": '{"source": ["ann"]}', "Schedule": "rate(5 hours)", "InputPath": "$.detail",
+    "Endpoint": "https://idp.example.com/in", "Detail": '{"a": 1}', "InputTemplate": '{"a": <a>}', "EventBusName": "default", "KmsKeyId": "alias/aws/secretsmanager", "VersionStage": "AWSPENDING",
 }  # fmt: skip
 """What members whose names hold these words want."""
 KINDS = {
@@ -47,6 +48,8 @@ KINDS = {
     "Role": ":role/",
     "Provider": ":oidc-provider/",
     "Group": ":group/",
+    "ConnectionArn": ":connection/",
+    "EventSourceArn": ":event-bus/",
 }
 OWN = re.compile(r"admin|AKIA", re.IGNORECASE)  # the fuzzer does not saw off the branch that it sits on
 FOUND = re.compile(
@@ -176,7 +179,7 @@ def send(house: House, service: str, operation: OperationModel, params: dict[str
     return house.send("POST", b"/", pairs, sent)
 
 
-@pytest.mark.parametrize("service", ["secretsmanager", "iam", "sts"])
+@pytest.mark.parametrize("service", ["secretsmanager", "iam", "sts", "events"])
 def test_no_request_along_the_model_is_a_fault_of_ours(house: House, service: str):
     model = botocore.session.Session().get_service_model(service)
     maker = Maker(SEED)

@@ -27,12 +27,16 @@ _Fits = Callable[[Mapping[str, Any]], bool]
 
 
 class EventPattern:
-    """A pattern that was read. Nothing in it changes, so one may be kept and shared."""
+    """A pattern that was read. Nothing in it changes, so one may be kept and shared.
 
-    __slots__ = ("_fits",)
+    `sources` are the only sources whose events it can want; None: it does not say so plainly.
+    """
 
-    def __init__(self, fits: _Fits) -> None:
+    __slots__ = ("_fits", "sources")
+
+    def __init__(self, fits: _Fits, sources: frozenset[str] | None = None) -> None:
         self._fits = fits
+        self.sources = sources
 
     def matches(self, event: Mapping[str, Any]) -> bool:
         """Whether `event`, the whole envelope as JSON gave it, is one that the pattern wants."""
@@ -54,7 +58,11 @@ def compile_pattern(text: str) -> EventPattern:
     fits, combinations = _object(tree, depth=1, in_or=False)
     if combinations > MAX_COMBINATIONS:
         raise InvalidPattern("Rule is too complex - try using fewer alternatives in $or")
-    return EventPattern(fits)
+    return EventPattern(fits, _sources(tree.get("source")))
+
+
+def _sources(said: Any) -> frozenset[str] | None:
+    return frozenset(said) if isinstance(said, list) and all(isinstance(each, str) for each in said) else None
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -253,3 +253,25 @@ def test_a_function_is_asked_as_the_targets_role_if_it_has_one(
     tell(events)
     house.run_jobs()
     assert len(functions.invoked) == admitted
+
+
+@pytest.mark.parametrize(
+    ("pattern", "heard"),
+    [
+        ({"source": ["other", "app"]}, True),
+        ({"source": ["other"]}, False),
+        ({"source": [{"prefix": "ap"}]}, True),
+        ({"source": ["other", {"suffix": "pp"}]}, True),
+        ({"detail-type": ["Told"]}, True),
+        ({"$or": [{"source": ["other"]}, {"detail-type": ["Told"]}]}, True),
+        ({"source": ["app"], "$or": [{"source": ["other"]}, {"account": ["x"]}]}, False),
+    ],
+)
+def test_rules_for_one_source_and_for_any_are_asked(
+    house: House, events: Any, log: Log, pattern: dict[str, Any], heard: bool
+) -> None:
+    listen(events, log.arn, pattern)
+    listen(events, log.arn, {"source": ["nobody"]}, rule="beside")
+    tell(events)
+    house.run_jobs()
+    assert len(log.lines()) == heard

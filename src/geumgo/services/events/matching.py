@@ -4,7 +4,7 @@ What the rules of a place come to is compiled once per process and used until th
 listens costs one look at one row.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -45,10 +45,24 @@ class Keeper:
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Everybody who listens on one bus."""
+    """Everybody who listens on one bus: rules for events of one source, rules for events of any, archives."""
 
-    ears: tuple[Ear, ...] = ()
-    keepers: tuple[Keeper, ...] = ()
+    by_source: Mapping[str, tuple[Ear, ...]]
+    anywhere: tuple[Ear, ...]
+    keepers: tuple[Keeper, ...]
+
+    @classmethod
+    def of(cls, ears: Sequence[Ear], keepers: Sequence[Keeper]) -> "Audience":
+        by_source: dict[str, list[Ear]] = {}
+        for ear in ears:
+            for source in ear.pattern.sources or ():
+                by_source.setdefault(source, []).append(ear)
+        anywhere = tuple(ear for ear in ears if ear.pattern.sources is None)
+        return cls({source: tuple(found) for source, found in by_source.items()}, anywhere, tuple(keepers))
+
+    def might_want(self, event: Mapping[str, Any]) -> tuple[Ear, ...]:
+        """The rules that are worth asking. An event's source is one text."""
+        return (*self.by_source.get(event["source"], ()), *self.anywhere)
 
 
 Audiences = Mapping[str, Audience]
@@ -79,7 +93,7 @@ def spread(
         if keeper.wants(event):
             store_archives.archive_event(tx, keeper.archive, event, now_ms)
     read = is_read_of_trail(event)
-    for ear in audience.ears:
+    for ear in audience.might_want(event):
         if (only is None or ear.rule.arn in only) and ear.wants(event, read=read):
             for target in ear.targets:
                 _deliver(tx, ear.rule, target, event, now_ms, hops)
@@ -118,7 +132,7 @@ def _compile(tx: Tx, sealing: Sealing, place: Place) -> Audiences:
     for archive in store_archives.every_archive(tx, sealing, place):
         pattern = None if archive.pattern is None else _pattern(archive.arn, archive.pattern)
         keepers.setdefault(archive.bus, []).append(Keeper(archive, pattern))
-    return {bus: Audience(tuple(ears.get(bus, ())), tuple(keepers.get(bus, ()))) for bus in {*ears, *keepers}}
+    return {bus: Audience.of(ears.get(bus, ()), keepers.get(bus, ())) for bus in {*ears, *keepers}}
 
 
 def _pattern(arn: str, text: str) -> EventPattern:
