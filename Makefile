@@ -2,6 +2,7 @@
 #   make run     serve on the embedded database, data in ./geumgo-data
 #   make test    all tests, against a PostgreSQL of its own
 #   make check   what CI runs: lint, types, import rules, tests
+#   make promises  the long form of the promises (hours), with what each reached
 #   make bench   figures: start-up, memory, requests per second
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help run test check lint bench coverage clean
+.PHONY: help run test promises check lint bench coverage clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -30,6 +31,11 @@ run: $(VENV)/.run
 test: $(VENV)/.dev
 	@scripts/need postgresql mariadb-server redis-server strace bubblewrap
 	@scripts/test $(ARGS)
+
+promises: $(VENV)/.dev
+	@scripts/need postgresql strace bubblewrap
+	@KILLS=500 CRASH_STATES=100000 DISK_FAULTS=300 ORACLE_WORLDS=1000000 REVOCATIONS=100 READ_AFTER_WRITE_PAIRS=100000 \
+		$(BIN)/python -m pytest -s tests/promises $(ARGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .

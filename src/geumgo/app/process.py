@@ -19,7 +19,7 @@ from geumgo.audit import store as audit_store
 from geumgo.audit.follow import TrailFiles
 from geumgo.audit.record import service_event
 from geumgo.audit.trail import Head, Kind, Trail, TrailFull
-from geumgo.clock import SystemClock
+from geumgo.clock import ForwardClock, SystemClock
 from geumgo.context import Clock, Params, Place
 from geumgo.jobs.crew import Crew
 from geumgo.jobs.worker import Failure, Worker
@@ -32,6 +32,7 @@ from geumgo.services.events.publisher import DefaultBus
 from geumgo.services.iam.directory import Directory
 from geumgo.services.iam.keyring import LongTermKeyring
 from geumgo.services.iam.rights import Rights
+from geumgo.services.sts import time_line
 from geumgo.services.sts.keyring import TemporaryKeyring
 from geumgo.services.sts.passwords import PasswordSessions
 from geumgo.settings import Settings
@@ -71,7 +72,8 @@ class Anchor:
 
     trail: Trail
     node: str
-    clock: Clock
+    clock: ForwardClock
+    root: RootKeys
     kept: Head | None = None
     pruned_at_ms: int = 0
 
@@ -83,6 +85,7 @@ class Anchor:
         Raises TrailBroken or storage.Broken when this process must end.
         """
         try:
+            self._look_at_the_clock(storage)
             self.trail.checkpoint()
             recovery.resolve(self.trail, storage, self.clock.now_ms())
             self.keep_heads(storage)
@@ -94,6 +97,21 @@ class Anchor:
             if isinstance(fault, Broken):
                 raise
             log.warning("the trail's head is not kept", fault=str(fault), next="it is tried again in a second")
+
+    def _look_at_the_clock(self, storage: Storage) -> None:
+        """A clock that was set back begins a new time line: what was made before it is over. Raises StorageError."""
+        back_ms = self.clock.set_back_ms
+        if not back_ms:
+            return
+        with storage.writing() as tx:
+            number = time_line.begin(tx, self.root, self.clock.now_ms() - back_ms)
+        self.clock.follow()
+        log.error(
+            "clock set back",
+            seconds=back_ms // 1000,
+            time_line=number,
+            next="every session that was made before has ended; sign in again, and let a time server keep the clock",
+        )
 
     def keep_heads(self, storage: Storage) -> None:
         """Raises StorageError."""
@@ -145,16 +163,16 @@ class App:
 
 def build(settings: Settings, *, slot: str, clock: Clock | None = None, count: Count | None = None) -> App:
     """The parts of one process. `slot` names its chain of the trail; no two living processes of a machine have the same."""
-    clock = clock or SystemClock()
     root = open_root(settings)
     storage = open_storage(settings)
     node = node_of(settings)
+    clock = forward(clock or SystemClock(), storage, f"{node}-{slot}")
     trail = open_trail(settings, storage, root, clock, node, slot)
     parts = parts_of(settings, storage, root, trail, clock, count)
     pipeline = Pipeline(parts)
     owner = f"{node}-{slot}"
     bench = Bench(root, clock, trail, owner, threading.Lock(), lambda _storage: pipeline, jobs_of(settings))
-    anchor = Anchor(trail, node, clock)
+    anchor = Anchor(trail, node, clock, root)
     anchor.keep(storage)
     return App(
         settings,
@@ -211,6 +229,13 @@ def indexer_of(settings: Settings, root: RootKeys, clock: Clock) -> Indexer:
         settings.history_days,
         copies=bool(settings.database),
     )
+
+
+def forward(clock: Clock, storage: Storage, chain: str) -> ForwardClock:
+    """`clock`, which knows how late it was when this process last ran: that stands with the head of its chain."""
+    with storage.reading() as tx:
+        head = audit_store.head(tx, chain)
+    return ForwardClock(clock, head.at_ms if head is not None else 0)
 
 
 def open_trail(settings: Settings, storage: Storage, root: RootKeys, clock: Clock, node: str, slot: str) -> Trail:
@@ -348,11 +373,11 @@ def note_failure(failure: Failure) -> None:
 
 def work(settings: Settings, stop: threading.Event) -> None:
     """The process for jobs: runs what is due until `stop` is set, and what runs then is finished."""
-    clock = SystemClock()
     root = open_root(settings)
     storage = open_storage(settings)
     node = node_of(settings)
     slot = "worker"
+    clock = forward(SystemClock(), storage, f"{node}-{slot}")
     trail = open_trail(settings, storage, root, clock, node, slot)
     lock = threading.Lock()
     shared = SharedTrail(trail, lock)
@@ -373,7 +398,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
         lanes=settings.jobs_at_once,
         note=note_failure,
     )
-    anchor = Anchor(trail, node, clock)
+    anchor = Anchor(trail, node, clock, root)
     anchor.keep(storage)
     beat = threading.Thread(target=bench.anchoring, args=(anchor, storage, stop), name="anchor")
     index = threading.Thread(

@@ -72,7 +72,7 @@ class World:
         self.clock = clock
         self.root = random.key()
         self.sealing = sealing or RootKeys({1: self.root})
-        migrate(storage, [("iam", "geumgo.services.iam.tables")])
+        migrate(storage, [("iam", "geumgo.services.iam.tables"), ("sts", "geumgo.services.sts.tables")])
         self.directory = Directory(self.sealing)
         self.rights = Rights(self.sealing)
         self.gate = Gate(self.rights)

@@ -8,4 +8,6 @@ from geumgo.room import Room
 from geumgo.services.sts import identity, roles, sessions, web_identity
 from geumgo.services.sts.access import ACCESS
 
-ROOM = Room("sts", chapters=(identity, roles, sessions, web_identity), access=ACCESS)
+ROOM = Room(
+    "sts", chapters=(identity, roles, sessions, web_identity), access=ACCESS, tables="geumgo.services.sts.tables"
+)

@@ -9,7 +9,7 @@ from geumgo.context import Caller, Session
 from geumgo.errors import ExpiredToken
 from geumgo.principals import Principals
 from geumgo.sealing import Plaintext, Sealing
-from geumgo.services.sts import domain
+from geumgo.services.sts import domain, time_line
 from geumgo.services.sts.tokens import TOKEN_LIMIT_CHARACTERS, Claims, read
 from geumgo.storage import Tx
 
@@ -48,6 +48,8 @@ class TemporaryKeyring:
         if opened is None:
             return None
         claims, packed, _ = opened
+        if claims.time_line != time_line.current(tx, self._sealing):
+            return 0, None  # it is over: see time_line
         caller = self._caller(tx, claims, packed, access_key_id)
         secret = partial(self._secret, access_key_id, session_token)
         return claims.expires_at_ms, Key(secret, caller) if caller is not None else None

@@ -9,13 +9,13 @@ import binascii
 import json
 import struct
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final, Literal
 
 from geumgo.access import key_ids
 from geumgo.context import Context, Params, as_datetime
 from geumgo.sealing import Plaintext, Sealing, Unsealable, random
-from geumgo.services.sts import domain
+from geumgo.services.sts import domain, time_line
 from geumgo.services.sts.errors import PackedPolicyTooLarge
 
 Kind = Literal["AssumedRole", "IAMUser", "FederatedUser"]
@@ -39,6 +39,7 @@ class Claims:
     mfa: bool = False
     through_key: str = ""
     through_password: str = ""  # the mark of the password that was shown, for sessions of the console
+    time_line: int = 0  # see time_line
 
 
 def issue(ctx: Context, claims: Claims, packed: bytes, params: Params) -> Params:
@@ -49,6 +50,7 @@ def issue(ctx: Context, claims: Claims, packed: bytes, params: Params) -> Params
     """
     key_id = key_ids.new(key_ids.TEMPORARY, claims.account)
     secret = random.letters(40)
+    claims = replace(claims, time_line=time_line.current(ctx.tx, ctx.sealing))
     head = json.dumps({**asdict(claims), "secret": secret}).encode()
     token = _sealed(ctx.sealing, key_id, head, packed)
     least = int(params.get("MinimumSessionTokenSize", 0))
