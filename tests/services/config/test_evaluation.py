@@ -6,6 +6,7 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
+from geumgo.services.config import settling
 from tests.bench.bench_config import fill
 from tests.clock import DAY_MS
 
@@ -237,9 +238,7 @@ def test_what_a_cut_evaluation_has_kept_is_published_once(place, monkeypatch):
     for number in range(250):
         place.secrets.create_secret(Name=f"s{number:03}", SecretString="x")
     place.rule(UNUSED)
-    from geumgo.services.config import evaluation
-
-    settle, left = evaluation.settle, [2]
+    settle, left = settling.settle, [2]
 
     def cut(*given):
         if not left[0]:
@@ -247,10 +246,10 @@ def test_what_a_cut_evaluation_has_kept_is_published_once(place, monkeypatch):
         left[0] -= 1
         settle(*given)
 
-    monkeypatch.setattr(evaluation, "settle", cut)
+    monkeypatch.setattr("geumgo.services.config.evaluation.settle", cut)
     place.house.run_jobs()
     assert len(place.verdicts(Limit=100)) == 200
-    monkeypatch.setattr(evaluation, "settle", settle)
+    monkeypatch.setattr("geumgo.services.config.evaluation.settle", settle)
     place.house.clock.turn(days=1)
     place.house.run_jobs()
     changes = place.listener.changes()

@@ -6,12 +6,22 @@ everybody takes: what that role may not list is not judged.
 """
 
 from geumgo.room import Room
-from geumgo.services.config import compliance, delivery, evaluation, recorder, rules, tags
+from geumgo.services.config import (
+    compliance,
+    custom,
+    delivery,
+    evaluation,
+    recorder,
+    remediating,
+    remediation,
+    rules,
+    tags,
+)
 from geumgo.services.config.access import ACCESS
 
 ROOM = Room(
     "config",
-    chapters=(recorder, delivery, rules, evaluation, compliance, tags),
+    chapters=(recorder, delivery, rules, custom, evaluation, compliance, remediation, remediating, tags),
     access=ACCESS,
     tables="geumgo.services.config.tables",
 )

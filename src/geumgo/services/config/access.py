@@ -12,12 +12,14 @@ from geumgo.access.ports import pass_role
 from geumgo.context import Context, Params
 from geumgo.room import Access
 from geumgo.services.config import domain, lookup
+from geumgo.services.config.domain_automation import role_of
 from geumgo.services.config.records import Rule
 
 Declare = Callable[[Context, Params], Demands]
 Keys = dict[str, tuple[str, ...]]
 
 _HOST: Final = "config.amazonaws.com"
+_AUTOMATION: Final = "ssm.amazonaws.com"
 
 
 def _plain(action: str) -> Declare:
@@ -115,6 +117,29 @@ def _access(declare: Declare, *recorded: str, answered: tuple[str, ...] = ()) ->
     return Access(demands, recorded=recorded, answered=answered)
 
 
+def _on_remediation(action: str) -> Declare:
+    """On the remediation of the rule that is named. Source: Service Authorization Reference (remediation-configuration)."""
+
+    def demands(ctx: Context, params: Params) -> Demands:
+        names = params.get("ConfigRuleNames") or [params.get("ConfigRuleName", "*")]
+        arns = [ctx.place.arn("config", f"remediation-configuration/{name}") for name in names]
+        return tuple(Demand(f"config:{action}", Target(arn, arn, ctx.place.account)) for arn in arns)
+
+    return demands
+
+
+def _put_remediation(ctx: Context, params: Params) -> Demands:
+    """On each remediation, and to pass the role that it runs as."""
+    demands: list[Demand] = []
+    for given in params["RemediationConfigurations"]:
+        arn = ctx.place.arn("config", f"remediation-configuration/{given['ConfigRuleName']}")
+        demands.append(Demand("config:PutRemediationConfigurations", Target(arn, arn, ctx.place.account)))
+        role_arn = role_of(given.get("Parameters", {}))
+        if role_arn is not None:
+            demands.append(pass_role(role_arn, ctx.principals.role(ctx.tx, role_arn), _AUTOMATION))
+    return demands or _on_remediation("PutRemediationConfigurations")(ctx, params)
+
+
 _RULE: Final = "ConfigRuleName"
 _RULES: Final = "ConfigRuleNames"
 _RECORDER: Final = "ConfigurationRecorderName"
@@ -161,4 +186,19 @@ ACCESS: Final[dict[str, Access]] = {
     "TagResource": _access(_on_tagged("TagResource"), "ResourceArn", "Tags"),
     "UntagResource": _access(_on_tagged("UntagResource"), "ResourceArn", "TagKeys"),
     "ListTagsForResource": _access(_on_tagged("ListTagsForResource"), "ResourceArn"),
+    "PutEvaluations": _access(_plain("PutEvaluations"), "Evaluations", "TestMode"),
+    "PutRemediationConfigurations": _access(_put_remediation, "RemediationConfigurations"),
+    "DescribeRemediationConfigurations": _access(_on_remediation("DescribeRemediationConfigurations"), _RULES),
+    "DeleteRemediationConfiguration": _access(_on_remediation("DeleteRemediationConfiguration"), _RULE, "ResourceType"),
+    "StartRemediationExecution": _access(_on_remediation("StartRemediationExecution"), _RULE, "ResourceKeys"),
+    "DescribeRemediationExecutionStatus": _access(
+        _on_remediation("DescribeRemediationExecutionStatus"), _RULE, "ResourceKeys", "Limit"
+    ),
+    "PutRemediationExceptions": _access(
+        _on_rules("PutRemediationExceptions", _RULE), _RULE, "ResourceKeys", "Message", "ExpirationTime"
+    ),
+    "DescribeRemediationExceptions": _access(
+        _on_rules("DescribeRemediationExceptions", _RULE), _RULE, "ResourceKeys", "Limit"
+    ),
+    "DeleteRemediationExceptions": _access(_on_rules("DeleteRemediationExceptions", _RULE), _RULE, "ResourceKeys"),
 }

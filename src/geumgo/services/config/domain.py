@@ -1,12 +1,13 @@
 """The rules of Config that need nothing but values: recorders, delivery channels, definitions of rules."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
-from geumgo.services.config.domain_rules import MANAGED, ParametersInvalid, refuse_parameters
+from geumgo.services.config.domain_rules import MANAGED, ParametersInvalid, read_parameters, refuse_parameters
 from geumgo.services.config.errors import (
     InvalidParameterValue,
     InvalidRecordingGroup,
@@ -39,6 +40,9 @@ _KEPT_OF_A_RULE: Final = (
 )
 _ON_CHANGE: Final = ("ConfigurationItemChangeNotification", "OversizedConfigurationItemChangeNotification")
 _SCHEDULED: Final = "ScheduledNotification"
+_FUNCTION: Final = re.compile(
+    r"arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9$_-]{1,128})?"
+)
 
 
 def refuse_unstorable(params: Mapping[str, Any]) -> None:
@@ -153,9 +157,12 @@ def definition_of(given: Mapping[str, Any]) -> dict[str, Any]:
     if any(mode.get("Mode") == "PROACTIVE" for mode in given.get("EvaluationModes", ())):
         raise InvalidParameterValue("The evaluation mode PROACTIVE is not supported for this rule.")
     _refuse_scope(given.get("Scope", {}))
-    if source["Owner"] != "AWS":
+    if source["Owner"] == "AWS":
+        _refuse_managed(source, given.get("InputParameters"))
+    elif source["Owner"] == "CUSTOM_LAMBDA":
+        _refuse_custom(given)
+    else:
         raise InvalidParameterValue(f"Rules with the owner {source['Owner']} are not served here.")
-    _refuse_managed(source, given.get("InputParameters"))
     return definition
 
 
@@ -172,6 +179,29 @@ def _refuse_managed(source: Mapping[str, Any], parameters: str | None) -> None:
         )
     try:
         refuse_parameters(identifier, parameters)
+    except ParametersInvalid as refusal:
+        raise InvalidParameterValue(str(refusal)) from None
+
+
+def _refuse_custom(given: Mapping[str, Any]) -> None:
+    source = given["Source"]
+    if _FUNCTION.fullmatch(source.get("SourceIdentifier", "")) is None:
+        raise InvalidParameterValue("The sourceIdentifier must be the ARN of an AWS Lambda function.")
+    details = source.get("SourceDetails", [])
+    if not details:
+        raise InvalidParameterValue(
+            "SourceDetails should not be null/empty if the owner is CUSTOM_LAMBDA. Please check the source details."
+        )
+    for detail in details:
+        if "MessageType" not in detail:
+            raise InvalidParameterValue("Each of the source details must have a MessageType.")
+        if detail["MessageType"] in _ON_CHANGE and "MaximumExecutionFrequency" in detail:
+            raise InvalidParameterValue(
+                "A maximum execution frequency is not allowed if MessageType is ConfigurationItemChangeNotification or "
+                "OversizedConfigurationItemChangeNotification"
+            )
+    try:
+        read_parameters(given.get("InputParameters"))
     except ParametersInvalid as refusal:
         raise InvalidParameterValue(str(refusal)) from None
 
@@ -212,6 +242,14 @@ def runs_every_ms(definition: Mapping[str, Any]) -> int | None:
         if detail.get("MessageType") == _SCHEDULED
     ]
     return min(found, default=None)
+
+
+def runs_on_schedule(definition: Mapping[str, Any]) -> bool:
+    """Whether a rule runs by itself and needs no recorder that is started."""
+    source = definition["Source"]
+    if source["Owner"] == "AWS":
+        return MANAGED[source["SourceIdentifier"]].periodic
+    return any(detail.get("MessageType") == _SCHEDULED for detail in source.get("SourceDetails", ()))
 
 
 def runs_on_changes(definition: Mapping[str, Any]) -> bool:

@@ -65,6 +65,15 @@ class InvalidRole(ServiceError):
     code = "InvalidRoleException"
 
 
+class InvalidResultToken(ServiceError):
+    """The token was not made here for this account and region."""
+
+    code = "InvalidResultTokenException"
+
+    def __init__(self) -> None:
+        super().__init__("The resultToken provided is invalid")
+
+
 class LastDeliveryChannelDeleteFailed(ServiceError):
     """The recorder is running and needs its delivery channel."""
 
@@ -166,6 +175,33 @@ class NoSuchDeliveryChannel(ServiceError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"Cannot find delivery channel with specified name '{name}'.")
+
+
+class NoSuchRemediationConfiguration(ServiceError):
+    """The rule has no remediation, or there is no such rule."""
+
+    code = "NoSuchRemediationConfigurationException"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"No RemediationConfiguration for rule {name} exists.")
+
+
+class NoSuchRemediationException(ServiceError):
+    """The resource is not excepted."""
+
+    code = "NoSuchRemediationExceptionException"
+
+    def __init__(self, resource_id: str) -> None:
+        super().__init__(f"No remediation exception for the resource {resource_id} exists.")
+
+
+class RemediationInProgress(ServiceError):
+    """A run has not ended."""
+
+    code = "RemediationInProgressException"
+
+    def __init__(self) -> None:
+        super().__init__("Remediation action is in progress. Wait and try again later.")
 
 
 class ResourceInUse(ServiceError):

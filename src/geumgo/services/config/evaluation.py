@@ -4,32 +4,35 @@ An evaluation is a job. It reads everything first, without a transaction, then k
 at a time. One that is cut off begins anew and finds the rest still different: each change is told once.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import Final
 
-from geumgo.context import Context, Params, Place, Work, as_datetime
+from geumgo.context import Context, Params, Work, as_datetime
 from geumgo.errors import ServiceError
 from geumgo.room import job, operation, reads
-from geumgo.services.config import domain_tracking, lookup, schedule, store, store_verdicts
-from geumgo.services.config.domain import in_scope, parameters_of, records, runs_every_ms, runs_on_changes
-from geumgo.services.config.domain_compliance import notification
-from geumgo.services.config.domain_rules import MANAGED, NOT_APPLICABLE, SecretFacts
+from geumgo.services.config import custom, domain_tracking, lookup, schedule, store, store_verdicts
+from geumgo.services.config.domain import (
+    in_scope,
+    parameters_of,
+    records,
+    runs_every_ms,
+    runs_on_changes,
+    runs_on_schedule,
+)
+from geumgo.services.config.domain_rules import MANAGED, SecretFacts
 from geumgo.services.config.errors import InvalidParameterValue, LimitExceeded, NoAvailableConfigurationRecorder
 from geumgo.services.config.inventory import Inventory
 from geumgo.services.config.paging import make_token, read_token
-from geumgo.services.config.records import SECRET, Kept, Recorder, RecorderStatus, Rule, RuleStatus, Verdict
+from geumgo.services.config.records import SECRET, Recorder, RecorderStatus, Rule, RuleStatus, Verdict
+from geumgo.services.config.settling import NONE, publisher, settle
 from geumgo.storage import Tx
 
 MOST_ONE_BY_ONE: Final = 200
 """Changed resources that are looked at one by one. If there are more, rules look at everything."""
 
 _PAGE: Final = 50
-_NONE: Final = Verdict(NOT_APPLICABLE)
-
-Publish = Callable[[Params], None]
-"""EventBridge is promised an event with this detail, if the transaction commits."""
 
 
 # -- asked for --------------------------------------------------------------------------------------------------------
@@ -109,7 +112,7 @@ def evaluate_rule(work: Work, payload: Params) -> None:
         rule = store.rule_by_id(tx, work.sealing, rule_id)
         recorder = store.recorder(tx, work.sealing, work.place)
         known = store_verdicts.of_rule(tx, rule_id, SECRET)
-    if rule is None or (runs_on_changes(rule.definition) and not _is_recorded(recorder)):
+    if rule is None or not (_is_recorded(recorder) or runs_on_schedule(rule.definition)):
         with work.finishing() as tx:
             pass
         return
@@ -117,20 +120,34 @@ def evaluate_rule(work: Work, payload: Params) -> None:
     try:
         if recorder is None:
             raise NoAvailableConfigurationRecorder("There is no configuration recorder, and so no role to read with.")
+        if rule.owner != "AWS":
+            _invoke_function(work, rule, recorder, invoked_at_ms)
+            _finish(work, rule, lambda status: domain_tracking.succeeded(status, invoked_at_ms, work.clock.now_ms()))
+            return
         found = {facts.arn: facts for facts in Inventory(work, recorder, needs_keys([rule])).secrets()}
     except ServiceError as refusal:
         code, message = refusal.code, refusal.message
         _finish(work, rule, lambda status: domain_tracking.failed(status, invoked_at_ms, code, message))
         return
-    judged = {arn: judge(rule, facts, invoked_at_ms, known.get(arn, _NONE)) for arn, facts in found.items()}
-    judged |= dict.fromkeys(known.keys() - judged.keys(), _NONE)
-    changed = [(arn, verdict) for arn, verdict in judged.items() if known.get(arn, _NONE) != verdict]
+    judged = {arn: judge(rule, facts, invoked_at_ms, known.get(arn, NONE)) for arn, facts in found.items()}
+    judged |= dict.fromkeys(known.keys() - judged.keys(), NONE)
+    changed = [(arn, verdict) for arn, verdict in judged.items() if known.get(arn, NONE) != verdict]
     rest = iter(changed)
     while some := list(islice(rest, store_verdicts.AT_ONCE)):
         with work.writing() as tx:
             if _is_unchanged(tx, work, rule):
-                settle(tx, rule, SECRET, some, invoked_at_ms, work.clock.now_ms(), _publisher(work, tx))
+                settle(tx, work.sealing, rule, SECRET, some, invoked_at_ms, work.clock.now_ms(), publisher(work, tx))
     _finish(work, rule, lambda status: domain_tracking.succeeded(status, invoked_at_ms, work.clock.now_ms()))
+
+
+def _invoke_function(work: Work, rule: Rule, recorder: Recorder, now_ms: int) -> None:
+    """The function of a rule of one's own is invoked: once if it runs on a schedule, and for every secret if it runs on changes."""
+    if runs_every_ms(rule.definition) is not None:
+        custom.invoke_on_schedule(work, rule, recorder, now_ms)
+    if runs_on_changes(rule.definition) and _is_recorded(recorder):
+        for facts in Inventory(work, recorder, keys=False).secrets():
+            if is_meant(rule, facts):
+                custom.invoke_on(work, rule, recorder, facts, now_ms)
 
 
 def _is_recorded(recorder: Recorder | None) -> bool:
@@ -157,9 +174,14 @@ def _finish(work: Work, rule: Rule, after: Callable[[RuleStatus], RuleStatus]) -
 
 def judge(rule: Rule, facts: SecretFacts, now_ms: int, before: Verdict) -> Verdict:
     """What the rule thinks of the secret; NOT_APPLICABLE if it is out of its scope."""
-    if not in_scope(rule.definition.get("Scope", {}), SECRET, facts.arn, facts.tags or {}):
-        return _NONE
+    if not is_meant(rule, facts):
+        return NONE
     return MANAGED[rule.source].judge(facts, parameters_of(rule.definition), now_ms, before.memo)
+
+
+def is_meant(rule: Rule, facts: SecretFacts) -> bool:
+    """Whether the secret is in the scope of the rule."""
+    return in_scope(rule.definition.get("Scope", {}), SECRET, facts.arn, facts.tags or {})
 
 
 def needs_keys(rules: Iterable[Rule]) -> bool:
@@ -195,6 +217,9 @@ def look_at_changes(work: Work, payload: Params) -> None:  # noqa: ARG001 - what
             status = RecorderStatus("Failure", now_ms, refusal.code, refusal.message)
         else:
             found[facts.arn if facts is not None else one.resource_id] = facts
+    for rule in rules:
+        if rule.owner != "AWS":
+            status = _invoke_on_changes(work, rule, recorder, found, status)
     with work.finishing() as tx:
         store_verdicts.untouch(tx, place, touched)
         store.keep_recorder_status(tx, place, status)
@@ -203,55 +228,32 @@ def look_at_changes(work: Work, payload: Params) -> None:  # noqa: ARG001 - what
                 _judge_some(tx, work, rule, found, now_ms)
 
 
+def _invoke_on_changes(
+    work: Work,
+    rule: Rule,
+    recorder: Recorder,
+    found: Mapping[str, SecretFacts | None],
+    status: RecorderStatus,
+) -> RecorderStatus:
+    """The rule's function is told of each changed secret. Answers `status`, or that the function could not be invoked."""
+    try:
+        for facts in found.values():
+            if facts is not None and is_meant(rule, facts):
+                custom.invoke_on(work, rule, recorder, facts, status.changed_at_ms)
+    except ServiceError as refusal:
+        return replace(status, status="Failure", error_code=refusal.code, error_message=refusal.message)
+    return status
+
+
 def _judge_some(tx: Tx, work: Work, rule: Rule, found: Mapping[str, SecretFacts | None], now_ms: int) -> None:
     rest = iter(found.items())
     while some := list(islice(rest, store_verdicts.AT_ONCE)):
         known = store_verdicts.some_of_rule(tx, rule.id, SECRET, [arn for arn, _ in some])
         judged = []
         for arn, facts in some:
-            before = known[arn].verdict if arn in known else _NONE
-            judged.append((arn, _NONE if facts is None else judge(rule, facts, now_ms, before)))
-        settle(tx, rule, SECRET, judged, now_ms, now_ms, _publisher(work, tx))
-
-
-# -- what they think is kept ------------------------------------------------------------------------------------------
-
-
-def settle(
-    tx: Tx,
-    rule: Rule,
-    resource_type: str,
-    judged: Sequence[tuple[str, Verdict]],
-    invoked_at_ms: int,
-    now_ms: int,
-    publish: Publish,
-) -> None:
-    """These are the rule's verdicts on at most AT_ONCE resources; each whose compliance is another than before is published, once."""
-    known = store_verdicts.some_of_rule(tx, rule.id, resource_type, [resource_id for resource_id, _ in judged])
-    kept, gone = [], []
-    for resource_id, verdict in judged:
-        before = known.get(resource_id)
-        if (before.verdict if before is not None else _NONE) == verdict:
-            continue
-        moved = before is None or before.verdict.compliance != verdict.compliance
-        after = Kept(
-            rule.id,
-            resource_type,
-            resource_id,
-            verdict,
-            ordered_at_ms=invoked_at_ms,
-            invoked_at_ms=invoked_at_ms,
-            recorded_at_ms=now_ms if moved or before is None else before.recorded_at_ms,
-        )
-        if verdict.compliance == NOT_APPLICABLE:
-            gone.append(resource_id)
-        else:
-            kept.append(after)
-        if moved:
-            publish(notification(rule, before, after, now_ms))
-    store_verdicts.keep(tx, Place(rule.account, rule.region, rule.partition), kept)
-    store_verdicts.forget(tx, rule.id, resource_type, gone)
-
-
-def _publisher(work: Work, tx: Tx) -> Publish:
-    return lambda detail: work.publish(tx, "aws.config", "Config Rules Compliance Change", (), detail)
+            before = known[arn].verdict if arn in known else NONE
+            if facts is None:
+                judged.append((arn, NONE))
+            elif rule.owner == "AWS":
+                judged.append((arn, judge(rule, facts, now_ms, before)))
+        settle(tx, work.sealing, rule, SECRET, judged, now_ms, now_ms, publisher(work, tx))

@@ -3,16 +3,19 @@
 from dataclasses import replace
 
 from geumgo.context import Context, Params
+from geumgo.errors import ServiceError
 from geumgo.jobs import withdraw
 from geumgo.room import operation, reads
-from geumgo.services.config import lookup, schedule, store, store_verdicts
+from geumgo.services.config import lookup, schedule, store, store_remediation, store_verdicts
 from geumgo.services.config.domain import MOST_RULES, definition_of, refuse_many_tags, tags_of
 from geumgo.services.config.domain_tracking import is_under_way
 from geumgo.services.config.errors import (
+    InsufficientPermissions,
     InvalidParameterValue,
     MaxNumberOfConfigRulesExceeded,
     NoAvailableConfigurationRecorder,
     NoSuchConfigRule,
+    ResourceInUse,
 )
 from geumgo.services.config.paging import make_token, read_token
 from geumgo.services.config.records import Rule
@@ -40,8 +43,21 @@ def put_config_rule(ctx: Context, params: Params) -> Params:
         if rule.definition["Source"] != before.definition["Source"]:
             store_verdicts.forget_rule(ctx.tx, rule.id)  # they are of another rule
         store.save_rule(ctx.tx, ctx.sealing, rule)
+    if rule.owner != "AWS":
+        _refuse_function(ctx, rule)
     schedule.evaluate(ctx.tx, rule, now_ms)
     return {}
+
+
+def _refuse_function(ctx: Context, rule: Rule) -> None:
+    """Raises InsufficientPermissions unless Config may invoke the rule's function on its account."""
+    try:
+        ctx.act("lambda", "Invoke", source_arn=rule.arn, FunctionName=rule.source, InvocationType="DryRun")
+    except ServiceError:
+        raise InsufficientPermissions(
+            f"The AWS Lambda function {rule.source} cannot be invoked. Check the specified function ARN, and check the "
+            "function's permissions."
+        ) from None
 
 
 def _named(ctx: Context, given: Params) -> Rule | None:
@@ -103,6 +119,11 @@ def describe_config_rules(ctx: Context, params: Params) -> Params:
 def delete_config_rule(ctx: Context, params: Params) -> Params:
     """The rule and all that it found out are gone at once. (On AWS the state is DELETING for a while.)"""
     rule = lookup.rule(ctx, params["ConfigRuleName"])
+    if store_remediation.find(ctx.tx, ctx.sealing, rule.id) is not None:
+        raise ResourceInUse(
+            "A remediation action is associated with the rule and AWS Config cannot delete this rule. Delete the "
+            "remediation action associated with the rule before deleting the rule and try your request again later."
+        )
     withdraw(ctx.tx, schedule.dedup_of(rule))
     store.remove_rule(ctx.tx, rule)
     return {}
