@@ -34,7 +34,7 @@ from tests.house import ENDPOINT, House, Key
 from tests.server import Server
 
 TREE = int(os.environ.get("BENCH_PARAMETERS", "100000"))
-READ = 1_000  # parameters that the reads go round, of each type
+READ = int(os.environ.get("BENCH_READ", "1000"))  # parameters that the reads go round, of each type
 BATCH = 20
 ROUNDS = 5
 PAGES = 1_000

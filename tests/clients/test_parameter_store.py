@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -130,6 +131,24 @@ def test_boto3_goes_through_the_life_of_a_parameter(server: Server) -> None:
         ssm.get_parameter(Name="/life/s")
     with pytest.raises(ssm.exceptions.ParameterNotFound):
         ssm.delete_parameter(Name="/life/s")
+
+
+def test_writers_at_the_same_time_lose_no_version(server: Server) -> None:
+    server.client("ssm").put_parameter(Name="/busy", Value="0", Type="String")
+
+    def write(writer: int) -> list[tuple[int, str]]:
+        ssm = server.client("ssm", retries={"total_max_attempts": 5})
+        acknowledged = []
+        for number in range(6):
+            value = f"{writer}-{number}"
+            acknowledged.append((ssm.put_parameter(Name="/busy", Value=value, Overwrite=True)["Version"], value))
+        return acknowledged
+
+    with ThreadPoolExecutor(6) as pool:
+        acknowledged = [each for found in pool.map(write, range(6)) for each in found]
+    history = server.client("ssm").get_parameter_history(Name="/busy")["Parameters"]
+    assert sorted(acknowledged) == [(each["Version"], each["Value"]) for each in history[1:]]
+    assert [version for version, _ in sorted(acknowledged)] == list(range(2, 38))
 
 
 def test_what_chamber_does(server: Server) -> None:

@@ -149,11 +149,17 @@ def test_what_cannot_be_put_is_refused_and_nothing_is_kept(ssm: Any, asked: dict
 
 
 @pytest.mark.unverified
-def test_a_parameter_keeps_its_type(ssm: Any) -> None:
-    put(ssm, "a")
-    with refused("HierarchyTypeMismatchException"):
-        put(ssm, "a", Overwrite=True, Type="SecureString")
-    put(ssm, "a", "same type", Overwrite=True, Type="String")
+def test_a_parameter_may_change_its_type_and_its_versions_keep_theirs(ssm: Any) -> None:
+    put(ssm, "a", "hidden", Type="SecureString")
+    put(ssm, "a", "open", Overwrite=True, Type="String")
+    assert value(ssm, "a") == "open"
+    assert "KeyId" not in ssm.describe_parameters()["Parameters"][0]
+    put(ssm, "a", "hidden again", Overwrite=True, Type="SecureString")
+    assert value(ssm, "a") != "hidden again"
+    past = ssm.get_parameter_history(Name="a", WithDecryption=True)["Parameters"]
+    assert [(each["Type"], each["Value"]) for each in past] == [
+        ("SecureString", "hidden"), ("String", "open"), ("SecureString", "hidden again"),
+    ]  # fmt: skip
 
 
 @pytest.mark.unverified

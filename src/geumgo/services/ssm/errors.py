@@ -22,21 +22,6 @@ class HierarchyLevelLimitExceeded(ServiceError):
         )
 
 
-class HierarchyTypeMismatch(ServiceError):
-    """A parameter keeps its type. Source: the error, botocore model 2014-11-06.
-
-    Unverified: that this is when AWS raises it, and its message. Users report that AWS has let some types be changed.
-    """
-
-    code = "HierarchyTypeMismatchException"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Parameter Store doesn't support changing a parameter type in a hierarchy. For example, you can't change a "
-            "parameter from a String type to a SecureString type. You must create a new, unique parameter."
-        )
-
-
 class IncompatiblePolicy(ServiceError):
     """Policies that contradict one another."""
 
