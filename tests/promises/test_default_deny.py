@@ -24,6 +24,7 @@ CANDIDATES = [
     "https://idp.example.org", "us-west-2", "123456789012", "123456", "AKIAIOSFODNN7EXAMPLE", "ec2.amazonaws.com", "x", "{}", "/x/", "v1",
     "arn:aws:events:us-east-1:123456789012:connection/some/x1",
     "lambda:InvokeFunction", "arn:aws:lambda:us-east-1:123456789012:function:some",
+    "arn:aws:lambda:us-east-1:123456789012:layer:some:1",
 ]  # fmt: skip
 
 

@@ -38,6 +38,43 @@ def _tag_keys(params: Params) -> Keys:
     return {**keys, "aws:TagKeys": tuple(tags)} if tags else keys
 
 
+def _layer_demand(ctx: Context, action: str, arn: str) -> Demand:
+    """On a layer or its version, by the ARN that it has or would have."""
+    account = arn.split(":")[4] if arn.count(":") >= 6 else ctx.place.account
+    return Demand(f"lambda:{action}", Target(arn, arn, account))
+
+
+def _on_layer(action: str) -> Callable[[Context, Params], Demands]:
+    def demands(ctx: Context, params: Params) -> Demands:
+        name = params["LayerName"]
+        arn = name if name.startswith("arn:") else ctx.place.arn("lambda", f"layer:{name}")
+        numbered = f"{arn}:{params['VersionNumber']}" if "VersionNumber" in params else arn
+        return (_layer_demand(ctx, action, numbered),)
+
+    return demands
+
+
+def _on_layer_arn(ctx: Context, params: Params) -> Demands:
+    return (_layer_demand(ctx, "GetLayerVersion", params["Arn"]),)
+
+
+def _anywhere(action: str) -> Callable[[Context, Params], Demands]:
+    def demands(ctx: Context, params: Params) -> Demands:  # noqa: ARG001
+        return (Demand(f"lambda:{action}"),)
+
+    return demands
+
+
+def _layer_keys(params: Params) -> Keys:
+    layers = params.get("Layers") or []
+    return {"lambda:Layer": tuple(layers)} if layers else {}
+
+
+def _layering(ctx: Context, params: Params) -> Demands:
+    """Whoever gives a function a layer must be allowed to get it."""
+    return tuple(_layer_demand(ctx, "GetLayerVersion", arn) for arn in params.get("Layers") or [])
+
+
 def _passing(ctx: Context, params: Params) -> Demands:
     """Whoever gives a function a role must be allowed to pass it to Lambda."""
     if "Role" not in params:
@@ -47,13 +84,15 @@ def _passing(ctx: Context, params: Params) -> Demands:
 
 
 def _create_function(ctx: Context, params: Params) -> Demands:
-    keys = _tag_keys(params)
-    tagging = (_demand(ctx, "TagResource", params, keys),) if keys else ()
-    return (_demand(ctx, "CreateFunction", params, keys), *tagging, *_passing(ctx, params))
+    tags = _tag_keys(params)
+    tagging = (_demand(ctx, "TagResource", params, tags),) if tags else ()
+    keys = {**tags, **_layer_keys(params)}
+    return (_demand(ctx, "CreateFunction", params, keys), *tagging, *_passing(ctx, params), *_layering(ctx, params))
 
 
 def _update_configuration(ctx: Context, params: Params) -> Demands:
-    return (_demand(ctx, "UpdateFunctionConfiguration", params), *_passing(ctx, params))
+    asked = _demand(ctx, "UpdateFunctionConfiguration", params, _layer_keys(params))
+    return (asked, *_passing(ctx, params), *_layering(ctx, params))
 
 
 def _permission(action: str) -> Callable[[Context, Params], Demands]:
@@ -76,20 +115,9 @@ def _tagging(action: str) -> Callable[[Context, Params], Demands]:
     return demands
 
 
-def _list_functions(ctx: Context, params: Params) -> Demands:  # noqa: ARG001
-    return (Demand("lambda:ListFunctions"),)
-
-
 _CONFIGURED: Final = (
-    "FunctionName",
-    "Runtime",
-    "Role",
-    "Handler",
-    "Description",
-    "Timeout",
-    "MemorySize",
-    "EphemeralStorage",
-)
+    "FunctionName", "Runtime", "Role", "Handler", "Description", "Timeout", "MemorySize", "EphemeralStorage", "KMSKeyArn", "Layers",
+)  # fmt: skip
 _ANSWERED: Final = (
     "FunctionName",
     "FunctionArn",
@@ -125,6 +153,16 @@ ACCESS: Final[Mapping[str, Access]] = {
         _create_function, recorded=(*_CONFIGURED, "Architectures", "Tags", "PackageType"), answered=_ANSWERED
     ),
     "DeleteAlias": Access(_on_function("DeleteAlias"), recorded=_ALIASED),
+    "DeleteLayerVersion": Access(_on_layer("DeleteLayerVersion"), recorded=("LayerName", "VersionNumber")),
+    "GetLayerVersion": Access(_on_layer("GetLayerVersion"), recorded=("LayerName", "VersionNumber")),
+    "GetLayerVersionByArn": Access(_on_layer_arn, recorded=("Arn",)),
+    "ListLayerVersions": Access(_anywhere("ListLayerVersions"), recorded=("LayerName", "MaxItems")),
+    "ListLayers": Access(_anywhere("ListLayers"), recorded=("MaxItems",)),
+    "PublishLayerVersion": Access(
+        _on_layer("PublishLayerVersion"),
+        recorded=("LayerName", "Description", "CompatibleRuntimes", "CompatibleArchitectures", "LicenseInfo"),
+        answered=("LayerVersionArn", "Version"),
+    ),
     "DeleteFunctionConcurrency": Access(_on_function("DeleteFunctionConcurrency"), recorded=_NAMED),
     "GetAlias": Access(_on_function("GetAlias"), recorded=_ALIASED),
     "GetFunctionConcurrency": Access(_on_function("GetFunctionConcurrency"), recorded=_NAMED),
@@ -151,7 +189,7 @@ ACCESS: Final[Mapping[str, Access]] = {
         recorded=(*_NAMED, "InvocationType", "LogType"),
         answered=("StatusCode", "FunctionError", "ExecutedVersion"),
     ),
-    "ListFunctions": Access(_list_functions, recorded=("MasterRegion", "FunctionVersion", "MaxItems")),
+    "ListFunctions": Access(_anywhere("ListFunctions"), recorded=("MasterRegion", "FunctionVersion", "MaxItems")),
     "RemovePermission": Access(_on_function("RemovePermission"), recorded=(*_NAMED, "StatementId")),
     "UpdateFunctionCode": Access(
         _on_function("UpdateFunctionCode"),

@@ -137,8 +137,6 @@ _ABSENT: Final[Mapping[str, str]] = {
     "DurableConfig": "Durable functions",
     "AcceleratorConfig": "Accelerators",
     "DeadLetterConfig": "Dead letter queues",
-    "Layers": "Layers",
-    "KMSKeyArn": "A KMS key for the environment",
     "PublishTo": "A capacity provider",
 }
 

@@ -1,6 +1,7 @@
 """The refusals of Lambda. Most say whose fault it is in a member of their own. Source: botocore model 2015-03-31."""
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
 
 from geumgo.errors import ServiceError
 
@@ -63,4 +64,40 @@ def revision_differs(call: str) -> PreconditionFailed:
     return PreconditionFailed(
         "The Revision Id provided does not match the latest Revision Id. "
         f"Call the {call} API to retrieve the latest Revision Id"
+    )
+
+
+class KMSAccessDenied(LambdaError):
+    code = "KMSAccessDeniedException"
+    fault = "Service"
+
+
+class KMSDisabled(LambdaError):
+    code = "KMSDisabledException"
+    fault = "Service"
+
+
+class KMSInvalidState(LambdaError):
+    code = "KMSInvalidStateException"
+    fault = "Service"
+
+
+class KMSNotFound(LambdaError):
+    code = "KMSNotFoundException"
+    fault = "Service"
+
+
+_OF_KMS: Final[Mapping[str, type[LambdaError]]] = {
+    "DisabledException": KMSDisabled,
+    "KMSInvalidStateException": KMSInvalidState,
+    "NotFoundException": KMSNotFound,
+}
+
+
+def kms_refused(refusal: ServiceError) -> LambdaError:
+    """Lambda's refusal when it cannot open the environment. Source: recorded on AWS (the sentence)."""
+    kind = _OF_KMS.get(refusal.code, KMSAccessDenied)
+    return kind(
+        "Lambda was unable to decrypt the environment variables because KMS access was denied. "
+        f"Please check the function's KMS key settings. KMS Exception: {refusal.code}"
     )

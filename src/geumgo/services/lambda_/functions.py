@@ -10,9 +10,17 @@ from geumgo.functions import package
 from geumgo.room import operation, reads
 from geumgo.sealing import random
 from geumgo.services.lambda_ import domain, lookup, store
-from geumgo.services.lambda_.environment import sealed
-from geumgo.services.lambda_.errors import InvalidParameterValue, ResourceConflict, no_such_function, revision_differs
+from geumgo.services.lambda_.environment import environment, with_variables
+from geumgo.services.lambda_.errors import (
+    InvalidParameterValue,
+    ResourceConflict,
+    kms_refused,
+    no_such_function,
+    revision_differs,
+)
+from geumgo.services.lambda_.layers import chosen
 from geumgo.services.lambda_.listing import name_of, page_end
+from geumgo.services.lambda_.packages import read_package
 from geumgo.services.lambda_.records import LATEST, Function, Version
 from geumgo.services.lambda_.showing import shown
 from geumgo.services.lambda_.versions import publish
@@ -40,7 +48,7 @@ def create_function(ctx: Context, request: Params) -> Params:
             "Runtime and Handler are mandatory parameters for functions created with deployment packages."
         )
     domain.refuse_runtime(runtime)
-    content = _package(request["Code"])
+    content = read_package(request["Code"])
     if located.function is not None:
         raise ResourceConflict(f"Function already exist: {located.at.name}")
     tags = request.get("Tags") or {}
@@ -71,9 +79,9 @@ def create_function(ctx: Context, request: Params) -> Params:
         modified_at_ms=ctx.clock.now_ms(),
         revision_id=random.uuid(),
     )
-    version = replace(
-        version, environment=sealed(ctx.sealing, function, request.get("Environment", {}).get("Variables", {}))
-    )
+    layers = chosen(ctx, request.get("Layers", []), unpacked_bytes=package.read(content))
+    variables = request.get("Environment", {}).get("Variables", {})
+    version = with_variables(ctx, function, replace(version, layers=layers), variables, request.get("KMSKeyArn", ""))
     store.add(ctx.tx, ctx.sealing, function)
     store.keep_code(ctx.tx, ctx.sealing, function, version.code_sha256, content)
     store.keep_version(ctx.tx, ctx.sealing, version)
@@ -140,7 +148,7 @@ def update_function_code(ctx: Context, request: Params) -> Params:
     """
     domain.refuse_absent({name: request[name] for name in ("PublishTo",) if name in request})
     function, before = _latest(ctx, request)
-    content = _package(request)
+    content = read_package(request)
     after = replace(
         before,
         code_sha256=hashlib.sha256(content).hexdigest(),
@@ -177,8 +185,10 @@ def update_function_configuration(ctx: Context, request: Params) -> Params:
     }  # fmt: skip
     if "EphemeralStorage" in request:
         changes["storage_mb"] = request["EphemeralStorage"]["Size"]
-    if "Environment" in request:
-        changes["environment"] = sealed(ctx.sealing, function, request["Environment"].get("Variables", {}))
+    if "Layers" in request:
+        code = store.code(ctx.tx, ctx.sealing, function, version.code_sha256)
+        changes["layers"] = chosen(ctx, request["Layers"], unpacked_bytes=package.read(code), before=version.layers)
+    version = _with_environment(ctx, request, function, version)
     changed = _changed(ctx, replace(version, **changes))
     store.keep_version(ctx.tx, ctx.sealing, changed)
     return shown(ctx, function, changed)
@@ -213,6 +223,21 @@ def delete_function(ctx: Context, request: Params) -> Params:
     return {"StatusCode": 204}
 
 
+def _with_environment(ctx: Context, request: Params, function: Function, version: Version) -> Version:
+    """The version with the variables and the key that the request gives it; a new key protects the old variables too."""
+    if "Environment" not in request and "KMSKeyArn" not in request:
+        return version
+    key = request.get("KMSKeyArn", version.kms_key)
+    if "Environment" in request:
+        variables = request["Environment"].get("Variables", {})
+    else:
+        try:
+            variables = environment(ctx.sealing, function, version, lambda asked: ctx.call("kms", "Decrypt", **asked))
+        except ServiceError as refusal:
+            raise InvalidParameterValue(kms_refused(refusal).message) from None
+    return with_variables(ctx, function, version, variables, key)
+
+
 # -- what they share ---------------------------------------------------------------------------------------------------
 
 
@@ -228,26 +253,6 @@ def _latest(ctx: Context, request: Params) -> tuple[Function, Version]:
 
 def _changed(ctx: Context, version: Version) -> Version:
     return replace(version, modified_at_ms=ctx.clock.now_ms(), revision_id=random.uuid())
-
-
-def _package(code: Params) -> bytes:
-    """The package of a request, which was read. Source: recorded on AWS (both sentences)."""
-    if any(code.get(member) for member in ("S3Bucket", "S3Key", "ImageUri", "SourceKMSKeyArn")):
-        raise InvalidParameterValue(
-            "Packages are not fetched from S3 or a registry here. Send the zip file itself (ZipFile)."
-        )
-    content: bytes | None = code.get("ZipFile")
-    if not content:
-        raise InvalidParameterValue("Please provide a source for function code.")
-    try:
-        package.read(content)
-    except package.TooLarge as refusal:
-        raise InvalidParameterValue(f"{refusal}") from None
-    except package.BadPackage as refusal:
-        raise InvalidParameterValue(
-            f"Could not unzip uploaded file. Please check your file, then try to upload again. ({refusal})"
-        ) from None
-    return content
 
 
 def _refuse_role(ctx: Context, role: str, function_arn: str) -> None:

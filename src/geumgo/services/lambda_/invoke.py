@@ -5,10 +5,17 @@ from typing import Final
 
 from geumgo.context import Context, Later, Params
 from geumgo.errors import ServiceError
-from geumgo.functions import Busy, NotRun
+from geumgo.functions import Busy, NotRun, Task
 from geumgo.room import operation
 from geumgo.services.lambda_ import domain, lookup, queue, running
-from geumgo.services.lambda_.errors import InvalidParameterValue, RequestTooLarge, ServiceFailed, TooManyRequests
+from geumgo.services.lambda_.errors import (
+    InvalidParameterValue,
+    RequestTooLarge,
+    ServiceFailed,
+    TooManyRequests,
+    kms_refused,
+)
+from geumgo.services.lambda_.records import Function, Version
 
 TAIL: Final = 4_096  # bytes of the log; source: Invoke, API reference (LogResult)
 
@@ -45,14 +52,7 @@ def invoke(ctx: Context, request: Params) -> Params | Later:
         return {"StatusCode": 202}
     if function.concurrency == 0:
         raise TooManyRequests("Rate Exceeded.", Reason="ReservedFunctionConcurrentInvocationLimitExceeded")
-    try:
-        made = ctx.act("sts", "AssumeRole", source_arn=function.arn, **running.session_of(function, version))
-    except ServiceError:
-        raise InvalidParameterValue("The role defined for the function cannot be assumed by Lambda.") from None
-    task = running.task_of(
-        ctx.tx, ctx.sealing, function, version, qualifier=qualifier, request_id=ctx.request_id, event=event,
-        client_context=context, credentials=made["Credentials"],
-    )  # fmt: skip
+    task = _task(ctx, function, version, qualifier, event, context)
     with_log = request.get("LogType", "None") == "Tail"
     functions = ctx.functions
 
@@ -71,3 +71,21 @@ def invoke(ctx: Context, request: Params) -> Params | Later:
         return answer
 
     return Later(fetch)
+
+
+def _task(
+    ctx: Context, function: Function, version: Version, qualifier: str, event: bytes, client_context: str
+) -> Task:
+    """What the host is handed. Raises InvalidParameterValue for the role, and what KMS refuses."""
+    try:
+        made = ctx.act("sts", "AssumeRole", source_arn=function.arn, **running.session_of(function, version))
+    except ServiceError:
+        raise InvalidParameterValue("The role defined for the function cannot be assumed by Lambda.") from None
+    try:
+        return running.task_of(
+            ctx.tx, ctx.sealing, function, version, qualifier=qualifier, request_id=ctx.request_id, event=event,
+            client_context=client_context, credentials=made["Credentials"],
+            ask=lambda asked: ctx.act("kms", "Decrypt", source_arn=function.arn, **asked),
+        )  # fmt: skip
+    except ServiceError as refusal:
+        raise kms_refused(refusal) from None

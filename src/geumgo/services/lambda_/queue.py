@@ -14,7 +14,8 @@ from geumgo.functions import Busy, Functions, NotRun
 from geumgo.jobs.queue import promise
 from geumgo.jobs.retry import TryLater
 from geumgo.services.lambda_ import lookup, running, store, store_events
-from geumgo.services.lambda_.records import Function
+from geumgo.services.lambda_.environment import question
+from geumgo.services.lambda_.records import Function, Version
 from geumgo.services.lambda_.store_events import Queued
 
 log = structlog.get_logger("geumgo.lambda")
@@ -76,10 +77,11 @@ class Runner:
         try:
             session = running.session_of(function, version)
             credentials = work.call("sts", "AssumeRole", source_arn=function.arn, **session)["Credentials"]
+            opened = _opened(work, function, version)
             with work.storage.reading() as tx:
                 task = running.task_of(
                     tx, work.sealing, function, version, qualifier=queued.qualifier, request_id=queued.id, event=queued.event,
-                    client_context=queued.client_context, credentials=credentials,
+                    client_context=queued.client_context, credentials=credentials, ask=lambda _asked: opened,
                 )  # fmt: skip
             return not self._functions.run(task).failed
         except Busy:
@@ -93,3 +95,10 @@ class Runner:
     def _end(self, work: Work, event_id: str) -> None:
         with work.finishing() as tx:
             store_events.remove(tx, event_id)
+
+
+def _opened(work: Work, function: Function, version: Version) -> Params:
+    """What KMS answers about the data key of the environment, asked before a transaction is open. Raises KMS's refusals."""
+    if not version.wrapped_key:
+        return {}
+    return work.call("kms", "Decrypt", source_arn=function.arn, **question(function, version))

@@ -48,6 +48,9 @@ class Version:
     modified_at_ms: int
     revision_id: str
     environment: bytes | None = field(default=None, repr=False)
+    kms_key: str = ""  # as it was given; empty: the server's own keys protect the environment
+    wrapped_key: str = ""  # base64: the data key of the environment, if there is a KMS key
+    layers: tuple[str, ...] = ()  # ARNs of versions, in the order in which they are unpacked
 
     @property
     def name(self) -> str:

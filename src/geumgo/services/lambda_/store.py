@@ -136,6 +136,9 @@ def _as_version(sealing: Sealing, row: Row) -> Version:
     cells: dict[str, Any] = dict(zip(("function_id", "number", "configuration", "environment"), row, strict=False))
     _check(sealing, "lambda_version", cells, row[-1])
     configured = json.loads(cells.pop("configuration"))
+    configured["layers"] = tuple(
+        configured.get("layers", ())
+    )  # rows that were written before there were layers have none
     return Version(**cells, **configured)
 
 
