@@ -43,7 +43,8 @@ def target(request: pytest.FixtureRequest) -> Target:
 
 @pytest.fixture(scope="session")
 def geumgo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(Path(tmp_path_factory.mktemp("rotation")) / "data") as server:
+    environment = {"GEUMGO_OUTGOING_HOSTS": "127.0.0.1"}
+    with Server(Path(tmp_path_factory.mktemp("rotation")) / "data", environment=environment) as server:
         yield server
 
 

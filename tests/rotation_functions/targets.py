@@ -25,6 +25,7 @@ class Target:
     new_user: Callable[[str], str]
     logs_in: Callable[[Value], bool]
     reads_app: Callable[[Value], bool]
+    new_chief: Callable[[str], str] | None = None  # as new_user, of somebody who may do everything
     keeps_previous: bool = False  # a single user's previous password goes on logging in until the next rotation
 
     def value(self, username: str, password: str, **more: Any) -> Value:
@@ -56,7 +57,13 @@ def postgres_target(port: int) -> Target:
             connection.execute(sql.SQL("GRANT SELECT ON app TO {}").format(sql.Identifier(username)))
         return username
 
-    target = Target(postgresql, port, new_user, does, lambda value: does(value, "SELECT * FROM app"))
+    def new_chief(password: str) -> str:
+        username = new_user(password)
+        with connect(target.value(*CHIEF)) as connection:
+            connection.execute(sql.SQL("ALTER ROLE {} SUPERUSER").format(sql.Identifier(username)))
+        return username
+
+    target = Target(postgresql, port, new_user, does, lambda value: does(value, "SELECT * FROM app"), new_chief)
     return target
 
 
@@ -88,7 +95,16 @@ def mariadb_target(port: int) -> Target:
             cursor.execute(f"SET DEFAULT ROLE reader FOR {account}", ())
         return username
 
-    target = Target(mariadb, port, new_user, does, lambda value: does(value, "SELECT * FROM app.app"))
+    def new_chief(password: str) -> str:
+        username = f"chief{uuid.uuid4().hex[:8]}"
+        with connect(target.value(*CHIEF)) as connection, connection.cursor() as cursor:
+            cursor.execute(f"CREATE USER {username}@'127.0.0.1' IDENTIFIED BY %s", (password,))
+            cursor.execute(f"GRANT ALL ON *.* TO {username}@'127.0.0.1' WITH GRANT OPTION", ())
+            cursor.execute("CREATE ROLE IF NOT EXISTS reader", ())
+            cursor.execute(f"GRANT reader TO {username}@'127.0.0.1' WITH ADMIN OPTION", ())
+        return username
+
+    target = Target(mariadb, port, new_user, does, lambda value: does(value, "SELECT * FROM app.app"), new_chief)
     return target
 
 

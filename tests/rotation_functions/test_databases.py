@@ -13,6 +13,7 @@ from geumgo.rotation_functions import redis
 from geumgo.rotation_functions.steps import OfDatabase, alternating_users, single_user
 from tests.rotation_functions.rotating import Rotating, Strategy, event
 from tests.rotation_functions.servers import CHIEF
+from tests.server import Server
 
 ROTATIONS = int(os.environ.get("GEUMGO_TEST_ROTATIONS", "8"))  # 100 in the long form
 
@@ -166,3 +167,37 @@ def test_a_pending_version_for_another_host_is_refused(rotating: Rotating, arn: 
     with pytest.raises(ValueError, match="host differs"):
         single_user(rotating.target.module)(event(arn, token, "setSecret"), None)
     assert rotating.target.logs_in(value)
+
+
+@pytest.mark.parametrize("kind", ["instance", "cluster"])
+def test_the_master_may_be_one_that_rds_manages(rotating: Rotating, geumgo: Server, kind: str) -> None:
+    """Its secret names neither host nor engine; RDS knows them. It may be rotated meanwhile."""
+    engine, new_chief = rotating.target.module.ENGINE, rotating.target.new_chief
+    if new_chief is None:
+        pytest.skip("Redis is not attached")
+    rds, user = geumgo.client("rds"), new_chief("first")
+    before = rotating.keep(user, "first")
+    port = str(rotating.target.port)
+    tags = {"geumgo:host": "127.0.0.1", "geumgo:port": port, "geumgo:tls": "off", "geumgo:secret": before}
+    given: dict[str, Any] = {
+        "MasterUsername": user,
+        "ManageMasterUserPassword": True,
+        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+    }
+    name = f"{kind}-{engine}"
+    if kind == "instance":
+        made = rds.create_db_instance(DBInstanceIdentifier=name, DBInstanceClass="any", Engine=engine, **given)[
+            "DBInstance"
+        ]
+    else:
+        aurora = {"postgres": "aurora-postgresql", "mariadb": "mysql"}[engine]
+        made = rds.create_db_cluster(DBClusterIdentifier=name, Engine=aurora, **given)["DBCluster"]
+    master = made["MasterUserSecret"]["SecretArn"]
+    arn = rotating.secret("first", masterarn=master)
+    if kind == "cluster" and engine == "mariadb":
+        with pytest.raises(KeyError, match="engine must be set to 'mariadb'"):
+            rotating.rotate(arn, alternating_users)
+        return
+    for _ in range(2):
+        rotating.rotate(arn, alternating_users)
+        assert rotating.target.reads_app(rotating.value(arn, "AWSCURRENT"))

@@ -12,6 +12,8 @@ from typing import Any, Protocol, TypeVar
 import boto3
 
 CLONE = "_clone"
+INSTANCE_TAG = "aws:rds:primaryDBInstanceArn"
+CLUSTER_TAG = "aws:rds:primaryDBClusterArn"
 REQUIRED = ("engine", "host", "username", "password")
 
 Secret = dict[str, Any]
@@ -180,16 +182,42 @@ class OfDatabase(Rotation):
         return None, None
 
     def _master(self, current: Secret) -> Any:
-        """A connection of the user whose secret `masterarn` names."""
+        """A connection of the user whose secret `masterarn` names, be it that his own password is being rotated."""
         if "masterarn" not in current:
             raise KeyError("masterarn key is missing from secret JSON")
-        answer = self.client.get_secret_value(SecretId=current["masterarn"], VersionStage="AWSCURRENT")
-        master = self.checked(json.loads(answer["SecretString"]))
-        _refuse_other(current, master, "host")
-        connection = self.engine.connect(master)
-        if connection is None:
-            raise ValueError(f"Unable to log into database using credentials in master secret {current['masterarn']}")
-        return connection
+        arn = current["masterarn"]
+        for stage in ("AWSCURRENT", "AWSPENDING", "AWSCURRENT"):
+            try:
+                answer = self.client.get_secret_value(SecretId=arn, VersionStage=stage)
+            except self.client.exceptions.ResourceNotFoundException:
+                continue
+            master = json.loads(answer["SecretString"])
+            if set(master) == {"username", "password"}:
+                master = {**self._where_managed(arn), **_tls(current), **master}
+            master = self.checked(master)
+            _refuse_other(current, master, "host")
+            connection = self.engine.connect(master)
+            if connection is not None:
+                return connection
+        raise ValueError(f"Unable to log into database using credentials in master secret {arn}")
+
+    def _where_managed(self, arn: str) -> Secret:
+        """What a secret that RDS manages does not say of its database: engine, host, port, and the name of a database.
+
+        Source: AWS's rotation functions, which ask RDS for the instance or cluster that the secret's tags name.
+        """
+        tags = {tag["Key"]: tag["Value"] for tag in self.client.describe_secret(SecretId=arn).get("Tags", [])}
+        rds = boto3.client("rds")
+        if INSTANCE_TAG in tags:
+            found = rds.describe_db_instances(DBInstanceIdentifier=tags[INSTANCE_TAG])["DBInstances"][0]
+            host, port, name = found["Endpoint"]["Address"], found["Endpoint"]["Port"], found.get("DBName")
+        elif CLUSTER_TAG in tags:
+            found = rds.describe_db_clusters(DBClusterIdentifier=tags[CLUSTER_TAG])["DBClusters"][0]
+            host, port, name = found["Endpoint"], found["Port"], found.get("DatabaseName")
+        else:
+            raise KeyError("host key is missing from secret JSON")
+        engine = found["Engine"].removeprefix("aurora-").replace("postgresql", "postgres")
+        return {"engine": engine, "host": host, "port": port, **({"dbname": name} if name else {})}
 
     def set_other_user(self) -> None:
         """The idle user has the pending password, set by the superuser whose secret is named by masterarn."""

@@ -1,0 +1,244 @@
+"""P16 for managed rotation: whatever is killed at whatever moment, one of the three labels logs in, and the secret heals by itself.
+
+A real server is killed, the link to a real database is cut, and a database changes the password and drops the link before it says so, each
+at other moments of a rotation. All the while an application reads the secret and logs in, twenty times a second.
+`GEUMGO_TEST_KILLS` is the number of rounds of each kind (1 otherwise).
+"""
+
+import contextlib
+import json
+import os
+import select
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tests.rotation_functions.servers import CHIEF, free_port, mariadb_server
+from tests.rotation_functions.targets import Target, mariadb_target, postgres_target
+from tests.server import Server
+from tests.storage.postgres_server import private_server
+
+ROUNDS = int(os.environ.get("GEUMGO_TEST_KILLS", "1"))
+ROTATION_SECONDS = 0.6  # about as long as one takes when nothing is in its way
+HEAL_SECONDS = 5.0
+SLACK_SECONDS = 5.0  # for machines that do other things besides
+CHANGES = (b"ALTER ROLE", b"SET PASSWORD")
+LABELS = ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS")
+
+
+class Link:
+    """The way from the server to the database, which can be cut."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._cut = False
+        self.drops_after_a_change = False
+        self.dropped = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        with self._lock:
+            self._cut = True
+            for each in self._open:
+                with contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+
+    def mend(self) -> None:
+        self._cut = False
+
+    def close(self) -> None:
+        self.cut()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._carry, args=(near,), daemon=True).start()
+
+    def _carry(self, near: socket.socket) -> None:
+        with near, socket.create_connection(("127.0.0.1", self._to)) as far, contextlib.suppress(OSError):
+            with self._lock:
+                if self._cut:
+                    return
+                self._open |= {near, far}
+            try:
+                self._exchange(near, far)
+            finally:
+                with self._lock:
+                    self._open -= {near, far}
+
+    def _exchange(self, near: socket.socket, far: socket.socket) -> None:
+        while True:
+            ready, _, _ = select.select([near, far], [], [])
+            for each in ready:
+                data = each.recv(65_536)
+                if not data:
+                    return
+                (far if each is near else near).sendall(data)
+                if each is near and self.drops_after_a_change and any(word in data for word in CHANGES):
+                    select.select([far], [], [], 5)  # it has answered, and nobody will hear it
+                    self.dropped += 1
+                    return
+
+
+@dataclass
+class Application:
+    """Reads the secret and logs in at 20 Hz, with whatever label does."""
+
+    server: Server
+    target: Target
+    user: str
+    secret: str
+    tries: int = 0
+    failed: list[str] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        while not self.stop.wait(0.05):
+            known = self.known()
+            if known is None:  # the server is away: nobody can read anything
+                continue
+            self.tries += 1
+            if not any(map(self.logs_in, known)) and not any(map(self.logs_in, self.known() or known)):
+                self.failed.append(f"at try {self.tries}")
+
+    def logs_in(self, password: str) -> bool:
+        return self.target.logs_in(self.target.value(self.user, password))
+
+    def known(self) -> list[str] | None:
+        found = []
+        sm = self.server.client("secretsmanager")
+        for label in LABELS:
+            try:
+                text = sm.get_secret_value(SecretId=self.secret, VersionStage=label)["SecretString"]
+            except ClientError as refusal:
+                if refusal.response["Error"]["Code"] != "ResourceNotFoundException":
+                    return None
+            except BotoCoreError:
+                return None
+            else:
+                found.append(json.loads(text)["password"])
+        return found
+
+
+@pytest.fixture(params=["postgres", "mariadb"])
+def target(request: pytest.FixtureRequest) -> Iterator[Target]:
+    if request.param == "mariadb":
+        with mariadb_server() as port:
+            yield mariadb_target(port)
+        return
+    with private_server(free_port(), listen_addresses="127.0.0.1", password_encryption="scram-sha-256") as server:
+        (server.data / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+        server.command("SELECT pg_reload_conf()")
+        server.command("CREATE ROLE {} SUPERUSER LOGIN PASSWORD '{}'".format(*CHIEF))
+        yield postgres_target(server.port)
+
+
+def wait_until_healed(server: Server, arn: str, token: str) -> float:
+    """Seconds until the rotation to `token` is complete and nothing of it is left over."""
+    began = time.monotonic()
+    sm = server.client("secretsmanager")
+    stages: dict[str, list[str]] = {}
+    while time.monotonic() - began < 60:
+        stages = sm.describe_secret(SecretId=arn)["VersionIdsToStages"]
+        if stages.get(token) == ["AWSCURRENT"] and not any("AWSPENDING" in labels for labels in stages.values()):
+            return time.monotonic() - began
+        time.sleep(0.02)
+    raise AssertionError(f"the rotation to {token} is not complete: {stages}")
+
+
+def hurt(kind: str, server: Server, link: Link, delay: float) -> None:
+    """Something dies `delay` seconds into a rotation, and is back when this ends."""
+    if kind == "a change that nobody hears of":
+        link.drops_after_a_change, before = True, link.dropped
+        for _ in range(500):
+            if link.dropped > before:
+                break
+            time.sleep(0.01)
+        link.drops_after_a_change = False
+        return
+    time.sleep(delay)
+    if kind == "server":
+        server.kill()
+        server.start()
+    else:
+        link.cut()
+        time.sleep(0.3)
+        link.mend()
+
+
+def test_one_of_the_labels_logs_in_whatever_is_killed(target: Target, tmp_path: Path) -> None:
+    link = Link(target.port)
+    environment = {"GEUMGO_OUTGOING_HOSTS": "127.0.0.1"}
+    with Server(tmp_path / "data", arguments=("--workers", "1"), environment=environment) as server:
+        user = target.new_user("first")
+        arn = attach(server, target, link.port, user)
+        application = Application(server, target, user, arn)
+        thread = threading.Thread(target=application.run)
+        thread.start()
+        slowest = {}
+        try:
+            for kind in ("server", "link", "a change that nobody hears of"):
+                times = [one_round(kind, server, link, arn, (number + 0.5) / ROUNDS) for number in range(ROUNDS)]
+                slowest[kind] = max(times)
+        finally:
+            application.stop.set()
+            thread.join()
+            link.close()
+        current = json.loads(server.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])["password"]
+        assert application.logs_in(current)
+    figures = ", ".join(f"{kind}: {seconds:.1f} s" for kind, seconds in slowest.items())
+    print(
+        f"{target.module.ENGINE}: {ROUNDS} rounds of each, {application.tries} times read and logged in, {len(application.failed)} failed"
+    )
+    print(f"slowest to heal: {figures}")
+    assert application.tries > 0
+    assert application.failed == []
+    assert max(slowest.values()) < HEAL_SECONDS + SLACK_SECONDS
+
+
+def attach(server: Server, target: Target, port: int, user: str) -> str:
+    """The ARN of the managed secret of the database behind `port`, when its first rotation is over."""
+    sm, rds = server.client("secretsmanager"), server.client("rds")
+    sm.create_secret(Name="before", SecretString=json.dumps({"username": user, "password": "first"}))
+    where = {"geumgo:host": "127.0.0.1", "geumgo:port": str(port), "geumgo:tls": "off", "geumgo:secret": "before"}
+    rds.create_db_instance(
+        DBInstanceIdentifier="mine",
+        DBInstanceClass="any",
+        Engine=target.module.ENGINE,
+        MasterUsername=user,
+        ManageMasterUserPassword=True,
+        Tags=[{"Key": key, "Value": value} for key, value in where.items()],
+    )
+    secret: dict[str, Any] = {}
+    for _ in range(600):
+        secret = rds.describe_db_instances()["DBInstances"][0]["MasterUserSecret"]
+        if secret["SecretStatus"] == "active":
+            break
+        time.sleep(0.05)
+    stages = sm.describe_secret(SecretId=secret["SecretArn"])["VersionIdsToStages"]
+    token = next(version for version, labels in stages.items() if "AWSCURRENT" in labels)
+    wait_until_healed(server, secret["SecretArn"], token)
+    return str(secret["SecretArn"])
+
+
+def one_round(kind: str, server: Server, link: Link, arn: str, part: float) -> float:
+    """Seconds that the secret took to heal, after what was hurt in one rotation was back."""
+    token = server.client("secretsmanager").rotate_secret(SecretId=arn)["VersionId"]
+    hurt(kind, server, link, part * ROTATION_SECONDS)
+    return wait_until_healed(server, arn, token)
