@@ -24,6 +24,11 @@ DEPTH: Final = 16
 SIGN_IN_FAILED: Final = "SignInFailedException"
 HIDDEN: Final = "HIDDEN_DUE_TO_SECURITY_REASONS"
 
+CHANGES_NOTHING: Final = frozenset(
+    ("sts.amazonaws.com", name) for name in ("AssumeRole", "GetSessionToken", "GetFederationToken")
+)
+"""Calls that may write here (a code of an MFA device is used up) and change nothing. Source: CloudTrail records of STS (`readOnly`)."""
+
 NAMED_BY_CALLER: Final = frozenset({"EncryptionContext", "Tags", "Variables", "Attributes"})
 """Members that may be maps whose keys the caller chose: those keys are kept as they are."""
 
@@ -76,7 +81,7 @@ def api_call(
     if omitted_request or omitted_response:
         record["omitted"] = True
     record["requestID"] = bounded(request_id, NAME_CHARACTERS)
-    record["readOnly"] = read_only
+    record["readOnly"] = read_only or (service, name) in CHANGES_NOTHING
     if resources:
         record["resources"] = [dict(resource) for resource in resources]
     record["eventType"] = "AwsApiCall"

@@ -23,6 +23,8 @@ def test_a_matching_event_reaches_a_log_group_once(house_on_each: House) -> None
     event_id = tell(events, {"name": "db/prod"}, Resources=["arn:x"])
     tell(events, {"name": "web"})
     assert len(list(waiting(house))) == 1
+    with house.app.storage.reading() as tx:
+        assert b"db/prod" not in repr(tx.all("SELECT * FROM event_delivery")).encode(), "what waits is sealed"
     house.run_jobs()
     house.run_jobs()
     assert list(waiting(house)) == []
@@ -218,6 +220,26 @@ def test_calls_that_only_read_are_for_rules_that_ask_for_all(house: House, event
     )
     call("DescribeSecret", read=True)
     assert [line["detail"]["eventName"] for line in log.lines()] == ["DeleteSecret", "DescribeSecret"]
+
+
+def test_a_rule_does_not_hear_of_the_calls_that_its_own_deliveries_make(house: House, events: Any, log: Log) -> None:
+    every = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
+    events.put_rule(Name="rule", EventPattern='{"detail-type": ["AWS API Call via CloudTrail"]}', State=every)
+    events.put_targets(Rule="rule", Targets=[{"Id": "t", "Arn": log.arn}])
+    bus = DefaultBus(house.app.pipeline._parts.sealing)
+    service_role = "arn:aws:iam::1:role/aws-service-role/apidestinations.events.amazonaws.com/AWSServiceRole"
+    for detail in (
+        {"n": 1, "sourceIPAddress": "events.amazonaws.com"},
+        {"n": 2, "userIdentity": {"sessionContext": {"sessionIssuer": {"arn": service_role}}}},
+        {"n": 3, "userIdentity": {"sessionContext": {"sessionIssuer": {"arn": "arn:aws:iam::1:role/events"}}}},
+        {"n": 4, "userIdentity": {"type": "IAMUser"}, "sourceIPAddress": "198.51.100.7"},
+        {"n": 5, "userIdentity": None},
+    ):
+        event = Event("aws.sts", "AWS API Call via CloudTrail", (), {**detail, "readOnly": True})
+        with house.app.storage.writing() as tx:
+            bus.publish(tx, Place(house.account, "us-east-1"), event, house.clock.now_ms())
+    house.run_jobs()
+    assert sorted(line["detail"]["n"] for line in log.lines()) == [3, 4, 5]
 
 
 def test_events_of_one_account_are_not_heard_in_another(house: House, events: Any) -> None:

@@ -303,3 +303,53 @@ def test_destinations_are_told_changed_and_deleted(house: House) -> None:
 def test_parameters_that_do_not_go_together_are_refused(house: House, given: dict[str, Any]) -> None:
     with refused("ValidationException"):
         house.client("events").create_connection(Name="c", **{**KEYED, **given})
+
+
+def test_an_endpoint_that_does_not_answer_rests_for_every_event_that_waits(house: House) -> None:
+    """It is asked once a while, however many wait: a worker that hangs on it is missed elsewhere."""
+    asked: list[str] = []
+    up: list[str] = []
+
+    def resolve(host: str, _port: int) -> list[str]:
+        asked.append(host)
+        if not up:
+            raise OSError
+        return up
+
+    carried_by(house, ("http://hooks.internal",), resolve)
+    with Endpoint() as endpoint:
+        heard(house, hook(house, f"http://hooks.internal:{endpoint.port}/"))
+        for _ in range(20):
+            tell(house.client("events"))
+        tries = []
+        for _ in range(8):
+            before = len(asked)
+            house.run_jobs()
+            tries.append(len(asked) - before)
+            house.clock.turn(ms=1_000)
+        assert tries == [1, 1, 0, 1, 0, 0, 0, 1]  # after 0, 1, 3 and 7 seconds
+        assert max(attempts for _, attempts in waiting(house)) <= 4
+        up.append("127.0.0.1")
+        house.clock.turn(ms=60_000)
+        house.run_jobs()
+        assert len({call.json["id"] for call in endpoint.calls}) == 20
+    assert list(waiting(house)) == []
+
+
+def test_an_event_that_waits_for_an_endpoint_becomes_too_old(house: House) -> None:
+    def nowhere(_host: str, _port: int) -> list[str]:
+        raise OSError
+
+    carried_by(house, (), nowhere)
+    dead = Log(house, "dead")
+    policy = {"MaximumEventAgeInSeconds": 60}
+    heard(house, hook(house, "https://nowhere.example.com/"), RetryPolicy=policy, DeadLetterConfig={"Arn": dead.arn})
+    for _ in range(3):
+        tell(house.client("events"))
+    for _ in range(40):
+        house.run_jobs()
+        house.clock.turn(ms=5_000)
+    assert [letter["attributes"]["EXHAUSTED_RETRY_CONDITION"] for letter in dead.lines()] == [
+        "MaximumEventAgeInSeconds"
+    ] * 3
+    assert list(waiting(house)) == []

@@ -19,11 +19,12 @@ from geumgo.domain.input_template import Occasion
 from geumgo.domain.policy import Asked, PolicyKind, Standing, compile_policy, decide
 from geumgo.domain.policy import Context as Conditions
 from geumgo.errors import ServiceError
+from geumgo.jobs import TryLater
 from geumgo.outbound import Outbound
 from geumgo.services.events import domain, lookup, matching, store, store_deliveries
 from geumgo.services.events.domain_input import as_json, as_line, dumped, input_of
 from geumgo.services.events.domain_targets import age_ms_of, attempts_of, kind_of, log_group
-from geumgo.services.events.failures import NO_PERMISSIONS, NO_RESOURCE, Undeliverable, Unreached, meaning_of
+from geumgo.services.events.failures import NO_PERMISSIONS, NO_RESOURCE, TIMEOUT, Undeliverable, Unreached, meaning_of
 from geumgo.services.events.log_files import LogFiles
 from geumgo.services.events.records import Bus, Delivery, Listener, Rule
 from geumgo.services.events.webhooks import Webhooks
@@ -58,6 +59,11 @@ class Carrier:
         rule, target, delivery = found
         try:
             afterwards = self._bring(work, rule, target, delivery)
+        except TryLater:
+            if work.clock.now_ms() <= delivery.ingested_at_ms + age_ms_of(target.document):
+                raise
+            why = "The endpoint was not to be called before the event was too old."
+            self._give_up(work, rule, target, delivery, TIMEOUT, why, exhausted="MaximumEventAgeInSeconds")
         except Undeliverable as fault:
             self._give_up(work, rule, target, delivery, fault.code, str(fault), exhausted=None)
         except Unreached as fault:
@@ -171,7 +177,7 @@ class Carrier:
 def _find(work: Work, delivery_id: str) -> tuple[Rule, Listener, Delivery] | None:
     """The delivery with its rule and target; None if one of them is gone."""
     with work.storage.reading() as tx:
-        delivery = store_deliveries.find(tx, work.place, delivery_id)
+        delivery = store_deliveries.find(tx, work.sealing, work.place, delivery_id)
         if delivery is None:
             return None
         rule = store.find_rule(tx, work.sealing, work.place, delivery.bus, delivery.rule)

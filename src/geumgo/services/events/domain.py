@@ -170,6 +170,26 @@ def is_read_of_trail(event: Mapping[str, Any]) -> bool:
     )
 
 
+def is_echo(event: Mapping[str, Any]) -> bool:
+    """Whether the event tells of a call that EventBridge made itself to deliver another one.
+
+    A rule that heard of it would set itself off again with each delivery. Nobody else can look like this: no caller has a service's name
+    for an address, and the service-linked role is assumed by EventBridge alone.
+    """
+    detail = event.get("detail")
+    if event.get("detail-type") != "AWS API Call via CloudTrail" or not isinstance(detail, Mapping):
+        return False
+    if detail.get("sourceIPAddress") == "events.amazonaws.com":
+        return True
+    identity = detail.get("userIdentity")
+    session = identity.get("sessionContext") if isinstance(identity, Mapping) else None
+    issuer = session.get("sessionIssuer") if isinstance(session, Mapping) else None
+    return isinstance(issuer, Mapping) and _OWN_ROLE in str(issuer.get("arn"))
+
+
+_OWN_ROLE: Final = ":role/aws-service-role/apidestinations.events.amazonaws.com/"
+
+
 # -- deliveries -------------------------------------------------------------------------------------------------------
 
 MOST_HOPS: Final = 10  # buses that forward an event one to the next, before it is taken for a circle

@@ -13,7 +13,7 @@ from geumgo.domain.event_pattern import EventPattern, InvalidPattern, compile_pa
 from geumgo.jobs import promise
 from geumgo.sealing import Sealing, Unsealable
 from geumgo.services.events import store, store_archives, store_deliveries
-from geumgo.services.events.domain import delivery_id, is_read_of_trail
+from geumgo.services.events.domain import delivery_id, is_echo, is_read_of_trail
 from geumgo.services.events.records import DISABLED, ENABLED_WITH_READS, Archive, Delivery, Listener, Rule
 from geumgo.storage import Tx
 
@@ -87,16 +87,16 @@ def spread(
     `only`: the ARNs of the rules that may hear it. `hops`: the buses that it was forwarded from.
     """
     audience = listening(tx, sealing, place).get(bus)
-    if audience is None:
+    if audience is None or is_echo(event):
         return
     for keeper in audience.keepers:
         if keeper.wants(event):
-            store_archives.archive_event(tx, keeper.archive, event, now_ms)
+            store_archives.archive_event(tx, sealing, keeper.archive, event, now_ms)
     read = is_read_of_trail(event)
     for ear in audience.might_want(event):
         if (only is None or ear.rule.arn in only) and ear.wants(event, read=read):
             for target in ear.targets:
-                _deliver(tx, ear.rule, target, event, now_ms, hops)
+                _deliver(tx, sealing, ear.rule, target, event, now_ms, hops)
 
 
 def hears(tx: Tx, sealing: Sealing, place: Place, bus: str) -> bool:
@@ -145,14 +145,18 @@ def _pattern(arn: str, text: str) -> EventPattern:
 def deliver_to_targets(tx: Tx, sealing: Sealing, rule: Rule, event: Mapping[str, Any], now_ms: int) -> None:
     """The targets of this one rule are promised `event`, whatever its pattern says."""
     for target in store.list_targets(tx, sealing, rule):
-        _deliver(tx, rule, target, event, now_ms, 0)
+        _deliver(tx, sealing, rule, target, event, now_ms, 0)
 
 
-def _deliver(tx: Tx, rule: Rule, target: Listener, event: Mapping[str, Any], now_ms: int, hops: int) -> None:
+def _deliver(
+    tx: Tx, sealing: Sealing, rule: Rule, target: Listener, event: Mapping[str, Any], now_ms: int, hops: int
+) -> None:
     place = rule.place
     name = delivery_id(event, place.arn("events", f"event-bus/{rule.bus}"), rule.name, target.id)
     new = store_deliveries.add(
-        tx, Delivery(name, place, rule.bus, rule.name, target.id, event, hops, attempts=0, ingested_at_ms=now_ms)
+        tx,
+        sealing,
+        Delivery(name, place, rule.bus, rule.name, target.id, event, hops, attempts=0, ingested_at_ms=now_ms),
     )
     if new:
         promise_attempt(tx, place, name, target.arn, now_ms)

@@ -115,7 +115,9 @@ def tell_again(work: Work, payload: Params) -> None:
             store_archives.save_replay(tx, work.sealing, replace(replay, state=CANCELLED, ended_at_ms=now_ms))
             return
         after = (replay.from_ms - 1, "~") if replay.told_at_ms is None else (replay.told_at_ms, replay.told_id or "")
-        found = store_archives.archived(tx, work.place, replay.archive, after=after, to_ms=replay.to_ms, limit=BATCH)
+        found = store_archives.archived(
+            tx, work.sealing, work.place, replay.archive, after=after, to_ms=replay.to_ms, limit=BATCH
+        )
         for _, _, event in found:
             _tell(tx, work, replay, event, now_ms)
         replay = replace(replay, state=RUNNING)

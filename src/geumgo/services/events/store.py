@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from geumgo.context import Place
-from geumgo.sealing import Sealing, Unsealable, random
+from geumgo.sealing import Plaintext, Sealing, Unsealable, random
 from geumgo.services.events.records import DEFAULT_BUS, Bus, Listener, Rule
 from geumgo.storage import Row, Tx
 
@@ -24,6 +24,17 @@ _TARGET: Final = ("account", "region", "bus", "rule", "id", "arn", "document")
 
 def dumped(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def sealed(sealing: Sealing, context: Mapping[str, str], event: Mapping[str, Any]) -> bytes:
+    """An event as it is kept: nobody reads it out of the database."""
+    return sealing.wrap("events", context, Plaintext(dumped(event).encode()))
+
+
+def opened(sealing: Sealing, context: Mapping[str, str], text: str, kept: bytes | None) -> dict[str, Any]:
+    """The event that was kept, sealed or (in rows from before) as a text."""
+    found: dict[str, Any] = json.loads(text if kept is None else sealing.unwrap("events", context, kept).reveal())
+    return found
 
 
 def check(sealing: Sealing, table: str, columns: tuple[str, ...], row: Row) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from geumgo.context import Place
 from geumgo.sealing import Sealing
 from geumgo.services.events.records import Archive, Replay
-from geumgo.services.events.store import changed, check, dumped, put
+from geumgo.services.events.store import changed, check, dumped, opened, put, sealed
 from geumgo.storage import Row, Tx
 from geumgo.storage.text import unkept
 
@@ -71,21 +71,25 @@ def drop_archive(tx: Tx, archive: Archive) -> None:
 # -- what is in them --------------------------------------------------------------------------------------------------
 
 
-def archive_event(tx: Tx, archive: Archive, event: Mapping[str, Any], at_ms: int) -> None:
+def _context(place: Place, archive: str, event_id: str) -> dict[str, str]:
+    return {"account": place.account, "region": place.region, "archive": archive, "id": event_id}
+
+
+def archive_event(tx: Tx, sealing: Sealing, archive: Archive, event: Mapping[str, Any], at_ms: int) -> None:
     """The event is kept, once."""
-    text = dumped(event)
+    event_id = str(event["id"])
     tx.run(
         unkept(
-            "INSERT INTO event_archived (account, region, archive, at_ms, id, bytes, event)"
-            " VALUES (:account, :region, :archive, :at_ms, :id, :bytes, :event)"
+            "INSERT INTO event_archived (account, region, archive, at_ms, id, bytes, event, sealed)"
+            " VALUES (:account, :region, :archive, :at_ms, :id, :bytes, '', :sealed)"
             " ON CONFLICT (account, region, archive, at_ms, id) DO NOTHING"
         ),
         **_at(archive.place),
         archive=archive.name,
         at_ms=at_ms,
-        id=str(event["id"]),
-        bytes=len(text.encode()),
-        event=text,
+        id=event_id,
+        bytes=len(dumped(event).encode()),
+        sealed=sealed(sealing, _context(archive.place, archive.name, event_id), event),
     )
 
 
@@ -101,11 +105,11 @@ def contents(tx: Tx, archive: Archive) -> tuple[int, int]:
 
 
 def archived(
-    tx: Tx, place: Place, archive: str, *, after: tuple[int, str], to_ms: int, limit: int
+    tx: Tx, sealing: Sealing, place: Place, archive: str, *, after: tuple[int, str], to_ms: int, limit: int
 ) -> list[tuple[int, str, dict[str, Any]]]:
     """Events of an archive behind `after` (when, id) and before `to_ms`, oldest first."""
     rows = tx.all(
-        f"SELECT at_ms, id, event FROM event_archived WHERE {_OF_PLACE} AND archive = :archive"
+        f"SELECT at_ms, id, event, sealed FROM event_archived WHERE {_OF_PLACE} AND archive = :archive"
         " AND (at_ms, id) > (:at_ms, :id) AND at_ms < :to_ms ORDER BY at_ms, id LIMIT :limit",
         **_at(place),
         archive=archive,
@@ -114,7 +118,7 @@ def archived(
         to_ms=to_ms,
         limit=limit,
     )
-    return [(at_ms, id_, json.loads(event)) for at_ms, id_, event in rows]
+    return [(at_ms, id_, opened(sealing, _context(place, archive, id_), text, kept)) for at_ms, id_, text, kept in rows]
 
 
 def expire(tx: Tx, archive: Archive, before_ms: int, *, limit: int) -> int:

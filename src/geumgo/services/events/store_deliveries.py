@@ -1,22 +1,25 @@
 """The SQL of events that are on their way."""
 
-import json
-
 from geumgo.context import Place
+from geumgo.sealing import Sealing
 from geumgo.services.events.records import Delivery
-from geumgo.services.events.store import dumped
+from geumgo.services.events.store import opened, sealed
 from geumgo.storage import Tx
 from geumgo.storage.text import unkept
 
 
-def add(tx: Tx, delivery: Delivery) -> bool:
+def _context(delivery_id: str) -> dict[str, str]:
+    return {"delivery": delivery_id}
+
+
+def add(tx: Tx, sealing: Sealing, delivery: Delivery) -> bool:
     """Whether the delivery is new: one that is on its way already is promised once."""
     return bool(
         tx.run(
             unkept(
                 "INSERT INTO event_delivery"
-                " (id, account, region, bus, rule, target, event, hops, attempts, ingested_at_ms)"
-                " VALUES (:id, :account, :region, :bus, :rule, :target, :event, :hops, :attempts, :ingested_at_ms)"
+                " (id, account, region, bus, rule, target, event, sealed, hops, attempts, ingested_at_ms)"
+                " VALUES (:id, :account, :region, :bus, :rule, :target, '', :sealed, :hops, :attempts, :ingested_at_ms)"
                 " ON CONFLICT (id) DO NOTHING"
             ),
             id=delivery.id,
@@ -25,7 +28,7 @@ def add(tx: Tx, delivery: Delivery) -> bool:
             bus=delivery.bus,
             rule=delivery.rule,
             target=delivery.target,
-            event=dumped(dict(delivery.event)),
+            sealed=sealed(sealing, _context(delivery.id), delivery.event),
             hops=delivery.hops,
             attempts=delivery.attempts,
             ingested_at_ms=delivery.ingested_at_ms,
@@ -33,15 +36,16 @@ def add(tx: Tx, delivery: Delivery) -> bool:
     )
 
 
-def find(tx: Tx, place: Place, delivery_id: str) -> Delivery | None:
+def find(tx: Tx, sealing: Sealing, place: Place, delivery_id: str) -> Delivery | None:
     row = tx.one(
-        "SELECT bus, rule, target, event, hops, attempts, ingested_at_ms FROM event_delivery WHERE id = :id",
+        "SELECT bus, rule, target, event, sealed, hops, attempts, ingested_at_ms FROM event_delivery WHERE id = :id",
         id=delivery_id,
     )
     if row is None:
         return None
-    bus, rule, target, event, hops, attempts, ingested_at_ms = row
-    return Delivery(delivery_id, place, bus, rule, target, json.loads(event), hops, attempts, ingested_at_ms)
+    bus, rule, target, text, kept, hops, attempts, ingested_at_ms = row
+    event = opened(sealing, _context(delivery_id), text, kept)
+    return Delivery(delivery_id, place, bus, rule, target, event, hops, attempts, ingested_at_ms)
 
 
 def failed(tx: Tx, delivery_id: str) -> None:

@@ -142,18 +142,47 @@ def list_destinations(
 # -- pace -------------------------------------------------------------------------------------------------------------
 
 
-def wait_ms(tx: Tx, destination: ApiDestination, now_ms: int) -> int:
-    """How long to wait before the destination is called; 0: it may be called now, and not again within its pace."""
+LONGEST_REST_MS: Final = 60_000  # of a destination that does not answer
+
+
+def wait_ms(tx: Tx, arn: str, now_ms: int) -> int:
+    """How long to wait before the destination is called; 0: it may be called now."""
+    row = tx.one("SELECT free_at_ms FROM event_pace WHERE arn = :arn", arn=arn)
+    return 0 if row is None else max(0, int(row[0]) - now_ms)
+
+
+def is_called(tx: Tx, destination: ApiDestination, now_ms: int) -> None:
+    """It is not called again within its pace."""
     assert destination.per_second is not None, "a destination without a rate has no pace"
-    row = tx.one("SELECT free_at_ms FROM event_pace WHERE arn = :arn", arn=destination.arn)
-    if row is not None and row[0] > now_ms:
-        return int(row[0]) - now_ms
+    _keep(tx, destination.arn, now_ms + -(-1_000 // destination.per_second), "event_pace.failures")
+
+
+def did_not_answer(tx: Tx, arn: str, now_ms: int) -> None:
+    """It rests for a second, and for twice as long after each further time, a minute at most: what waits for it must not hold up others."""
+    row = tx.one("SELECT failures FROM event_pace WHERE arn = :arn", arn=arn)
+    failures = 1 if row is None else int(row[0]) + 1
+    _keep(
+        tx, arn, now_ms + min(1_000 << min(failures - 1, 20), LONGEST_REST_MS), "excluded.failures", failures=failures
+    )
+
+
+def answered(tx: Tx, arn: str) -> None:
+    """It answers again."""
+    tx.run(unkept("UPDATE event_pace SET failures = 0 WHERE arn = :arn"), arn=arn)
+
+
+def has_failed(tx: Tx, arn: str) -> bool:
+    row = tx.one("SELECT failures FROM event_pace WHERE arn = :arn", arn=arn)
+    return row is not None and bool(row[0])
+
+
+def _keep(tx: Tx, arn: str, free_at_ms: int, count: str, failures: int = 0) -> None:
     tx.run(
         unkept(
-            "INSERT INTO event_pace (arn, free_at_ms) VALUES (:arn, :free_at_ms)"
-            " ON CONFLICT (arn) DO UPDATE SET free_at_ms = excluded.free_at_ms"
+            "INSERT INTO event_pace (arn, free_at_ms, failures) VALUES (:arn, :free_at_ms, :failures)"
+            f" ON CONFLICT (arn) DO UPDATE SET free_at_ms = excluded.free_at_ms, failures = {count}"
         ),
-        arn=destination.arn,
-        free_at_ms=now_ms + -(-1_000 // destination.per_second),
+        arn=arn,
+        free_at_ms=free_at_ms,
+        failures=failures,
     )
-    return 0

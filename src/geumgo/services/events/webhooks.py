@@ -58,17 +58,34 @@ class Webhooks:
     ) -> None:
         """The endpoint has taken the event. Raises Undeliverable, Unreached; TryLater while its pace does not allow a call."""
         destination, connection = _find(work, target["Arn"])
-        if destination.per_second is not None:
-            with work.writing() as tx:
-                wait_ms = store_webhooks.wait_ms(tx, destination, work.clock.now_ms())
-            if wait_ms:
-                raise TryLater(wait_ms)
+        resting = _await_turn(work, destination)
         to = Target(destination.arn, destination.arn, destination.place.account)
         _check(work, Demand("events:InvokeApiDestination", to), rule_arn, target["RoleArn"])
         secret = _secret(work, connection)
+        try:
+            answer = self._call(self._request(destination, connection, secret, target, event, text, key))
+        except Unreached:  # it is left alone for a while, by every event that waits for it
+            with work.writing() as tx:
+                store_webhooks.did_not_answer(tx, destination.arn, work.clock.now_ms())
+            raise
+        if resting:
+            with work.writing() as tx:
+                store_webhooks.answered(tx, destination.arn)
+        _judge(answer)
+
+    def _request(
+        self,
+        destination: ApiDestination,
+        connection: Connection,
+        secret: str,
+        target: Mapping[str, Any],
+        event: Mapping[str, Any],
+        text: str,
+        key: str,
+    ) -> HttpRequest:
         token = self._token(secret) if connection.kind == OAUTH else None
         try:
-            request = webhook_request(
+            return webhook_request(
                 method=destination.method,
                 endpoint=destination.endpoint,
                 secret=secret,
@@ -80,7 +97,6 @@ class Webhooks:
             )
         except InvalidRequest as fault:
             raise Undeliverable("INVALID_PARAMETER", str(fault)) from None
-        _judge(self._call(request))
 
     def _call(self, request: HttpRequest) -> Answer:
         try:
@@ -124,6 +140,20 @@ class Webhooks:
                 else replace(now, state=AUTHORIZED, state_reason=None, authorized_at_ms=work.clock.now_ms())
             )
             store_webhooks.save_connection(tx, work.sealing, done)
+
+
+def _await_turn(work: Work, destination: ApiDestination) -> bool:
+    """Whether the endpoint did not answer the last time. Raises TryLater while it rests, or its pace does not allow a call."""
+    now_ms = work.clock.now_ms()
+    with work.storage.reading() as tx:
+        wait_ms = store_webhooks.wait_ms(tx, destination.arn, now_ms)
+        resting = store_webhooks.has_failed(tx, destination.arn)
+    if wait_ms:
+        raise TryLater(wait_ms)
+    if destination.per_second is not None:
+        with work.writing() as tx:
+            store_webhooks.is_called(tx, destination, now_ms)
+    return resting
 
 
 def _find(work: Work, arn: str) -> tuple[ApiDestination, Connection]:
