@@ -49,7 +49,8 @@ def put_parameter(ctx: Context, params: Params) -> Params:
     """A new parameter, or a new version of one. What an overwriting request leaves out stays as it is, but for the key.
 
     Source: PutParameter, API reference; "How Parameter Store uses AWS KMS", developer guide (without KeyId the default key is used again);
-    "Create a parameter (AWS CLI)", user guide (AllowedPattern stays). Unverified: that Description and DataType stay.
+    "Create a parameter (AWS CLI)", user guide (AllowedPattern stays). Unverified: that Description and DataType stay, which Terraform
+    relies on. It sends KeyId only when that changes, too: whether AWS really goes back to the default key then is unverified as well.
     """
     name, value = params["Name"].strip(" "), params["Value"]
     domain.refuse_new_name(name, ctx.place.arn("ssm", "parameter"))
