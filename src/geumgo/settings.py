@@ -104,6 +104,10 @@ class Settings:
         "`HOST:PORT` of whatever every function may connect to, beside this server and the hosts of the secrets that it has read.",
         (),
     )
+    function_memory_mb: int = says(
+        "The largest MemorySize of a function that runs here (MB). /tmp (512 MB) and the unpacked package (250 MB at most) come on top.",
+        1_024,
+    )
     functions_at_once: int = says("The most functions that one process runs at a time; more are refused with 429.", 8)
     database_authorities: str = says(
         "Path of a PEM file with the authorities that sign the certificates of attached databases; empty: the system's.",
@@ -157,6 +161,7 @@ class Settings:
             "waiting_outside",
             "derived_entries",
             "functions_at_once",
+            "function_memory_mb",
             "jobs_at_once",
             "grace_seconds",
             "history_days",

@@ -39,4 +39,6 @@ def function_host(settings: Settings) -> Host:
     """What runs functions, with the operator's word on whom they may talk to. One for a process. Raises SettingsError."""
     rules = Rules(read_listed(settings.function_hosts), allowed_of(settings))
     server = to_server(address("listen", settings.listen), settings.tls_certificate)
-    return Host(server, rules, directory=settings.data, most=settings.functions_at_once)
+    return Host(
+        server, rules, directory=settings.data, most=settings.functions_at_once, memory_mb=settings.function_memory_mb
+    )

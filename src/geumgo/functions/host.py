@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from geumgo.functions import Busy, Outcome, Task
+from geumgo.functions import Busy, NotRun, Outcome, Task
 from geumgo.functions.invocation import Connect, Invocation, Surroundings
 from geumgo.functions.log_files import LogFiles
 from geumgo.functions.probing import refuse_open_walls
@@ -30,15 +30,27 @@ class Host:
     """
 
     def __init__(
-        self, server: Connect, rules: Rules, *, directory: Path, most: int, tools: Tools | None = None
+        self,
+        server: Connect,
+        rules: Rules,
+        *,
+        directory: Path,
+        most: int,
+        memory_mb: int = 1_024,
+        tools: Tools | None = None,
     ) -> None:
         self._server, self._rules, self._directory = server, rules, directory
+        self._memory_mb = memory_mb
         self._most, self._running, self._counting = most, dict[str, int](), threading.Lock()
         self._tools = tools
         self._logs = LogFiles(directory / "functions")
 
     def run(self, task: Task) -> Outcome:
         """As `Functions.run` says. What the function printed is kept."""
+        if task.memory_mb > self._memory_mb:
+            raise NotRun(
+                f"The function has a MemorySize of {task.memory_mb} MB; at most {self._memory_mb} MB run here."
+            )
         with self._place_for(task):
             outcome = Invocation(task, Surroundings(self._found(), self._rules, self._server)).run()
         try:

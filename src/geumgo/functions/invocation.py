@@ -71,6 +71,8 @@ class Invocation:
             "endpoint": ENDPOINT,
         }  # of the agent, at the start; each comes once
         self._calls: deque[Callable[[], None]] = deque()  # from other threads, for the loop
+        self._unanswered: list[Callable[[], None]] = []  # questions whose listeners are not there yet
+        self._waking, self._over = threading.Lock(), False
         self._wake, self._woken = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._questions = 0
         self._opening = 0  # hosts without a name that are about to be listened for
@@ -87,8 +89,8 @@ class Invocation:
         unpacked = [package.read(each) for each in (task.code, *task.layers)]
         sizes = Sizes(task.memory_mb, task.storage_mb, max(sum(unpacked), 1 << 20))
         packages = [(task.code, "/var/task"), *((each, "/opt") for each in task.layers)]
-        self._sandbox = sandbox.start(self._around.tools, sizes, packages, self._config())
         try:
+            self._sandbox = sandbox.start(self._around.tools, sizes, packages, self._config())
             self._watch_all()
             while self._outcome is None:
                 self._turn()
@@ -140,11 +142,18 @@ class Invocation:
         """`work` is done in a thread, because it may take long; what it answers is called in the loop."""
 
         def do() -> None:
-            self._calls.append(work())
-            with contextlib.suppress(OSError):  # it is over, and nobody waits
-                os.write(self._woken, b"x")
+            found = work()
+            with self._waking:
+                if not self._over:  # otherwise the number of the descriptor may be somebody else's by now
+                    self._calls.append(found)
+                    self._nudge()
 
         threading.Thread(target=do, daemon=True, name="function reach").start()
+
+    def _nudge(self) -> None:
+        """The loop turns at once."""
+        with contextlib.suppress(BlockingIOError):  # it is about to turn anyway
+            os.write(self._woken, b"x")
 
     def _print(self) -> None:
         assert self._sandbox is not None
@@ -361,6 +370,9 @@ class Invocation:
         if not self._expects():
             for each in self._carriers:
                 each.release()
+            waiting, self._unanswered = self._unanswered, []
+            for then in waiting:
+                then()
 
     def _host(self, connection: socket.socket, at: tuple[str, int]) -> None:
         """A connection in there to a host: the same one is made outside, to the address that was looked up for it."""
@@ -406,9 +418,7 @@ class Invocation:
     def _when_open(self, then: Callable[[], None]) -> None:
         """`then` is done when every listener that was asked for is there."""
         if self._expects():
-            self._calls.append(lambda: self._when_open(then))
-            with contextlib.suppress(BlockingIOError):
-                os.write(self._woken, b"x")
+            self._unanswered.append(then)
         else:
             then()
 
@@ -444,19 +454,21 @@ class Invocation:
             self._ended(-9)
 
     def _end(self) -> None:
-        assert self._sandbox is not None
-        self._loop.forget(self._sandbox.first)
-        self._loop.forget(self._sandbox.control)
-        self._sandbox.end()
-        self._print()
-        os.close(self._sandbox.output)
+        if self._sandbox is not None:
+            self._loop.forget(self._sandbox.first)
+            self._loop.forget(self._sandbox.control)
+            self._sandbox.end()
+            self._print()
+            os.close(self._sandbox.output)
         for carrier in self._carriers:
             carrier.close()
         for each in self._sockets:
             each.close()
         self._loop.close()
-        os.close(self._woken)
-        os.close(self._wake)
+        with self._waking:
+            self._over = True
+            os.close(self._woken)
+            os.close(self._wake)
 
     def _told(self) -> Outcome:
         """Source: recorded on AWS (the three lines)."""

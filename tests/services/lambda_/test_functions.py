@@ -28,6 +28,7 @@ def test_a_function_is_shown_as_it_was_made(make: Any, functions: Any, house: Ho
         found = functions.get_function(FunctionName=name)
         assert found["Tags"] == {"team": "a"}
         assert found["Configuration"]["Environment"] == {"Variables": {"COLOUR": "blue"}}
+    assert functions.get_function_code_signing_config(FunctionName="echo")["FunctionName"] == "echo"
     shown = functions.get_function_configuration(FunctionName="echo", Qualifier="$LATEST")
     assert (shown["FunctionArn"], shown["Version"]) == (f"{arn}:$LATEST", "$LATEST")
 
@@ -46,6 +47,7 @@ def test_a_function_is_shown_as_it_was_made(make: Any, functions: Any, house: Ho
         ({"Tags": {"aws:x": "y"}}, "reserved"),
         ({"TracingConfig": {"Mode": "Active"}}, "X-Ray"),
         ({"PackageType": "Image"}, "Container images"),
+        ({"EphemeralStorage": {"Size": 513}}, "in memory"),
         ({"FunctionName": "echo:1"}, "qualifier"),
     ],
 )

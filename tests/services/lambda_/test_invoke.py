@@ -89,6 +89,14 @@ def test_what_is_no_event_is_refused_without_being_quoted(make: Any, functions: 
         functions.invoke(FunctionName="echo", ClientContext="bm90IGpzb24=")
 
 
+def test_a_function_that_is_larger_than_the_operator_allows_does_not_run(make: Any, functions: Any) -> None:
+    make(MemorySize=1025)
+    with pytest.raises(functions.exceptions.ServiceException, match="at most 1024 MB run here"):
+        functions.invoke(FunctionName="echo")
+    functions.update_function_configuration(FunctionName="echo", MemorySize=1024)
+    assert answered(functions.invoke(FunctionName="echo")) == {}
+
+
 def test_a_dry_run_runs_nothing(make: Any, functions: Any, house: House) -> None:
     make(code="import os\nos._exit(1)\n")
     assert functions.invoke(FunctionName="echo", InvocationType="DryRun")["StatusCode"] == 204

@@ -165,6 +165,7 @@ ACCESS: Final[Mapping[str, Access]] = {
     ),
     "DeleteFunctionConcurrency": Access(_on_function("DeleteFunctionConcurrency"), recorded=_NAMED),
     "GetAlias": Access(_on_function("GetAlias"), recorded=_ALIASED),
+    "GetFunctionCodeSigningConfig": Access(_on_function("GetFunctionCodeSigningConfig"), recorded=_NAMED),
     "GetFunctionConcurrency": Access(_on_function("GetFunctionConcurrency"), recorded=_NAMED),
     "ListAliases": Access(_on_function("ListAliases"), recorded=(*_NAMED, "FunctionVersion", "MaxItems")),
     "ListTags": Access(_tagging("ListTags"), recorded=("Resource",)),

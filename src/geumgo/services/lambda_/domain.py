@@ -153,6 +153,8 @@ def refuse_absent(params: Mapping[str, Any]) -> None:
         raise InvalidParameterValue(
             "Functions are not in a VPC here: they reach this server, and the hosts of the secrets that they read (VpcConfig)."
         )
+    if params.get("EphemeralStorage", {}).get("Size", STORAGE_MB) > STORAGE_MB:
+        raise InvalidParameterValue(f"/tmp is in memory here, and has {STORAGE_MB} MB (EphemeralStorage).")  # noqa: S108
     if params.get("SnapStart", {}).get("ApplyOn", "None") != "None":
         raise InvalidParameterValue("SnapStart is not available here.")
     if params.get("PackageType", "Zip") != "Zip":
