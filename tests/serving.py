@@ -1,12 +1,27 @@
 """A house behind a real socket: for clients that cannot be handed a pipeline, where a whole server would have a clock of its own."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
-from tests.house import House
+import pytest
+
+from tests.clock import DAY_MS, TurnedClock
+from tests.house import House, turn_botocore
+
+
+@contextmanager
+def house_ago(directory: Path, patch: pytest.MonkeyPatch, days: int) -> Iterator[House]:
+    """A house that was founded so many days ago. Turn its clock on by as many, and it is now."""
+    clock = TurnedClock(time.time_ns() // 1_000_000 - days * DAY_MS)
+    turn_botocore(patch, clock)
+    made = House.build(directory, clock)
+    yield made
+    made.close()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -11,13 +12,18 @@ from botocore.exceptions import ClientError
 from geumgo.automation_functions import secrets as actions
 from tests.house import House
 from tests.services.config.conftest import Watched, furnished
-from tests.serving import serving
+from tests.serving import house_ago, serving
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    with house_ago(tmp_path, monkeypatch, 40) as made:
+        yield made
 
 
 @pytest.fixture
 def place(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
-    """A house forty days ago, whose door a function finds as Lambda would show it. `today` turns the clock to now."""
-    house.clock.turn(days=-40)
+    """A house forty days ago, whose door a function finds as Lambda would show it."""
     made = furnished(house)
     with serving(house) as endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)

@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner, Result
 
 from geumgo.cli import group
@@ -14,7 +16,7 @@ from tests.bench.bench_config import fill
 from tests.clock import TurnedClock
 from tests.house import House
 from tests.server import clean_environment
-from tests.serving import serving
+from tests.serving import house_ago, serving
 
 AWS = str(Path(sys.executable).with_name("aws"))
 DAYS = 40
@@ -53,10 +55,15 @@ class Shell:
             return CliRunner().invoke(group, command, env=self.environment(endpoint))
 
 
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    with house_ago(tmp_path, monkeypatch, DAYS) as made:
+        yield made
+
+
 def furnish(house: House, used: int, unused: int) -> Shell:
     """Secrets that are forty days old by the clocks of this machine; those called used/ were read ten days ago."""
     clock: TurnedClock = house.clock
-    clock.turn(days=-DAYS)
     secrets = house.client("secretsmanager")
     for number in range(used):
         secrets.create_secret(Name=f"used/{number:04}", SecretString="x")
@@ -126,6 +133,11 @@ def test_the_report_names_the_last_reader_the_owner_and_what_to_do(house: House)
     assert len(lines) == 6
     assert lines["used/0000"]["last_reader"] == f"arn:aws:iam::{house.account}:user/reader"
     assert lines["used/0000"]["unused_days"] in (9, 10)  # the day of use began at its midnight
+
+    house.index()  # as the server does by itself, all the time
+    shown = shell.geumgo("report", "unused", "--days", "9", "--json")
+    lines = {line["name"]: line for line in json.loads(shown.output)}
+    assert lines["used/0000"]["last_reader"] == f"arn:aws:iam::{house.account}:user/reader"
 
     head, first, *rest = shell.geumgo("report", "unused", "--days", "30").output.splitlines()
     assert head.split() == ["SECRET", "LAST", "READ", "UNUSED", "LAST", "READER", "AGE", "OWNER"]
