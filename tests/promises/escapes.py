@@ -609,6 +609,26 @@ def connect_without_end(e):
             kept.append(socket.create_connection(("127.77.0.2", 80), 1))
 
 
+def print_without_end(e):
+    while True:
+        os.write(1, b"x" * 60_000 + b"\n")
+
+
+def ask_for_names_without_end(e):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+        made.connect(("127.0.0.53", 53))
+        while True:
+            with contextlib.suppress(OSError):
+                made.send(b"x" * 100)
+
+
+def connect_to_the_runtime_without_end(e):
+    kept = []
+    while True:
+        with contextlib.suppress(OSError):
+            kept.append(socket.create_connection(("127.77.0.1", 9001), 1))
+
+
 ATTEMPTS = {
     name: each
     for name, each in list(globals().items())

@@ -30,7 +30,9 @@ log = structlog.get_logger("geumgo.functions")
 INIT_SECONDS: Final = 10.0  # source: "Lambda execution environment", developer guide (the init phase)
 CONNECT_SECONDS: Final = 10.0
 LOOK_SECONDS: Final = 0.05  # between two looks at the memory
-MOST_CONNECTIONS: Final = 64
+MOST_CONNECTIONS: Final = 64  # to the server and to hosts together, those that are about to be made included
+MOST_TO_RUNTIME: Final = 8
+LOG_BYTES: Final = 1 << 20  # that are read between two looks; a function that prints more waits
 MOST_QUESTIONS: Final = 256  # of names, in one invocation
 PROCESSES: Final = 32
 OPEN_FILES: Final = 1_024
@@ -71,6 +73,12 @@ class Invocation:
             "endpoint": ENDPOINT,
         }  # of the agent, at the start; each comes once
         self._calls: deque[Callable[[], None]] = deque()  # from other threads, for the loop
+        self._connecting = 0
+        self._to_runtime = 0
+        self._printed = 0  # bytes, since the last look
+        self._looking: dict[
+            str, list[Callable[[], None]]
+        ] = {}  # hosts that are being looked up, and what waits for them
         self._unanswered: list[Callable[[], None]] = []  # questions whose listeners are not there yet
         self._waking, self._over = threading.Lock(), False
         self._wake, self._woken = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -117,7 +125,7 @@ class Invocation:
 
     def _watch_all(self) -> None:
         assert self._sandbox is not None
-        self._loop.watch(self._sandbox.output, selectors.EVENT_READ, lambda _: self._print())
+        self._listen_to_output()
         self._loop.watch(self._sandbox.control, selectors.EVENT_READ, lambda _: self._hear())
         self._loop.watch(self._sandbox.first, selectors.EVENT_READ, lambda _: self._ended(None))
         self._loop.watch(self._wake, selectors.EVENT_READ, lambda _: self._called())
@@ -130,6 +138,7 @@ class Invocation:
         if now - self._looked_at >= LOOK_SECONDS:
             self._looked_at = now
             self._look_at_size()
+            self._listen_to_output()
         self._loop.turn(min(LOOK_SECONDS, self._deadline - now))
 
     def _called(self) -> None:
@@ -157,10 +166,27 @@ class Invocation:
 
     def _print(self) -> None:
         assert self._sandbox is not None
+        try:
+            chunk = os.read(self._sandbox.output, 65_536)
+        except BlockingIOError:
+            return
+        self._journal.write(chunk)
+        self._printed += len(chunk)
+        if not chunk or self._printed > LOG_BYTES:
+            self._loop.forget(self._sandbox.output)
+
+    def _listen_to_output(self) -> None:
+        """What is printed is read, as much as is read between two looks."""
+        assert self._sandbox is not None
+        self._printed = 0
+        self._loop.watch(self._sandbox.output, selectors.EVENT_READ, lambda _: self._print())
+
+    def _drain(self) -> None:
+        """What was printed and not read yet. All who could print are gone."""
+        assert self._sandbox is not None
         with contextlib.suppress(BlockingIOError):
             while chunk := os.read(self._sandbox.output, 65_536):
                 self._journal.write(chunk)
-            self._loop.forget(self._sandbox.output)
 
     # -- what the agent says -------------------------------------------------------------------------------------------
 
@@ -206,7 +232,7 @@ class Invocation:
         if kind == "names":
             self._loop.watch(listener, selectors.EVENT_READ, lambda _: self._name(listener))
         elif kind == "runtime":
-            self._loop.watch(listener, selectors.EVENT_READ, lambda _: self._accept(listener, self._runtime))
+            self._loop.watch(listener, selectors.EVENT_READ, lambda _: self._accept_runtime(listener))
             for host, _ in sorted(self._reach.rules.listed):
                 self._open(host)
         elif kind == "endpoint":
@@ -223,16 +249,27 @@ class Invocation:
         except OSError:
             return
         self._carriers = [each for each in self._carriers if not each.closed]
-        if len(self._carriers) >= MOST_CONNECTIONS:
+        if len(self._carriers) + self._connecting >= MOST_CONNECTIONS:
             made.close()
             return
         then(made)
+
+    def _accept_runtime(self, listener: socket.socket) -> None:
+        try:
+            made, _ = listener.accept()
+        except OSError:
+            return
+        if self._to_runtime >= MOST_TO_RUNTIME:
+            made.close()
+            return
+        self._to_runtime += 1
+        self._sockets.append(made)
+        self._runtime(made)
 
     # -- the runtime ---------------------------------------------------------------------------------------------------
 
     def _runtime(self, connection: socket.socket) -> None:
         connection.setblocking(False)
-        self._sockets.append(connection)
         requests = runtime_api.Requests()
 
         def ready(_: int) -> None:
@@ -244,11 +281,17 @@ class Invocation:
                 chunk = b""
             asked = requests.feed(chunk) if chunk else None
             if not chunk or requests.broken:
-                self._loop.forget(connection)
+                self._hang_up(connection)
             if asked is not None:
                 self._answer(connection, asked)
 
         self._loop.watch(connection, selectors.EVENT_READ, ready)
+
+    def _hang_up(self, connection: socket.socket) -> None:
+        self._loop.forget(connection)
+        self._sockets.remove(connection)
+        self._to_runtime -= 1
+        connection.close()
 
     def _answer(self, connection: socket.socket, asked: runtime_api.Asked) -> None:
         verdict = runtime_api.verdict(asked, self._task.request_id)
@@ -257,7 +300,8 @@ class Invocation:
                 "Function.ResponseSizeTooLarge",
                 "Response payload size exceeded maximum allowed payload size (6291556 bytes).",
             )
-        elif verdict == "response":
+            return
+        if verdict == "response":
             self._outcome = (asked.body, False)
         elif verdict is not None:
             self._outcome = (asked.body, True)
@@ -330,13 +374,23 @@ class Invocation:
         self._look_up(host, found)
 
     def _look_up(self, host: str, then: Callable[[], None]) -> None:
+        """`then` is called when it is known where `host` is. Several questions about one host are one look."""
+        waiting = self._looking.setdefault(host, [])
+        waiting.append(then)
+        if len(waiting) > 1:
+            return
+
+        def found() -> None:
+            for each in self._looking.pop(host):
+                each()
+
         def work() -> Callable[[], None]:
             try:
                 self._reach.addresses(host)
             except OSError as fault:
                 told = str(fault)
-                return lambda: self._refused(host, told, then)
-            return then
+                return lambda: self._refused(host, told, found)
+            return found
 
         self._elsewhere(work)
 
@@ -382,13 +436,21 @@ class Invocation:
                 outside = socket.create_connection(at, CONNECT_SECONDS)
             except OSError as fault:
                 return partial(self._unreachable, connection, at, str(fault))
-            return lambda: self._carriers.append(Carrier(self._loop, connection, outside))
+            return partial(self._reached, connection, outside)
 
+        self._connecting += 1
         self._sockets.append(connection)
         self._elsewhere(work)
 
+    def _reached(self, connection: socket.socket, outside: socket.socket) -> None:
+        self._connecting -= 1
+        self._sockets.remove(connection)
+        self._carriers.append(Carrier(self._loop, connection, outside))
+
     def _unreachable(self, connection: socket.socket, at: tuple[str, int], why: str) -> None:
         self._journal.write(f"geumgo: no connection to {at[0]} port {at[1]}: {why}\n".encode())
+        self._connecting -= 1
+        self._sockets.remove(connection)
         connection.close()
 
     def _name(self, listener: socket.socket) -> None:
@@ -398,7 +460,10 @@ class Invocation:
             return
         question = names.read(message)
         self._questions += 1
-        if question is None or self._questions > MOST_QUESTIONS:
+        if self._questions > MOST_QUESTIONS:
+            self._loop.forget(listener)
+            return
+        if question is None:
             return
         if not self._reach.ports(question.name):
             self._reply(listener, sender, names.answer(question, None))
@@ -458,7 +523,7 @@ class Invocation:
             self._loop.forget(self._sandbox.first)
             self._loop.forget(self._sandbox.control)
             self._sandbox.end()
-            self._print()
+            self._drain()
             os.close(self._sandbox.output)
         for carrier in self._carriers:
             carrier.close()
