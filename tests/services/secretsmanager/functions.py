@@ -85,15 +85,19 @@ class Functions:
             return {"StatusCode": 200, "FunctionError": "Unhandled", "Payload": json.dumps(said).encode()}
         return {"StatusCode": 200, "Payload": b"null"}
 
+    def enter(self, house: House) -> None:
+        """They are the Lambda of this house, too: of another process on the same data."""
+        parts = house.app.pipeline._parts
+        rooms: Mapping[str, Room] = {**parts.rooms, "lambda": self.room()}
+        models = {**parts.models, "lambda": protocol.models.load("lambda")}
+        house.app.pipeline = Pipeline(replace(parts, rooms=rooms, models=models))
+        house.app.worker._ask = house.app.pipeline.act_alone
+
 
 def join(house: House) -> Functions:
     """The functions of a house whose Lambda they are from now on."""
     functions = Functions(house)
-    parts = house.app.pipeline._parts
-    rooms: Mapping[str, Room] = {**parts.rooms, "lambda": functions.room()}
-    models = {**parts.models, "lambda": protocol.models.load("lambda")}
-    house.app.pipeline = Pipeline(replace(parts, rooms=rooms, models=models))
-    house.app.worker._ask = house.app.pipeline.act_alone
+    functions.enter(house)
     return functions
 
 

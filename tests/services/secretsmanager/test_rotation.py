@@ -344,6 +344,18 @@ def test_a_schedule_fires_once_in_each_of_its_windows(world: World) -> None:
     assert world.described()["NextRotationDate"].hour == 6
 
 
+def test_a_window_that_opens_during_a_test_is_used_after_it(world: World) -> None:
+    """The version that a test reads holds the current value: a rotation to it would change nothing."""
+    world.house.clock.turn(ms=to_midnight(world))
+    world.rotate(RotationRules=DAILY, RotateImmediately=False)
+    world.house.clock.turn(ms=5 * HOUR_MS)  # nothing ran yet: the test and the window are due
+    with world.house.app.storage.writing() as tx:  # and the window comes first
+        tx.run("UPDATE job SET run_at_ms = 1 WHERE kind = 'secretsmanager.rotate'")
+    world.turn(HOUR_MS // 2)
+    assert world.events() == ["TestRotationStarted", "TestRotationSucceeded", "RotationStarted", "RotationSucceeded"]
+    assert world.password() == world.logins["app"] != "old"
+
+
 def test_a_server_that_was_away_for_a_week_rotates_once(world: World) -> None:
     world.house.clock.turn(ms=to_midnight(world))
     world.rotate(RotationRules=DAILY, RotateImmediately=False)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from geumgo.context import Context, Params, Place, Work
 from geumgo.domain.arn import split_arn
 from geumgo.errors import ServiceError
-from geumgo.jobs import promise
+from geumgo.jobs import TryLater, promise
 from geumgo.room import job, operation
 from geumgo.sealing import random
 from geumgo.services.secretsmanager import domain, envelope, lookup, store, store_rotation
@@ -20,6 +20,7 @@ from geumgo.services.secretsmanager.records import CURRENT, PENDING, Secret, Ver
 from geumgo.services.secretsmanager.rotation_plan import ROTATE, STEP, Plan
 from geumgo.storage import Tx
 
+BUSY_MS: Final = 10_000  # after which a window looks again whether the rotation that it found under way has ended
 STEP_DONE: Final = "secretsmanager.rotation_step_done"
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
@@ -164,7 +165,10 @@ def cancel_rotate_secret(ctx: Context, params: Params) -> Params:
 
 @job(ROTATE)
 def rotate(work: Work, payload: Params) -> None:
-    """A window is open: a rotation is under way, or the one that was left over is tried again."""
+    """A window is open: a rotation is under way, or the one that was left over is tried again.
+
+    One that was begun by hand, or a test, is not disturbed: the window waits for its end. Raises TryLater.
+    """
     with work.finishing() as tx:
         plan = Plan(tx, work.sealing, work.clock.now_ms(), work.event)
         secret = store.find_by_id(tx, work.sealing, payload["id"])
@@ -177,6 +181,8 @@ def rotate(work: Work, payload: Params) -> None:
         if rules.milliseconds(window.opens_at) > plan.now_ms:  # the one that was meant is over: the server was away
             plan.keep(plan.await_window(secret, rotation, after_ms=plan.now_ms))
             return
+        if plan.goes_on(secret, rotation):
+            raise TryLater(BUSY_MS)
         token = rotation.token or rules.left_over(secret) or random.uuid()
         _, rotation = plan.begin(secret, rotation, token, rules.milliseconds(window.closes_at))
         plan.keep(rotation)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from geumgo.context import Place
-from geumgo.jobs import promise, withdraw
+from geumgo.jobs import promise, queue, withdraw
 from geumgo.sealing import Sealing
 from geumgo.services.secretsmanager import domain_rotation as rules
 from geumgo.services.secretsmanager import store, store_rotation
@@ -59,6 +59,15 @@ class Plan:
         place = Place(secret.account, secret.region, secret.partition)
         dedup = f"{kind}:{secret.arn}"
         promise(self.tx, kind, place, payload, run_at_ms=at_ms, lock=secret.arn, dedup=dedup)
+
+    def goes_on(self, secret: Secret, rotation: Rotation) -> bool:
+        """Whether a rotation or a test is under way, and its step runs or is due: it does not wait for another try, nor was it given up."""
+        if rotation.token is None:
+            return False
+        steps = queue.of_dedup(self.tx, f"{STEP}:{secret.arn}")
+        return any(
+            each.state == "running" or (each.state == "waiting" and each.run_at_ms <= self.now_ms) for each in steps
+        )
 
     def forget(self, secret: Secret) -> None:
         """Nothing is promised for the secret any more."""
