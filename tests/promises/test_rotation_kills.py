@@ -1,0 +1,190 @@
+"""P16: whatever is killed at whatever point of a rotation, the application has a working credential, and the rotation heals by itself.
+
+Everything is real: processes and `kill -9`, the function in its sandbox, PostgreSQL and MariaDB. `KILLS=160` is the long form, which goes
+through every point of every step ten times.
+"""
+
+import io
+import os
+import random
+import threading
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import botocore.exceptions
+import pytest
+
+from geumgo.rotation_functions import catalog
+from geumgo.services.secretsmanager.domain_rotation import STEPS
+from tests.promises import dying_server
+from tests.promises.dying_server import POINTS
+from tests.rotation_functions.conftest import mariadb, postgres  # noqa: F401 - fixtures
+from tests.rotation_functions.on_lambda import SETTINGS, Application, Rotated, deploy, function_name
+from tests.rotation_functions.targets import Target, Value
+from tests.server import Server
+
+KILLS: Final = int(os.environ.get("KILLS", "2"))
+SEED: Final = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+GONE: Final = (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError)
+HEALED_SECONDS: Final = 5.0  # and what the steps themselves take, on a machine that is busy with other things
+USERS: Final = ("SingleUser", "MultiUser")
+
+
+@contextmanager
+def serving(tmp_path: Path, *fault: str) -> Iterator[Server]:
+    environment = {**SETTINGS, "DIES_AT": str(tmp_path / "dies-at")}
+    program = [*dying_server.PROGRAM, *fault]
+    with Server(tmp_path / "data", arguments=("--workers", "1"), environment=environment, program=program) as server:
+        yield server
+
+
+class Reader:
+    """What an application knows of a secret: what it read last, while the server is away."""
+
+    def __init__(self, rotated: Rotated, stages: tuple[str, ...]) -> None:
+        self.rotated, self.stages = rotated, stages
+        self.client: Any = rotated.server.client("secretsmanager", connect_timeout=1, read_timeout=5)
+        self.blind = 0
+        self.known: Value = rotated.first
+
+    def gets_in(self) -> bool:
+        """One try. Of alternating users what was read last must open the door, however old; of a single user what is read now."""
+        for _ in range(3):  # a step may pass between the reading of two labels
+            for stage in self.stages:
+                try:
+                    self.known = self.rotated.value(stage, self.client)
+                except GONE:
+                    self.blind += 1
+                    return len(self.stages) > 1 or self.rotated.target.logs_in(self.known)
+                except botocore.exceptions.ClientError as refusal:
+                    if refusal.response["Error"]["Code"] != "ResourceNotFoundException":
+                        return len(self.stages) > 1 or self.rotated.target.logs_in(self.known)
+                    continue
+                if self.rotated.target.logs_in(self.known):
+                    return True
+        return False
+
+
+def reader(rotated: Rotated, users: str) -> Reader:
+    return Reader(rotated, ("AWSCURRENT",) if users == "MultiUser" else ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"))
+
+
+def kill_and_heal(
+    server: Server, secrets: list[Rotated], step: str, point: str, undisturbed: float
+) -> tuple[list[str], float]:
+    """All `secrets` are rotated, and the server dies at that point of the first that comes there. Answers what is wrong, and how many
+    seconds it took from its next start until all was well."""
+    file = Path(server.environment["DIES_AT"])
+    file.write_text(f"{step} {point}")
+    before = [rotated.value() for rotated in secrets]
+    tokens = [rotated.begin() for rotated in secrets]
+    assert server.process is not None
+    server.process.wait(timeout=60)
+    assert not file.exists()
+    server.kill()
+    server.start()
+    problems, healed = [], 0.0
+    for rotated, token, old in zip(secrets, tokens, before, strict=True):
+        name = f"{rotated.target.module.ENGINE}, {step} {point}"
+        try:
+            healed += rotated.await_end(token, HEALED_SECONDS + 4 * undisturbed - healed)
+        except AssertionError as fault:
+            return [f"{name}: {fault}"], healed
+        new = rotated.value()
+        if new["password"] == old["password"] or not rotated.target.logs_in(new):
+            problems.append(f"{name}: AWSCURRENT is not a new password that logs in")
+        if set(rotated.labels()) != {"AWSCURRENT", "AWSPREVIOUS"}:
+            problems.append(f"{name}: the labels are {rotated.labels()}")
+    return problems, healed
+
+
+def test_a_rotation_heals_from_a_kill_at_any_point_and_applications_log_in(
+    tmp_path: Path, request: pytest.FixtureRequest, record_property: Any
+) -> None:
+    chance = random.Random(SEED)
+    points = [(step, point) for step in STEPS for point in POINTS]
+    record: Counter[str] = Counter()
+    with serving(tmp_path) as server:
+        targets = ["postgres"] if len(points) > KILLS else ["postgres", "mariadb"]
+        secrets, applications, readers = [], [], []
+        for engine in targets:
+            target: Target = request.getfixturevalue(engine)
+            for users in USERS:
+                rotated = Rotated(server, target, deploy(server, function_name(target.module.ENGINE, users)))
+                readers.append(reader(rotated, users))
+                secrets.append(rotated)
+                applications.append(Application(readers[-1].gets_in))
+        tokens = [rotated.begin() for rotated in secrets]
+        undisturbed = sum(rotated.await_end(token) for rotated, token in zip(secrets, tokens, strict=True))
+        for application in applications:
+            application.start()
+        try:
+            slowest = 0.0
+            for number in range(KILLS):
+                if number % len(points) == 0:
+                    chance.shuffle(points)
+                problems, healed = kill_and_heal(server, secrets, *points[number % len(points)], undisturbed)
+                assert not problems, f"seed {SEED}, kill {number}: {problems}"
+                slowest = max(slowest, healed)
+                record["kills"] += 1
+        finally:
+            for application in applications:
+                application.stop()
+    record["tries"] = sum(application.tries for application in applications)
+    record["failed"] = sum(len(application.failed) for application in applications)
+    record["while it was away"] = sum(each.blind for each in readers)
+    print(f"\nseed {SEED}: {dict(record)}; undisturbed {undisturbed:.1f} s, healed in {slowest:.1f} s at most")
+    for name, figure in record.items():
+        record_property(name, figure)
+    assert [application.failed for application in applications] == [[]] * len(applications), f"seed {SEED}"
+    assert record["tries"] > 10 * KILLS
+
+
+def test_a_server_that_promises_the_next_step_too_late_is_caught(tmp_path: Path, postgres: Target) -> None:  # noqa: F811
+    fault = dying_server.promises_the_next_step_a_moment_later.__name__
+    with serving(tmp_path, fault) as server:
+        rotated = Rotated(server, postgres, deploy(server, function_name("postgres", "SingleUser")))
+        # It dies in between: the step that comes next is promised by nobody. Nothing runs then, so that no patience is needed.
+        problems, _ = kill_and_heal(server, [rotated], "createSecret", "committed", 0.0)
+    assert problems
+
+
+def setting_before_it_is_written_down(text: str) -> str:
+    """setSecret makes up another password when the database has it already, and tells nobody."""
+    return text.replace(
+        '        pending = self.read("AWSPENDING")\n        if self.logs_in(pending):\n            return\n        current = self.read("AWSCURRENT")\n        opened',
+        '        pending = {**self.read("AWSPENDING"), "password": self.new_password()}\n        current = self.read("AWSCURRENT")\n        opened',
+    )
+
+
+def test_a_function_that_sets_what_it_has_not_written_down_is_caught(tmp_path: Path, postgres: Target) -> None:  # noqa: F811
+    name = function_name("postgres", "SingleUser")
+    with serving(tmp_path) as server:
+        rotated = Rotated(server, postgres, deploy(server, name, mutated(name, setting_before_it_is_written_down)))
+        application = Application(reader(rotated, "SingleUser").gets_in)
+        application.start()
+        rotated.begin()
+        for _ in range(600):
+            if application.failed:
+                break
+            threading.Event().wait(0.05)
+        application.stop()
+    assert application.failed
+
+
+def mutated(name: str, mutant: Callable[[str], str]) -> bytes:
+    """The zip of a function, whose steps are others."""
+    made, changed = io.BytesIO(), io.BytesIO()
+    catalog.write_zip(name, made)
+    with zipfile.ZipFile(made) as old, zipfile.ZipFile(changed, "w") as new:
+        for entry in old.namelist():
+            text = old.read(entry).decode()
+            if entry.endswith("/steps.py"):
+                assert mutant(text) != text
+                text = mutant(text)
+            new.writestr(entry, text)
+    return changed.getvalue()
