@@ -121,6 +121,10 @@ class Settings:
     history_days: int = says(
         "How long LookupEvents finds a record (days; AWS: 90). The trail itself is kept, whatever this says.", 90
     )
+    deliveries: str = says(
+        "Directory below which trails of CloudTrail deliver, a bucket being a directory; empty: `deliveries` in the data directory.",
+        "",
+    )
     tls_certificate: str = says("Path of a PEM certificate chain; empty: plain HTTP.", "")
     tls_key: str = says("Path of its PEM private key.", "")
     log_level: str = says("`debug`, `info`, `warning` or `error`.", "info")
@@ -200,6 +204,10 @@ class Settings:
     @property
     def audit(self) -> Path:
         return self.data / "audit"
+
+    @property
+    def deliveries_path(self) -> Path:
+        return Path(self.deliveries) if self.deliveries else self.data / "deliveries"
 
     @property
     def seal_path(self) -> Path:

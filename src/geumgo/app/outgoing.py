@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from functools import lru_cache
 
+from geumgo.audit.follow import TrailFiles
 from geumgo.functions.host import Host, to_server
 from geumgo.functions.reach import Rules, read_listed
 from geumgo.outbound import Allowed, Outbound
 from geumgo.outbound.databases import Databases
 from geumgo.room import JobHandler
+from geumgo.services.cloudtrail.delivery import Deliverer
 from geumgo.services.events.delivery import Carrier
 from geumgo.services.events.log_files import LogFiles
 from geumgo.services.lambda_.queue import Runner
@@ -31,7 +33,12 @@ def carrier_of(settings: Settings) -> Carrier:
 def jobs_of(settings: Settings) -> Mapping[str, JobHandler]:
     """The jobs that reach outside, by kind. Raises SettingsError."""
     databases = Databases(allowed_of(settings), authorities=settings.database_authorities)
-    return {**carrier_of(settings).jobs(), **Steward(databases).jobs(), **Runner(function_host(settings)).jobs()}
+    return {
+        **carrier_of(settings).jobs(),
+        **Steward(databases).jobs(),
+        **Runner(function_host(settings)).jobs(),
+        **Deliverer(settings.deliveries_path, TrailFiles(settings.audit)).jobs(),
+    }
 
 
 @lru_cache(maxsize=8)

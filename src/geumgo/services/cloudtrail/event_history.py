@@ -4,9 +4,6 @@ The record of an event is read where the trail has it, so it is exactly what the
 the record: a row that was changed by hand shows nobody what is not his.
 """
 
-import hashlib
-import json
-import zlib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -18,6 +15,7 @@ from geumgo.context import Context, Params, as_datetime
 from geumgo.room import reads
 from geumgo.sealing import Unsealable
 from geumgo.services.cloudtrail import store
+from geumgo.services.cloudtrail.copies import read_copy
 from geumgo.services.cloudtrail.domain import (
     ATTRIBUTES,
     EVERYTHING,
@@ -33,7 +31,6 @@ from geumgo.services.cloudtrail.errors import (
     InvalidNextToken,
     InvalidTimeRange,
 )
-from geumgo.services.cloudtrail.indexer import COPY
 
 log = structlog.get_logger("geumgo.cloudtrail")
 
@@ -123,13 +120,10 @@ def record_of(ctx: Context, row: store.Row) -> Params | None:
 
 
 def _copied(ctx: Context, copy: bytes) -> Params | None:
-    mac, packed = copy[:36], copy[36:]
     try:
-        ctx.sealing.check(COPY, {"record": hashlib.sha256(packed).digest()}, mac)
+        return read_copy(ctx.sealing, copy)
     except Unsealable:
         return None
-    record: Params = json.loads(zlib.decompress(packed))
-    return record
 
 
 def is_of(ctx: Context, about: Attributes, key: str, value: str) -> bool:

@@ -5,17 +5,17 @@ transaction, so each record is indexed and told once, wherever the process dies.
 wait for them.
 """
 
-import hashlib
-import zlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from geumgo.audit.follow import Found, TrailFiles
-from geumgo.audit.line import encode_record
 from geumgo.context import Clock, Event, Place, Publisher
 from geumgo.sealing import Sealing
-from geumgo.services.cloudtrail import store
+from geumgo.services.cloudtrail import store, store_trails
+from geumgo.services.cloudtrail.copies import copy_of
+from geumgo.services.cloudtrail.delivery import GLOBAL_REGION, promise_delivery
 from geumgo.services.cloudtrail.domain import (
     EVERYTHING,
     Attributes,
@@ -24,13 +24,15 @@ from geumgo.services.cloudtrail.domain import (
     number_of,
     topic_of,
 )
+from geumgo.services.cloudtrail.domain_trails import selects
+from geumgo.services.cloudtrail.records import Trail
 from geumgo.storage import Storage, Tx
 
 READER: Final = "index"
 BATCH: Final = 100  # records of one transaction
 PRUNE_EVERY_MS: Final = 600_000
 DAY_MS: Final = 86_400_000
-COPY: Final = "cloudtrail_event"  # what the MAC of a copy is for
+GLOBAL_SOURCES: Final = frozenset({"iam.amazonaws.com", "sts.amazonaws.com"})
 
 DATA_EVENTS: Final = frozenset(
     {
@@ -44,6 +46,8 @@ DATA_EVENTS: Final = frozenset(
 
 Source: "Logging data events", CloudTrail User Guide.
 """
+
+_REGION: Final = re.compile(r"[a-z0-9-]{1,64}")
 
 _DETAIL_TYPES: Final[Mapping[str, str]] = {
     "AwsApiCall": "AWS API Call via CloudTrail",
@@ -87,13 +91,14 @@ class Indexer:
         if not found and behind.segment == before.segment and behind.open == before.open:
             return 0  # checkpoints alone: they are passed over again with the next record
         with storage.writing() as tx:
+            trails = _Trails(tx, self.sealing, self.partition)
             for each in found:
-                self._take(tx, each)
+                self._take(tx, each, trails)
             store.keep_position(tx, READER, chain, behind)
         return len(found)
 
-    def _take(self, tx: Tx, found: Found) -> None:
-        """One record: found by its attributes in every account that it concerns, told in the first."""
+    def _take(self, tx: Tx, found: Found, trails: "_Trails") -> None:
+        """One record: found by its attributes in every account that it concerns, told in the first, awaited by their trails."""
         about = attributes_of(found.record)
         if not about.accounts:
             return
@@ -108,6 +113,10 @@ class Indexer:
             more += _topics(about, other).values()
             more += [topic_of(other, about.region, key, value) for key, value in about.of_resources()]
         store.add_topics(tx, number, more)
+        for account in about.accounts:
+            for trail, region in trails.of(account, about, found):
+                store_trails.wait(tx, trail, region, number)
+                promise_delivery(tx, trail, region, self.clock.now_ms())
         self._tell(tx, found.record, Place(owner, about.region, self.partition))
 
     def _tell(self, tx: Tx, record: dict[str, Any], place: Place) -> None:
@@ -137,10 +146,31 @@ def _topics(about: Attributes, account: str) -> dict[str, int]:
     return found
 
 
-# -- copies ---------------------------------------------------------------------------------------------------------------
+@dataclass(slots=True)
+class _Trails:
+    """The trails that log, as one transaction sees them."""
+
+    tx: Tx
+    sealing: Sealing
+    partition: str
+    known: dict[str, list[Trail]] = field(default_factory=dict)
+
+    def of(self, account: str, about: Attributes, found: Found) -> Iterator[tuple[Trail, str]]:
+        """The trails of `account` that deliver this record, each with the region in whose directory it does."""
+        if account not in self.known:
+            everything = store_trails.of_account(self.tx, self.sealing, account, self.partition)
+            self.known[account] = [trail for trail in everything if trail.started_at_ms]
+        for trail in self.known[account]:
+            if not _logged_then(trail, found.at_ms) or not selects(trail.selectors, trail.advanced, found.record):
+                continue
+            if trail.multi_region:
+                if _REGION.fullmatch(about.region):
+                    yield trail, about.region
+            elif trail.place.region == about.region or (
+                trail.global_events and about.region == GLOBAL_REGION and about.event_source in GLOBAL_SOURCES
+            ):
+                yield trail, trail.place.region
 
 
-def copy_of(sealing: Sealing, record: Mapping[str, Any]) -> bytes:
-    """The record for those who do not have the file: vouched for, so that a changed row is found out."""
-    packed = zlib.compress(encode_record(record), 6)
-    return sealing.vouch(COPY, {"record": hashlib.sha256(packed).digest()}) + packed
+def _logged_then(trail: Trail, at_ms: int) -> bool:
+    return trail.started_at_ms <= at_ms and (trail.logging or at_ms <= trail.stopped_at_ms)
