@@ -241,3 +241,18 @@ def test_a_row_that_was_changed_in_the_database_is_not_followed(house: House, ev
     with pytest.raises(ClientError) as caught:
         events.list_targets_by_rule(Rule="rule")
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
+
+
+@pytest.mark.parametrize("table", ["event_rule", "event_target"])
+def test_a_forged_rule_is_not_followed_and_keeps_nobody_from_writing(
+    house: House, events: Any, log: Log, table: str
+) -> None:
+    listen(events, log.arn, {"source": ["aws.secretsmanager"]}, rule="honest")
+    listen(events, log.arn, {"source": ["aws.secretsmanager"]}, rule="forged")
+    with house.app.storage.writing() as tx:
+        name = "name" if table == "event_rule" else "rule"
+        tx.run(f"UPDATE {table} SET mac = :mac WHERE {name} = 'forged'", mac=b"x" * 36)
+        tx.run("UPDATE event_generation SET generation = 'other'")
+    house.client("secretsmanager").create_secret(Name="x", SecretString="y")
+    house.run_jobs()
+    assert len(log.lines()) == 1

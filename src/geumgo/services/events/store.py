@@ -2,7 +2,7 @@
 """The SQL of buses, rules and targets. Rows that decide what is sent where are vouched for when written and checked when read."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from geumgo.context import Place
@@ -225,14 +225,18 @@ def list_rules(
     return [_as_rule(sealing, row) for row in rows]
 
 
-def every_rule(tx: Tx, sealing: Sealing, place: Place) -> list[Rule]:
-    """The rules of all buses of a place."""
+def every_rule(tx: Tx, sealing: Sealing, place: Place) -> Iterator[Rule | None]:
+    """The rules of all buses of a place; None in place of one whose row was changed from outside."""
     rows = tx.all(
         f"SELECT {_selected(_RULE)} FROM event_rule WHERE account = :account AND region = :region ORDER BY bus, name",
         account=place.account,
         region=place.region,
     )
-    return [_as_rule(sealing, row) for row in rows]
+    for row in rows:
+        try:
+            yield _as_rule(sealing, row)
+        except Unsealable:
+            yield None
 
 
 def count_rules(tx: Tx, place: Place, bus: str) -> int:

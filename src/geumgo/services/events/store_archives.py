@@ -2,12 +2,12 @@
 """The SQL of archives, what is in them, and replays."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Final
 
 from geumgo.context import Place
-from geumgo.sealing import Sealing
+from geumgo.sealing import Sealing, Unsealable
 from geumgo.services.events.records import Archive, Replay
 from geumgo.services.events.store import changed, check, dumped, opened, put, sealed
 from geumgo.storage import Row, Tx
@@ -50,10 +50,22 @@ def find_archive(tx: Tx, sealing: Sealing, place: Place, name: str) -> Archive |
     return None if row is None else _as_archive(sealing, row)
 
 
+def _rows_of_archives(tx: Tx, place: Place) -> list[Row]:
+    return tx.all(f"SELECT {', '.join(_ARCHIVE)}, mac FROM event_archive WHERE {_OF_PLACE} ORDER BY name", **_at(place))
+
+
 def every_archive(tx: Tx, sealing: Sealing, place: Place) -> list[Archive]:
     """The archives of a place, by name."""
-    rows = tx.all(f"SELECT {', '.join(_ARCHIVE)}, mac FROM event_archive WHERE {_OF_PLACE} ORDER BY name", **_at(place))
-    return [_as_archive(sealing, row) for row in rows]
+    return [_as_archive(sealing, row) for row in _rows_of_archives(tx, place)]
+
+
+def each_archive(tx: Tx, sealing: Sealing, place: Place) -> Iterator[Archive | None]:
+    """The archives of a place; None in place of one whose row was changed from outside."""
+    for row in _rows_of_archives(tx, place):
+        try:
+            yield _as_archive(sealing, row)
+        except Unsealable:
+            yield None
 
 
 def save_archive(tx: Tx, sealing: Sealing, archive: Archive) -> None:
