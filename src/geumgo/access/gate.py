@@ -8,11 +8,20 @@ from geumgo.access.demand import Demand, Demands, Target
 from geumgo.access.ports import PolicySource
 from geumgo.context import Caller, Context
 from geumgo.domain import policy
-from geumgo.domain.policy import Asked, Decision, PolicyPrincipal, Reason, Standing, Statement, decide, denial_tail
+from geumgo.domain.policy import (
+    Asked,
+    Decision,
+    PolicyPrincipal,
+    Reason,
+    Standing,
+    Statement,
+    decide,
+    denial_tail,
+    explicit_denial,
+)
 from geumgo.errors import AccessDenied
 
 EVERYTHING = Target(arn="*", shown=None, account="")
-EXPLICIT = frozenset(reason for reason in Reason if reason.name.startswith("DENIED_IN_"))
 
 
 class Refusal(AccessDenied):
@@ -54,7 +63,7 @@ class Gate:
         """Whether an explicit Deny of some policy means `demand`."""
         if known.is_permitted(ctx, demand):
             return False
-        return self.decide(ctx, demand).reason in EXPLICIT
+        return explicit_denial(self._asked(ctx, demand), self._standing(ctx, demand)) is not None
 
     def decide(self, ctx: Context, demand: Demand) -> Decision:
         """Whether `ctx.caller` may, and which statement of which policy said so."""

@@ -10,7 +10,7 @@ import hmac
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final, final
 
 from cryptography.exceptions import InvalidSignature
@@ -159,19 +159,25 @@ def canonical_row(table: str, row: Mapping[str, Cell]) -> bytes:
     """A row as bytes that no other row has: table, columns sorted by name, each value with its type and its length."""
     name = table.encode()
     parts = [b"t%d:%b" % (len(name), name)]
-    for column in sorted(row):
-        name, value = column.encode(), row[column]
-        parts.append(b"c%d:%b" % (len(name), name))
-        if value is None:
-            parts.append(b"n")
-        elif isinstance(value, str):
+    for column, spelled in _columns(tuple(row)):
+        value = row[column]
+        parts.append(spelled)
+        if isinstance(value, str):
             text = value.encode()
             parts.append(b"s%d:%b" % (len(text), text))
+        elif value is None:
+            parts.append(b"n")
         elif isinstance(value, int):
             parts.append(b"i%d:" % value)
         else:
             parts.append(b"b%d:%b" % (len(value), value))
     return b"".join(parts)
+
+
+@lru_cache(maxsize=256)
+def _columns(names: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
+    """Columns in their order, each with its spelling in a canonical row. As many are kept as there are kinds of rows."""
+    return tuple((column, b"c%d:%b" % (len(column.encode()), column.encode())) for column in sorted(names))
 
 
 def _wrapping(purpose: str) -> str:

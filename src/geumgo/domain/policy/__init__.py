@@ -1,6 +1,6 @@
 """AWS's policy language, whole and pure: a document becomes a `Policy`, a question and what stands around it become a `Decision`."""
 
-from geumgo.domain.policy.evaluate import Decision, Reason, Standing, decide, denial_tail
+from geumgo.domain.policy.evaluate import Decision, Reason, Standing, decide, denial_tail, explicit_denial
 from geumgo.domain.policy.match import Policy, Statement
 from geumgo.domain.policy.model import (
     Asked,
@@ -31,4 +31,5 @@ __all__ = [
     "compile_policy",
     "decide",
     "denial_tail",
+    "explicit_denial",
 ]

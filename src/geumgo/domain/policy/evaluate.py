@@ -81,7 +81,7 @@ def decide(asked: Asked, standing: Standing) -> Decision:
 
     Unverified: which denial AWS names if several would do. Here it is the first in the order of evaluation.
     """
-    denial = _explicit_denial(asked, standing)
+    denial = explicit_denial(asked, standing)
     if denial is not None:
         return denial
     outsider = asked.principal.kind in _OUTSIDERS
@@ -132,7 +132,8 @@ def _own_decision(asked: Asked, standing: Standing, granting: Statement | None) 
     return decision
 
 
-def _explicit_denial(asked: Asked, standing: Standing) -> Decision | None:
+def explicit_denial(asked: Asked, standing: Standing) -> Decision | None:
+    """The denial by a statement that says Deny, or None. What nobody allows is not denied in this sense."""
     for level in standing.resource_control:
         if (found := _denying(level, asked)) is not None:
             return _denied(Reason.DENIED_IN_RESOURCE_CONTROL_POLICY, found)
