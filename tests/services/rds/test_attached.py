@@ -48,7 +48,7 @@ def tagged(**tags: str) -> list[dict[str, str]]:
         ({"DBInstanceIdentifier": "-x"}, "InvalidParameterValue.*not a valid identifier"),
         ({"DBInstanceIdentifier": "a--b"}, "not a valid identifier"),
         ({"DBInstanceIdentifier": "a" * 64}, "not a valid identifier"),
-        ({"DBClusterIdentifier": "c"}, "InvalidParameterCombination.*attach the cluster"),
+        ({"DBClusterIdentifier": "c"}, "DBClusterNotFoundFault"),
         ({"EnableIAMDatabaseAuthentication": True}, "EnableIAMDatabaseAuthentication is not served"),
         ({"Domain": "d-1"}, "Domain is not served"),
         ({"MasterUserAuthenticationType": "iam-db-auth"}, "MasterUserAuthenticationType"),
@@ -315,3 +315,41 @@ def test_a_row_that_was_changed_from_outside_sends_no_password_anywhere(house: H
         tx.run("UPDATE rds_database SET host = 'evil.example.com'")
     with pytest.raises(ClientError, match="InternalFailure"):
         rds.describe_db_instances()
+
+
+def test_instances_of_a_cluster_have_its_endpoint_and_leave_the_master_user_to_it(house: House, rds: Any) -> None:
+    cluster = {k: v for k, v in GOOD.items() if not k.startswith("DBInstance")} | {"Engine": "aurora-postgresql"}
+    rds.create_db_cluster(DBClusterIdentifier="shop", **cluster)
+    member = {"DBInstanceClass": "db.r6g.large", "Engine": "aurora-postgresql", "DBClusterIdentifier": "shop"}
+    for params, says in (
+        ({"MasterUsername": "x"}, "MasterUsername is managed by the DB cluster"),
+        ({"ManageMasterUserPassword": True}, "ManageMasterUserPassword is managed by the DB cluster"),
+        ({"Engine": "aurora-mysql"}, "doesn't match aurora-postgresql"),
+        ({"Tags": [{"Key": "geumgo:secret", "Value": "x"}]}, "geumgo:secret belongs to the DB cluster"),
+    ):
+        with pytest.raises(ClientError, match=says):
+            rds.create_db_instance(DBInstanceIdentifier="one", **{**member, **params})
+    made = rds.create_db_instance(DBInstanceIdentifier="one", **member)["DBInstance"]
+    assert made["DBInstanceStatus"] == "available"
+    assert made["Endpoint"]["Address"] == "127.0.0.1"
+    reader = [{"Key": "geumgo:host", "Value": "reader.internal"}]
+    assert (
+        rds.create_db_instance(DBInstanceIdentifier="two", Tags=reader, **member)["DBInstance"]["Endpoint"]["Address"]
+        == "reader.internal"
+    )
+    with pytest.raises(ClientError, match="DBInstanceAlreadyExists"):
+        rds.create_db_instance(DBInstanceIdentifier="one", **member)
+    shown = rds.describe_db_clusters(DBClusterIdentifier="shop")["DBClusters"][0]
+    assert [each["DBInstanceIdentifier"] for each in shown["DBClusterMembers"]] == ["one", "two"]
+    for value in ("shop", shown["DBClusterArn"]):
+        found = rds.describe_db_instances(Filters=[{"Name": "db-cluster-id", "Values": [value]}])["DBInstances"]
+        assert len(found) == 2
+    with pytest.raises(ClientError, match="managed by the DB cluster"):
+        rds.modify_db_instance(DBInstanceIdentifier="one", MasterUserPassword="x")
+    with pytest.raises(ClientError, match=r"InvalidDBClusterStateFault.*still contains DB instances"):
+        rds.delete_db_cluster(DBClusterIdentifier="shop", SkipFinalSnapshot=True)
+    for name in ("one", "two"):
+        rds.delete_db_instance(DBInstanceIdentifier=name, SkipFinalSnapshot=True)
+    rds.delete_db_cluster(DBClusterIdentifier="shop", SkipFinalSnapshot=True)
+    house.run_jobs()
+    assert rds.describe_db_instances()["DBInstances"] == rds.describe_db_clusters()["DBClusters"] == []

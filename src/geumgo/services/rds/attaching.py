@@ -19,7 +19,7 @@ from geumgo.services.rds.errors import (
     not_available,
     not_found,
 )
-from geumgo.services.rds.records import AVAILABLE, CREATING, DELETING, RESETTING, Database, Kind, Task
+from geumgo.services.rds.records import AVAILABLE, CLUSTER, CREATING, DELETING, RESETTING, Database, Kind, Task
 
 SETTLE: Final = "rds.settle"
 ROTATE_STEP: Final = "rds.rotate_step"
@@ -35,6 +35,12 @@ _UNSERVED_IF_TRUE: Final = (
     "EnableHttpEndpoint",
     "WithExpressConfiguration",
 )
+_OF_THE_MASTER: Final = (
+    "MasterUserPassword",
+    "ManageMasterUserPassword",
+    "RotateMasterUserPassword",
+    "MasterUserSecretKmsKeyId",
+)
 _LEAST_RECORDS, _MOST_RECORDS = 20, 100
 
 # -- attach -----------------------------------------------------------------------------------------------------------
@@ -49,7 +55,7 @@ def attach(ctx: Context, params: Params, kind: Kind) -> Database:
     """
     refuse_unserved(params)
     member = lookup.MEMBER[kind]
-    name = _valid(lambda: domain.identifier(member, params[member]))
+    name = valid(lambda: domain.identifier(member, params[member]))
     if store.find(ctx.tx, ctx.sealing, ctx.place, kind, name) is not None:
         raise already_exists(kind)
     database = _described_by(ctx, params, kind, name)
@@ -69,8 +75,8 @@ def _described_by(ctx: Context, params: Params, kind: Kind, name: str) -> Databa
         raise InvalidParameterValue(
             f"Invalid DB engine: {params['Engine']}. Here it is one of {', '.join(domain.DIALECTS[kind])}."
         )
-    tags = _tags(params)
-    where = _valid(lambda: domain.where(tags))
+    tags = tags_of(params)
+    where = valid(lambda: domain.where(tags))
     if params.get("Port", where.port) != where.port:
         raise InvalidParameterCombination(f"Port is not the one that the tag {domain.PORT_TAG} says.")
     username = params.get("MasterUsername", "")
@@ -91,7 +97,7 @@ def _described_by(ctx: Context, params: Params, kind: Kind, name: str) -> Databa
         database_name=params.get(_DATABASE_NAME[kind], ""),
         username=username,
         created_at_ms=now_ms,
-        kept=_kept(params, kind),
+        kept=kept_of(params, kind),
         tags=tags,
         status=CREATING,
         task="attach",
@@ -125,18 +131,18 @@ def _with_own_password(ctx: Context, params: Params, database: Database) -> Data
     return replace(database, password=store.seal(ctx.sealing, database, Plaintext(password.encode())))
 
 
-def _tags(params: Params) -> dict[str, str]:
+def tags_of(params: Params) -> dict[str, str]:
     try:
         return merged_tags({}, lookup.tags_given(params))
     except BadTags as fault:
         raise InvalidParameterValue(str(fault)) from None
 
 
-def _kept(params: Params, kind: Kind) -> dict[str, Any]:
+def kept_of(params: Params, kind: Kind) -> dict[str, Any]:
     return {name: params[name] for name in shown.KEPT[kind] if name in params}
 
 
-def _valid(check: Any) -> Any:
+def valid(check: Any) -> Any:
     try:
         return check()
     except domain.BadValue as fault:
@@ -181,7 +187,11 @@ def modify(ctx: Context, params: Params, kind: Kind) -> Database:
     before = lookup.get(ctx, kind, params[lookup.MEMBER[kind]])
     if params.get("Engine", before.engine) != before.engine:
         raise InvalidParameterCombination("The engine of a database cannot be changed here.")
-    database = replace(before, kept={**before.kept, **_kept(params, kind)})
+    if before.is_member and any(name in params for name in _OF_THE_MASTER):
+        raise InvalidParameterCombination(
+            "The master user's password is managed by the DB cluster, not by its instances."
+        )
+    database = replace(before, kept={**before.kept, **kept_of(params, kind)})
     task = _task(database, params)
     if task:
         if before.status != AVAILABLE:
@@ -270,7 +280,7 @@ def detach(ctx: Context, params: Params, kind: Kind) -> Database:
 # -- list -------------------------------------------------------------------------------------------------------------
 
 _FILTERS: Final[dict[Kind, Mapping[str, str]]] = {
-    "db": {"db-instance-id": "identifier", "dbi-resource-id": "resource_id", "engine": "engine", "db-cluster-id": "", "domain": ""},
+    "db": {"db-instance-id": "identifier", "dbi-resource-id": "resource_id", "engine": "engine", "db-cluster-id": "cluster", "domain": ""},
     "cluster": {
         "db-cluster-id": "identifier", "db-cluster-resource-id": "resource_id", "engine": "engine", "clone-group-id": "", "domain": "",
     },
@@ -317,4 +327,7 @@ def _has(database: Database, name: str, values: list[str]) -> bool:
     attribute = _FILTERS[database.kind][name]
     if not attribute:
         return False
+    if attribute == "cluster":
+        cluster = database.kept.get(CLUSTER, "")
+        return cluster in values or database.place.arn("rds", f"cluster:{cluster}") in values
     return getattr(database, attribute) in values or (attribute == "identifier" and database.arn in values)

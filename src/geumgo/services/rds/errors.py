@@ -57,6 +57,13 @@ class InvalidClusterState(ServiceError):
     code = "InvalidDBClusterStateFault"
 
 
+class ClusterStillHasInstances(InvalidClusterState):
+    """Source: recorded on AWS (the message)."""
+
+    def __init__(self) -> None:
+        super().__init__("Cluster cannot be deleted, it still contains DB instances in non-deleting state.")
+
+
 def already_exists(kind: Kind) -> ServiceError:
     return (
         InstanceAlreadyExists("DB instance already exists")

@@ -2,17 +2,14 @@
 
 from geumgo.context import Context, Params
 from geumgo.room import operation, reads
-from geumgo.services.rds import attaching
-from geumgo.services.rds.errors import InvalidParameterCombination
+from geumgo.services.rds import attaching, members
 from geumgo.services.rds.shown import described
 
 
 @operation
 def create_db_instance(ctx: Context, params: Params) -> Params:
-    """The instances of a cluster are not attached: its endpoint leads to the one that writes."""
-    if "DBClusterIdentifier" in params:
-        raise InvalidParameterCombination("Instances of a cluster are not attached here: attach the cluster.")
-    return {"DBInstance": described(attaching.attach(ctx, params, "db"))}
+    attach = members.join if "DBClusterIdentifier" in params else attaching.attach
+    return {"DBInstance": described(attach(ctx, params, "db"))}
 
 
 @reads

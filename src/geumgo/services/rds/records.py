@@ -9,6 +9,9 @@ from geumgo.context import Place
 Kind = Literal["db", "cluster"]
 Task = Literal["", "attach", "manage", "rotate", "change", "unmanage", "delete"]
 
+CLUSTER: Final = "DBClusterIdentifier"
+"""Among what is kept of an instance: the cluster that it belongs to."""
+
 CREATING: Final = "creating"
 AVAILABLE: Final = "available"
 RESETTING: Final = "resetting-master-credentials"
@@ -58,6 +61,11 @@ class Database:
     @property
     def arn(self) -> str:
         return self.place.arn("rds", f"{self.kind}:{self.identifier}")
+
+    @property
+    def is_member(self) -> bool:
+        """Whether it is an instance of a cluster, which has the master user."""
+        return CLUSTER in self.kept
 
     @property
     def is_protected(self) -> bool:
