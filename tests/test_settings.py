@@ -1,6 +1,9 @@
 """Settings: where they come from, what is refused, and that each is documented."""
 
+import os
 import re
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -90,8 +93,10 @@ def test_every_setting_says_its_reason():
     assert all(each.metadata["says"] for each in fields(Settings))
 
 
-def test_an_outgoing_host_that_could_never_be_called_ends_the_start_in_a_plain_sentence(tmp_path: Path) -> None:
-    from geumgo.app.outgoing import allowed_of
-
-    with pytest.raises(SettingsError, match=r"'outgoing_hosts' cannot be used: '127\.1' is no host name"):
-        allowed_of(Settings(data=tmp_path, outgoing_hosts=("127.1",)))
+def test_a_host_that_could_never_be_called_ends_the_start_in_a_plain_sentence_and_leaves_nothing(tmp_path: Path):
+    environment = {"PATH": os.environ["PATH"], "GEUMGO_OUTGOING_HOSTS": "127.1"}
+    command = [sys.executable, "-m", "geumgo", "serve", "--data", str(tmp_path / "data"), "--listen", "127.0.0.1:0"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "The setting 'outgoing_hosts' cannot be used: '127.1' is no host name, address or network." in done.stderr
+    assert not (tmp_path / "data").exists()

@@ -15,6 +15,7 @@ from geumgo.app.directory import (
     write_config,
 )
 from geumgo.app.operators import create_account, explain, read_trail, rotations, status, trail_records, verify_trail
+from geumgo.app.outgoing import refuse_unusable
 from geumgo.app.process import App, build, warm, work
 from geumgo.app.rooms import ROOMS
 from geumgo.services.iam.bootstrap import AccountExists
@@ -36,6 +37,7 @@ __all__ = [
     "open_root",
     "prepare",
     "read_trail",
+    "refuse_unusable",
     "rotations",
     "status",
     "trail_records",

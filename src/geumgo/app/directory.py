@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from geumgo.app.outgoing import allowed_of
 from geumgo.app.rooms import ROOMS
 from geumgo.audit.trail import TrailKeys
 from geumgo.clock import SystemClock
@@ -146,9 +145,8 @@ def write_config(settings: Settings, endpoint: str) -> None:
 def prepare(settings: Settings) -> bool:
     """The tables are what this program knows. Answers whether there is an account: whether the first start came to its end.
 
-    Once, before any process is forked. Raises SettingsError for a setting that only the parts of a process understand.
+    Once, before any process is forked.
     """
-    allowed_of(settings)
     root = open_root(settings)
     storage = open_storage(settings)
     try:

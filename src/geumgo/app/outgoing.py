@@ -25,6 +25,15 @@ def allowed_of(settings: Settings) -> Allowed:
         raise SettingsError(f"The setting 'outgoing_hosts' cannot be used: {fault}.") from None
 
 
+def refuse_unusable(settings: Settings) -> None:
+    """Raises SettingsError for what only the parts of a process understand, before any of them is forked or anything is kept."""
+    allowed_of(settings)
+    try:
+        read_listed(settings.function_hosts)
+    except ValueError as fault:
+        raise SettingsError(f"The setting 'function_hosts' cannot be used: {fault}.") from None
+
+
 def carrier_of(settings: Settings) -> Carrier:
     """What brings events to their targets. Raises SettingsError."""
     return Carrier(Outbound(allowed_of(settings)), LogFiles(settings.data / "events"))

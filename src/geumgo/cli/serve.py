@@ -66,6 +66,7 @@ def run(settings: Settings, *, dev: bool) -> int:
     from geumgo.edge.metrics import Board
 
     logs.configure(settings)
+    app.refuse_unusable(settings)
     supervisor.harden()
     listener = supervisor.listen("listen", settings.listen)
     metrics = supervisor.listen("metrics", settings.metrics) if settings.metrics else None
