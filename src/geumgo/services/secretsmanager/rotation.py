@@ -17,7 +17,7 @@ from geumgo.services.secretsmanager import domain_rotation as rules
 from geumgo.services.secretsmanager.domain_rotation import Rotation
 from geumgo.services.secretsmanager.errors import AccessDenied, InvalidParameter, InvalidRequest
 from geumgo.services.secretsmanager.records import CURRENT, PENDING, Secret, Version
-from geumgo.services.secretsmanager.rotation_plan import ROTATE, STEP, Plan
+from geumgo.services.secretsmanager.rotation_plan import ROTATE, STEP, Plan, owner_step
 from geumgo.storage import Tx
 
 BUSY_MS: Final = 10_000  # after which a window looks again whether the rotation that it found under way has ended
@@ -235,7 +235,7 @@ def _done(tx: Tx, work: Work, payload: Params, error: str) -> None:
 
 
 def _ask_owner(tx: Tx, work: Work, secret: Secret, payload: Params) -> None:
-    kind = f"{secret.owning_service}.rotate_step"
+    kind = owner_step(secret)
     told = {"secret": secret.arn, "token": payload["token"], "step": payload["step"]}
     lock = f"{kind}:{secret.arn}"
     place = Place(secret.account, secret.region, secret.partition)

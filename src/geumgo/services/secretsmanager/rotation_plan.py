@@ -21,6 +21,17 @@ ROTATE: Final = "secretsmanager.rotate"
 STEP: Final = "secretsmanager.rotation_step"
 
 
+def owner_step(secret: Secret) -> str:
+    """The kind of the job that does a step of a secret that another service owns."""
+    return f"{secret.owning_service}.rotate_step"
+
+
+def step_jobs(secret: Secret) -> list[str]:
+    """Under which dedups a step of the secret's rotation may be promised."""
+    kinds = [STEP] if secret.owning_service is None else [STEP, owner_step(secret)]
+    return [f"{kind}:{secret.arn}" for kind in kinds]
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A transaction in which rotations are planned. `event` puts a service event into the trail."""
@@ -64,9 +75,10 @@ class Plan:
         """Whether a rotation or a test is under way, and its step runs or is due: it does not wait for another try, nor was it given up."""
         if rotation.token is None:
             return False
-        steps = queue.of_dedup(self.tx, f"{STEP}:{secret.arn}")
         return any(
-            each.state == "running" or (each.state == "waiting" and each.run_at_ms <= self.now_ms) for each in steps
+            each.state == "running" or (each.state == "waiting" and each.run_at_ms <= self.now_ms)
+            for dedup in step_jobs(secret)
+            for each in queue.of_dedup(self.tx, dedup)
         )
 
     def forget(self, secret: Secret) -> None:

@@ -10,7 +10,7 @@ from geumgo.services.secretsmanager import domain_rotation as rules
 from geumgo.services.secretsmanager import store, store_rotation
 from geumgo.services.secretsmanager.domain_rotation import Rotation
 from geumgo.services.secretsmanager.records import Secret
-from geumgo.services.secretsmanager.rotation_plan import ROTATE, STEP
+from geumgo.services.secretsmanager.rotation_plan import ROTATE, step_jobs
 from geumgo.storage import Tx
 
 State = Literal["off", "deleted", "at rest", "under way", "testing", "failing", "stuck", "overdue"]
@@ -53,7 +53,7 @@ def reports(tx: Tx, sealing: Sealing, now_ms: int) -> Iterator[Report]:
 
 
 def _report(tx: Tx, secret: Secret, rotation: Rotation, now_ms: int) -> Report:
-    steps = queue.of_dedup(tx, f"{STEP}:{secret.arn}")
+    steps = [each for dedup in step_jobs(secret) for each in queue.of_dedup(tx, dedup)]
     waiting = [*steps, *queue.of_dedup(tx, f"{ROTATE}:{secret.arn}")]
     return Report(
         arn=secret.arn,
