@@ -11,7 +11,10 @@ from geumgo.services.config import (
     custom,
     delivery,
     evaluation,
+    history,
+    looking,
     recorder,
+    recording,
     remediating,
     remediation,
     rules,
@@ -21,7 +24,20 @@ from geumgo.services.config.access import ACCESS
 
 ROOM = Room(
     "config",
-    chapters=(recorder, delivery, rules, custom, evaluation, compliance, remediation, remediating, tags),
+    chapters=(
+        recorder,
+        delivery,
+        recording,
+        history,
+        rules,
+        custom,
+        evaluation,
+        looking,
+        compliance,
+        remediation,
+        remediating,
+        tags,
+    ),
     access=ACCESS,
     tables="geumgo.services.config.tables",
 )

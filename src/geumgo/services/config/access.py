@@ -201,4 +201,12 @@ ACCESS: Final[dict[str, Access]] = {
         _on_rules("DescribeRemediationExceptions", _RULE), _RULE, "ResourceKeys", "Limit"
     ),
     "DeleteRemediationExceptions": _access(_on_rules("DeleteRemediationExceptions", _RULE), _RULE, "ResourceKeys"),
+    "GetResourceConfigHistory": _access(
+        _plain("GetResourceConfigHistory"), "resourceType", "resourceId", "laterTime", "earlierTime", "limit"
+    ),
+    "ListDiscoveredResources": _access(
+        _plain("ListDiscoveredResources"), "resourceType", "resourceIds", "resourceName", "limit"
+    ),
+    "GetDiscoveredResourceCounts": _access(_plain("GetDiscoveredResourceCounts"), "resourceTypes", "limit"),
+    "SelectResourceConfig": _access(_plain("SelectResourceConfig"), "Expression", "Limit"),
 }

@@ -32,7 +32,8 @@ class SecretFacts:
     """What the rules know of a secret: what DescribeSecret says. Times are Unix milliseconds, None: never or unknown.
 
     `kms_key` is the ARN of the key that encrypts it, or what its KmsKeyId says where that could not be found out; None: it was given no
-    key. `aws_key`: the key is one that AWS (here: the server) manages. `rotation` holds the members of RotationRules.
+    key. `aws_key`: the key is one that AWS (here: the server) manages. `named_key` is what KmsKeyId says. `rotation` holds the members
+    of RotationRules.
     """
 
     arn: str
@@ -46,6 +47,8 @@ class SecretFacts:
     rotation: Mapping[str, Any] | None = None
     kms_key: str | None = None
     aws_key: bool = False
+    named_key: str | None = None
+    description: str | None = None
     tags: Mapping[str, str] | None = None
 
 

@@ -29,6 +29,12 @@ class InvalidDeliveryChannelName(ServiceError):
         super().__init__("The delivery channel name '' is not valid, blank string.")
 
 
+class InvalidExpression(ServiceError):
+    """The text is no query. Source: InvalidExpressionException, API reference."""
+
+    code = "InvalidExpressionException"
+
+
 class InvalidLimit(ServiceError):
     """The page cannot have that size."""
 
@@ -72,6 +78,15 @@ class InvalidResultToken(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("The resultToken provided is invalid")
+
+
+class InvalidTimeRange(ServiceError):
+    """The earlier time is the later one."""
+
+    code = "InvalidTimeRangeException"
+
+    def __init__(self) -> None:
+        super().__init__("The earlier time must be before the later time.")
 
 
 class LastDeliveryChannelDeleteFailed(ServiceError):
@@ -208,6 +223,17 @@ class ResourceInUse(ServiceError):
     """Something depends on it."""
 
     code = "ResourceInUseException"
+
+
+class ResourceNotDiscovered(ServiceError):
+    """Nobody has seen such a resource. Source of the sentence: recorded on AWS."""
+
+    code = "ResourceNotDiscoveredException"
+
+    def __init__(self, resource_type: str, resource_id: str) -> None:
+        super().__init__(
+            f"Resource {resource_id} of resourceType:{resource_type} is unknown or has not been discovered"
+        )
 
 
 class ResourceNotFound(ServiceError):

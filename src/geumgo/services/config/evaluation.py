@@ -4,7 +4,7 @@ An evaluation is a job. It reads everything first, without a transaction, then k
 at a time. One that is cut off begins anew and finds the rest still different: each change is told once.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import islice
 from typing import Final
@@ -25,12 +25,9 @@ from geumgo.services.config.domain_rules import MANAGED, SecretFacts
 from geumgo.services.config.errors import InvalidParameterValue, LimitExceeded, NoAvailableConfigurationRecorder
 from geumgo.services.config.inventory import Inventory
 from geumgo.services.config.paging import make_token, read_token
-from geumgo.services.config.records import SECRET, Recorder, RecorderStatus, Rule, RuleStatus, Verdict
+from geumgo.services.config.records import SECRET, Recorder, Rule, RuleStatus, Verdict
 from geumgo.services.config.settling import NONE, publisher, settle
 from geumgo.storage import Tx
-
-MOST_ONE_BY_ONE: Final = 200
-"""Changed resources that are looked at one by one. If there are more, rules look at everything."""
 
 _PAGE: Final = 50
 
@@ -112,7 +109,7 @@ def evaluate_rule(work: Work, payload: Params) -> None:
         rule = store.rule_by_id(tx, work.sealing, rule_id)
         recorder = store.recorder(tx, work.sealing, work.place)
         known = store_verdicts.of_rule(tx, rule_id, SECRET)
-    if rule is None or not (_is_recorded(recorder) or runs_on_schedule(rule.definition)):
+    if rule is None or not (is_recorded(recorder) or runs_on_schedule(rule.definition)):
         with work.finishing() as tx:
             pass
         return
@@ -135,7 +132,7 @@ def evaluate_rule(work: Work, payload: Params) -> None:
     rest = iter(changed)
     while some := list(islice(rest, store_verdicts.AT_ONCE)):
         with work.writing() as tx:
-            if _is_unchanged(tx, work, rule):
+            if is_unchanged(tx, work, rule):
                 settle(tx, work.sealing, rule, SECRET, some, invoked_at_ms, work.clock.now_ms(), publisher(work, tx))
     _finish(work, rule, lambda status: domain_tracking.succeeded(status, invoked_at_ms, work.clock.now_ms()))
 
@@ -144,18 +141,18 @@ def _invoke_function(work: Work, rule: Rule, recorder: Recorder, now_ms: int) ->
     """The function of a rule of one's own is invoked: once if it runs on a schedule, and for every secret if it runs on changes."""
     if runs_every_ms(rule.definition) is not None:
         custom.invoke_on_schedule(work, rule, recorder, now_ms)
-    if runs_on_changes(rule.definition) and _is_recorded(recorder):
+    if runs_on_changes(rule.definition) and is_recorded(recorder):
         for facts in Inventory(work, recorder, keys=False).secrets():
             if is_meant(rule, facts):
                 custom.invoke_on(work, rule, recorder, facts, now_ms)
 
 
-def _is_recorded(recorder: Recorder | None) -> bool:
+def is_recorded(recorder: Recorder | None) -> bool:
     """Whether secrets are recorded: the recorder runs, and they are in its group."""
     return recorder is not None and recorder.recording and records(recorder.settings["recordingGroup"], SECRET)
 
 
-def _is_unchanged(tx: Tx, work: Work, rule: Rule) -> bool:
+def is_unchanged(tx: Tx, work: Work, rule: Rule) -> bool:
     """Whether the rule is still what it was when its evaluation began. If not, another evaluation was promised with the change."""
     now = store.rule_by_id(tx, work.sealing, rule.id)
     return now is not None and now.revision == rule.revision
@@ -165,7 +162,7 @@ def _finish(work: Work, rule: Rule, after: Callable[[RuleStatus], RuleStatus]) -
     """The evaluation is over; the next one is promised, if the rule runs by itself."""
     every_ms = runs_every_ms(rule.definition)
     with work.finishing() as tx:
-        if not _is_unchanged(tx, work, rule):
+        if not is_unchanged(tx, work, rule):
             return
         store.keep_rule_status(tx, rule.id, after(store.rule_status(tx, rule.id)))
         if every_ms is not None:
@@ -187,73 +184,3 @@ def is_meant(rule: Rule, facts: SecretFacts) -> bool:
 def needs_keys(rules: Iterable[Rule]) -> bool:
     """Whether one of the rules must know which KMS keys secrets name."""
     return any(rule.owner == "AWS" and MANAGED[rule.source].keys for rule in rules)
-
-
-# -- rules look at what has changed -----------------------------------------------------------------------------------
-
-
-@job(schedule.LOOK)
-def look_at_changes(work: Work, payload: Params) -> None:  # noqa: ARG001 - what was touched is a table
-    """Rules that run on changes have judged what was touched. If that is much, they are promised to look at everything."""
-    place = work.place
-    with work.storage.reading() as tx:
-        recorder = store.recorder(tx, work.sealing, place)
-        rules = [rule for rule in store.rules(tx, work.sealing, place) if runs_on_changes(rule.definition)]
-        touched = store_verdicts.touched(tx, place, MOST_ONE_BY_ONE + 1)
-    if recorder is None or not _is_recorded(recorder) or len(touched) > MOST_ONE_BY_ONE:
-        with work.finishing() as tx:
-            store_verdicts.untouch_all(tx, place)
-            for rule in rules:
-                schedule.evaluate(tx, rule, work.clock.now_ms())
-        return
-    now_ms = work.clock.now_ms()
-    inventory = Inventory(work, recorder, needs_keys(rules))
-    found: dict[str, SecretFacts | None] = {}
-    status = RecorderStatus("Success", now_ms)
-    for one in touched:
-        try:
-            facts = inventory.secret(one.resource_id)
-        except ServiceError as refusal:  # what may not be seen is not judged; the recorder's status says so
-            status = RecorderStatus("Failure", now_ms, refusal.code, refusal.message)
-        else:
-            found[facts.arn if facts is not None else one.resource_id] = facts
-    for rule in rules:
-        if rule.owner != "AWS":
-            status = _invoke_on_changes(work, rule, recorder, found, status)
-    with work.finishing() as tx:
-        store_verdicts.untouch(tx, place, touched)
-        store.keep_recorder_status(tx, place, status)
-        for rule in rules:
-            if _is_unchanged(tx, work, rule):
-                _judge_some(tx, work, rule, found, now_ms)
-
-
-def _invoke_on_changes(
-    work: Work,
-    rule: Rule,
-    recorder: Recorder,
-    found: Mapping[str, SecretFacts | None],
-    status: RecorderStatus,
-) -> RecorderStatus:
-    """The rule's function is told of each changed secret. Answers `status`, or that the function could not be invoked."""
-    try:
-        for facts in found.values():
-            if facts is not None and is_meant(rule, facts):
-                custom.invoke_on(work, rule, recorder, facts, status.changed_at_ms)
-    except ServiceError as refusal:
-        return replace(status, status="Failure", error_code=refusal.code, error_message=refusal.message)
-    return status
-
-
-def _judge_some(tx: Tx, work: Work, rule: Rule, found: Mapping[str, SecretFacts | None], now_ms: int) -> None:
-    rest = iter(found.items())
-    while some := list(islice(rest, store_verdicts.AT_ONCE)):
-        known = store_verdicts.some_of_rule(tx, rule.id, SECRET, [arn for arn, _ in some])
-        judged = []
-        for arn, facts in some:
-            before = known[arn].verdict if arn in known else NONE
-            if facts is None:
-                judged.append((arn, NONE))
-            elif rule.owner == "AWS":
-                judged.append((arn, judge(rule, facts, now_ms, before)))
-        settle(tx, work.sealing, rule, SECRET, judged, now_ms, now_ms, publisher(work, tx))

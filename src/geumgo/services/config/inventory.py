@@ -7,8 +7,9 @@ from typing import Final
 
 from geumgo.context import Params, Work
 from geumgo.errors import ServiceError
+from geumgo.services.config.domain_items import Seen
 from geumgo.services.config.domain_rules import SecretFacts
-from geumgo.services.config.records import Recorder
+from geumgo.services.config.records import PARAMETER, Recorder
 
 _PAGE: Final = 100
 
@@ -47,6 +48,22 @@ class Inventory:
             raise
         return None if "DeletedDate" in entry else self._with_key(facts_of(entry))
 
+    def parameters(self) -> Iterator[Seen]:
+        """Every parameter of the place. Raises refusals of STS and Systems Manager."""
+        token: Params = {}
+        while True:
+            page = self.work.call("ssm", "DescribeParameters", role_arn=self.recorder.role_arn, MaxResults=50, **token)
+            yield from map(parameter_of, page["Parameters"])
+            if "NextToken" not in page:
+                return
+            token = {"NextToken": page["NextToken"]}
+
+    def parameter(self, name: str) -> Seen | None:
+        """The parameter; None if it is gone. Raises refusals of STS and Systems Manager."""
+        wanted = [{"Key": "Name", "Option": "Equals", "Values": [name]}]
+        page = self.work.call("ssm", "DescribeParameters", role_arn=self.recorder.role_arn, ParameterFilters=wanted)
+        return next((parameter_of(each) for each in page["Parameters"]), None)
+
     def _with_key(self, facts: SecretFacts) -> SecretFacts:
         named = facts.kms_key
         if not self.keys or named is None:
@@ -65,6 +82,18 @@ class Inventory:
         return found["Arn"], found.get("KeyManager") == "AWS"
 
 
+def parameter_of(entry: Params) -> Seen:
+    """What DescribeParameters says of a parameter. Who changed it last is no configuration."""
+    said: Params = {
+        name: entry[name]
+        for name in ("Name", "Type", "KeyId", "Description", "Version", "Tier", "DataType")
+        if name in entry
+    }
+    if entry.get("Policies"):
+        said["Policies"] = [each.get("PolicyType", "") for each in entry["Policies"]]
+    return Seen(PARAMETER, entry["Name"], entry["Name"], None, {}, said)
+
+
 def facts_of(entry: Params) -> SecretFacts:
     """What ListSecrets or DescribeSecret says of a secret."""
     created = _ms(entry["CreatedDate"])
@@ -80,6 +109,8 @@ def facts_of(entry: Params) -> SecretFacts:
         rotates=bool(entry.get("RotationEnabled", False)),
         rotation=entry.get("RotationRules"),
         kms_key=entry.get("KmsKeyId"),
+        named_key=entry.get("KmsKeyId"),
+        description=entry.get("Description"),
         tags={tag["Key"]: tag.get("Value", "") for tag in entry.get("Tags", [])},
     )
 

@@ -11,6 +11,7 @@ from geumgo.storage import Tx
 
 EVALUATE: Final = "config.evaluate_rule"
 LOOK: Final = "config.look_at_changes"
+RECORD: Final = "config.record_everything"
 
 
 def lock_of(place: Place) -> str:
@@ -40,8 +41,15 @@ def look(tx: Tx, place: Place, at_ms: int) -> None:
     promise(tx, LOOK, place, {}, run_at_ms=at_ms, lock=lock_of(place), dedup=f"{LOOK}/{place.account}/{place.region}")
 
 
+def record(tx: Tx, place: Place, at_ms: int) -> None:
+    """Everything in this place is recorded at `at_ms`, or earlier if that was promised before."""
+    dedup = f"{RECORD}/{place.account}/{place.region}"
+    promise(tx, RECORD, place, {}, run_at_ms=at_ms, lock=lock_of(place), dedup=dedup)
+
+
 def look_at_everything(ctx: Context, at_ms: int) -> None:
-    """Every rule of the place that runs on changes looks at all there is."""
+    """Everything is recorded, and every rule of the place that runs on changes looks at all there is."""
+    record(ctx.tx, ctx.place, at_ms)
     for rule in store.rules(ctx.tx, ctx.sealing, ctx.place):
         if runs_on_changes(rule.definition):
             evaluate(ctx.tx, rule, at_ms)
