@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from geumgo.services import events, iam, kms, lambda_, secretsmanager, ssm, sts
+from geumgo.services import config, events, iam, kms, lambda_, secretsmanager, ssm, sts
 from tests.functions.zips import ECHO, package
 from tests.house import House, Key
 from tests.promises.test_default_deny import NEEDS_NO_PERMISSION, smallest
 from tests.promises.tricks import DENIED, allow, document, make_role, refused, trusts, user_arn
 
 THERE, ABSENT = "there", "other"
-ROOMS = (events.ROOM, iam.ROOM, kms.ROOM, lambda_.ROOM, secretsmanager.ROOM, ssm.ROOM, sts.ROOM)
+ROOMS = (config.ROOM, events.ROOM, iam.ROOM, kms.ROOM, lambda_.ROOM, secretsmanager.ROOM, ssm.ROOM, sts.ROOM)
 NAMES_A_THING = (
     "UserName", "GroupName", "RoleName", "PolicyArn", "PolicyName", "InstanceProfileName", "OpenIDConnectProviderArn", "PolicySourceArn",
     "SecretId", "Name", "KeyId", "TargetKeyId", "AliasName", "SourceKeyId", "DestinationKeyId", "RoleArn", "SecretIdList",
     "Rule", "EventBusName", "ResourceARN", "TargetArn", "ArchiveName", "ReplayName", "FunctionName",
-    "Names", "ResourceId", "Path", "ResourceArn",
+    "Names", "ResourceId", "Path", "ResourceArn", "ConfigRuleName", "ConfigRuleNames",
 )  # fmt: skip
 
 
@@ -40,6 +40,7 @@ def named(house: House, member: str, name: str, key_id: str) -> Any:
         "TargetArn": f"arn:aws:lambda:us-east-1:{account}:function:{name}",
         "EventBusName": "default",
         "Names": [name],
+        "ConfigRuleNames": [name],
         "Path": f"/{name}/",
         "ResourceArn": f"arn:aws:ssm:us-east-1:{account}:parameter/{name}",
     }.get(member, name)
@@ -70,6 +71,13 @@ def furnish(house: House) -> str:
     client.create_open_id_connect_provider(Url=f"https://{THERE}.example.org", ThumbprintList=["a" * 40])
     events_client = house.client("events")
     events_client.put_rule(Name=THERE, EventPattern='{"source": ["x"]}', Tags=[{"Key": "team", "Value": "red"}])
+    reads = client.create_service_linked_role(AWSServiceName="config.amazonaws.com")["Role"]["Arn"]
+    rules = house.client("config")
+    rules.put_configuration_recorder(ConfigurationRecorder={"name": THERE, "roleARN": reads})
+    source = {"Owner": "AWS", "SourceIdentifier": "SECRETSMANAGER_SECRET_UNUSED"}
+    rules.put_config_rule(
+        ConfigRule={"ConfigRuleName": THERE, "Source": source}, Tags=[{"Key": "team", "Value": "red"}]
+    )
     key: str = house.client("kms").create_key()["KeyMetadata"]["KeyId"]
     house.client("kms").create_alias(AliasName=f"alias/{THERE}", TargetKeyId=key)
     return key
