@@ -56,7 +56,9 @@ class Settings:
     account: str = says("The first account's id, twelve digits; empty: one is made at the first start.", "")
     database: str = says("`postgresql://...` or a libpq connection string; empty: SQLite in the data directory.", "")
     workers: int = says("API processes; 0: one for each core.", 0)
-    seal: str = says("What wraps the root key: `file` or `passphrase`.", "file")
+    seal: str = says(
+        "What wraps the root key: `file`, `passphrase`, or `shares` that several people enter at each start.", "file"
+    )
     seal_file: str = says(
         "Path of the seal file; empty: `seal.key` in the data directory. Keep it on another file system if you can.", ""
     )
@@ -137,7 +139,9 @@ class Settings:
         self._refuse(
             bool(self.account) and not _ACCOUNT.fullmatch(self.account), "account", "an account id is twelve digits"
         )
-        self._refuse(self.seal not in ("file", "passphrase"), "seal", "it is `file` or `passphrase`")
+        self._refuse(
+            self.seal not in ("file", "passphrase", "shares"), "seal", "it is `file`, `passphrase` or `shares`"
+        )
         self._refuse(
             self.seal == "passphrase" and not self.passphrase_file,
             "passphrase_file",

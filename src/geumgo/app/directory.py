@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from geumgo.app import unsealing
 from geumgo.app.rooms import ROOMS
 from geumgo.audit.trail import TrailKeys
 from geumgo.clock import SystemClock
@@ -15,7 +16,7 @@ from geumgo.context import Clock
 from geumgo.sealing import Plaintext, Unsealable, keyring
 from geumgo.sealing.files import make_private_directory, write_private
 from geumgo.sealing.root import RootKeys
-from geumgo.sealing.seals import FileSeal, PassphraseSeal, Seal, SealError
+from geumgo.sealing.seals import FileSeal, PassphraseSeal, Seal, SealError, SharesSeal
 from geumgo.services.iam.bootstrap import account_ids, bootstrap
 from geumgo.settings import CONFIG_NAME, CREDENTIALS_NAME, Settings, SettingsError
 from geumgo.storage import Storage, Tx
@@ -86,6 +87,11 @@ def initialise(settings: Settings, *, clock: Clock | None = None) -> FirstStart:
     make_private_directory(settings.data)
     if not keyring.exists(settings.data):
         refuse_orphans(settings)
+        if settings.seal == "shares":
+            raise SealError(
+                "A new data directory begins with a seal by file or passphrase. Then split a key with "
+                '`geumgo reseal --add --shares N --threshold K`, and set seal = "shares".'
+            )
         keyring.create(settings.data, seal_of(settings))
     if not (settings.data / NODE_NAME).exists():
         write_private(settings.data / NODE_NAME, secrets.token_hex(4).encode(), replace=True)
@@ -179,6 +185,8 @@ def open_root(settings: Settings) -> RootKeys:
 def seal_of(settings: Settings) -> Seal:
     if settings.seal == "file":
         return FileSeal(settings.seal_path)
+    if settings.seal == "shares":
+        return SharesSeal(unsealing.given())
     try:
         return PassphraseSeal(Plaintext(Path(settings.passphrase_file).read_bytes()))
     except OSError as fault:

@@ -15,6 +15,7 @@ COMMANDS = {
     "backup": "geumgo.cli.backup:backup",
     "restore": "geumgo.cli.backup:restore",
     "verify": "geumgo.cli.backup:verify",
+    "unseal": "geumgo.cli.unseal:unseal",
     "reseal": "geumgo.cli.reseal:reseal",
     "account": "geumgo.cli.account:account",
     "iam": "geumgo.cli.iam:iam",

@@ -11,10 +11,11 @@ from geumgo.audit import TrailBroken, TrailFull
 from geumgo.sealing.envelope import BackupError
 from geumgo.sealing.files import UnsafeFile
 from geumgo.sealing.seals import SealError
+from geumgo.sealing.shares import BadShare
 from geumgo.settings import Settings, SettingsError, load
 from geumgo.storage import StorageError
 
-PLAIN = (BackupError, SettingsError, SealError, UnsafeFile, StorageError, TrailBroken, TrailFull)
+PLAIN = (BackupError, BadShare, SettingsError, SealError, UnsafeFile, StorageError, TrailBroken, TrailFull)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

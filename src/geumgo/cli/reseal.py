@@ -1,5 +1,6 @@
 """`geumgo reseal`: put another seal on the root keys, then take the old one off."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,15 +20,44 @@ from geumgo.settings import Settings
 @click.option(
     "--passphrase-file", type=click.Path(path_type=Path, dir_okay=False), help="The file with its passphrase."
 )
+@click.option("--shares", type=int, metavar="N", help="Split a new key into N shares, which are printed once.")
+@click.option("--threshold", type=int, metavar="K", help="So many of them are needed.")
+@click.option("--entered-shares", is_flag=True, help="For --drop: the shares, a line each, on standard input.")
 def reseal(
-    data: Path | None, config: Path | None, step: str | None, seal_file: Path | None, passphrase_file: Path | None
+    data: Path | None,
+    config: Path | None,
+    step: str | None,
+    seal_file: Path | None,
+    passphrase_file: Path | None,
+    shares: int | None,
+    threshold: int | None,
+    entered_shares: bool,
 ) -> None:
     """Change what opens the root keys. Nothing that they sealed is touched."""
     from geumgo.app import seals
 
-    if step is None or (seal_file is None) == (passphrase_file is None):
-        raise click.UsageError("say --add or --drop, and either --seal-file or --passphrase-file")
+    named_so = [seal_file is not None, passphrase_file is not None, shares is not None, entered_shares]
+    if step is None or sum(named_so) != 1 or (shares is None) != (threshold is None):
+        raise click.UsageError(
+            "say --add or --drop, and one of --seal-file, --passphrase-file, --shares with --threshold, --entered-shares"
+        )
     settings = existing(config, data=data)
+    if shares is not None and threshold is not None:
+        if step != "add":
+            raise click.UsageError("--shares is for --add; to drop such a seal, enter its shares with --entered-shares")
+        made = seals.add_shares(settings, threshold=threshold, count=shares)
+        click.echo(
+            f"Any {threshold} of these open the root keys. They are shown this once; give each to somebody else.\n"
+        )
+        click.echo("\n".join(made))
+        click.echo('\nSet seal = "shares", restart, enter them with `geumgo unseal`, then --drop the old one.')
+        return
+    if entered_shares:
+        if step != "drop":
+            raise click.UsageError("--entered-shares is for --drop")
+        seals.drop_shares(settings, [line for line in sys.stdin.read().splitlines() if line.strip()])
+        click.echo("Those shares open these root keys no more. Backups made before still open with them.")
+        return
     named = _named(settings, seal_file, passphrase_file)
     if step == "add":
         seals.add(settings, named)

@@ -73,6 +73,10 @@ def run(settings: Settings, *, dev: bool) -> int:
     app.occupy(settings)
     settings = replace(settings, listen=shown(listener))
     endpoint = f"{'https' if settings.tls_certificate else 'http'}://{settings.listen}"
+    if settings.seal == "shares" and app.initialised(settings):
+        from geumgo.app import unsealing
+
+        unsealing.wait(settings, listener)
     if app.initialised(settings) and app.prepare(settings):
         welcome_back(settings)
     else:

@@ -213,6 +213,9 @@ class Connection(AsyncioProtocol):
             if not self._deaf:
                 self._transport.resume_reading()
 
+    def abort(self) -> None:
+        self._transport.abort()
+
     def close_if_idle(self) -> None:
         """Whoever has sent the head of a request gets his answer first."""
         if not self._queue and not self._in_body:

@@ -1,17 +1,18 @@
-"""Seals: what wraps the root keys at rest. By file, or by passphrase."""
+"""Seals: what wraps the root keys at rest. By file, by passphrase, or by shares of several people."""
 
 import hashlib
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, final
 
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from geumgo.sealing import dkgcm
+from geumgo.sealing import dkgcm, random
 from geumgo.sealing.files import read_private, write_private
 from geumgo.sealing.plaintext import Plaintext
+from geumgo.sealing.shares import MOST_SHARES, BadShare, Share, combine, split
 
 PASSPHRASE_FLOOR_BITS = 80
 PASSPHRASE_FLOOR_WORDS = 12
@@ -96,6 +97,41 @@ class PassphraseSeal:
             memory_cost=_within(parameters, "memory_kib", 8 * 64, 4 * 1024 * 1024),
         )
         return Plaintext(stretched.derive(self._passphrase.reveal().strip()))
+
+
+@final
+class SharesSeal:
+    """Seal by a random key that nobody keeps: any `threshold` of the shares of it give it back.
+
+    `given` are the shares that people have entered. `made` are those of a seal that was just prepared: to be shown once.
+    """
+
+    kind: ClassVar[str] = "shares"
+
+    def __init__(self, given: Sequence[Share] = (), *, threshold: int = 0, count: int = 0) -> None:
+        """`threshold` and `count` are for a new seal."""
+        self.given = list(given)
+        self.made: list[Share] = []
+        self._threshold, self._count = threshold, count
+
+    def prepare(self) -> dict[str, Any]:
+        """A new key is split."""
+        if not 2 <= self._threshold <= self._count <= MOST_SHARES:
+            raise SealError(f"The key is split into 2 to {MOST_SHARES} shares, of which at least 2 are needed.")
+        of = os.urandom(8).hex()
+        self.made = split(random.key(), threshold=self._threshold, count=self._count, of=of)
+        return {"set": of, "threshold": self._threshold, "count": self._count}
+
+    def key(self, parameters: Mapping[str, Any]) -> Plaintext:
+        """Raises SealError: too few of the shares are given, or they are of another seal."""
+        own = [share for share in self.given or self.made if share.of == parameters["set"]]
+        needed = _within(parameters, "threshold", 2, MOST_SHARES)
+        if len({share.point for share in own}) < needed or any(share.threshold != needed for share in own):
+            raise SealError(f"These root keys open with {needed} shares; give them with `geumgo unseal`.")
+        try:
+            return combine(list({share.point: share for share in own}.values()))
+        except BadShare as fault:
+            raise SealError(str(fault)) from None
 
 
 def read_passphrase(descriptor: int) -> Plaintext:
