@@ -6,6 +6,7 @@ Each attempt of `escapes` runs in each tier. Where a wall is missing, attempts g
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -202,6 +203,13 @@ def gone() -> bool:
     return True
 
 
+def lasted(outcome: Outcome) -> float:
+    """The seconds from the event until everything was gone."""
+    found = re.search(rb"\tDuration: ([0-9.]+) ms", outcome.log)
+    assert found is not None
+    return float(found[1]) / 1000
+
+
 @pytest.mark.parametrize("privileged", PRIVILEGED)
 def test_no_attempt_gets_out(outside: Outside, privileged: bool) -> None:
     tools = find_tools([outside.directory], privileged=privileged)
@@ -226,6 +234,7 @@ def test_no_attempt_gets_out(outside: Outside, privileged: bool) -> None:
     assert all(len(outcome.log) < 1_300_000 for _, outcome, _ in ended.values())
     for name in ("outlive_the_timeout", "print_without_end", "ask_for_names_without_end"):
         assert b"Sandbox.Timedout" in ended[name][1].payload
+        assert lasted(ended[name][1]) < 1.0 + GONE_SECONDS, name
 
 
 @pytest.mark.parametrize("privileged", PRIVILEGED)
