@@ -127,6 +127,14 @@ class Settings:
         "Directory below which trails of CloudTrail deliver, a bucket being a directory; empty: `deliveries` in the data directory.",
         "",
     )
+    trail_sinks: tuple[str, ...] = says(
+        "Where every record of the trail goes besides: `stdout`, `file:/PATH`, `syslog:/dev/log`, `syslog://HOST:PORT`, "
+        "`syslog+tcp://HOST:PORT`, `https://HOST/PATH`. None can keep an answer waiting.",
+        (),
+    )
+    trail_token_file: str = says(
+        "Path of a file whose content goes to the webhooks among `trail_sinks` as a bearer token; empty: none.", ""
+    )
     tls_certificate: str = says("Path of a PEM certificate chain; empty: plain HTTP.", "")
     tls_key: str = says("Path of its PEM private key.", "")
     log_level: str = says("`debug`, `info`, `warning` or `error`.", "info")

@@ -10,6 +10,7 @@ from geumgo.outbound import Allowed, Outbound
 from geumgo.outbound.databases import Databases
 from geumgo.room import JobHandler
 from geumgo.services.cloudtrail.delivery import Deliverer
+from geumgo.services.cloudtrail.sinks import BadSink, Sink, sink_of
 from geumgo.services.events.delivery import Carrier
 from geumgo.services.events.log_files import LogFiles
 from geumgo.services.lambda_.queue import Runner
@@ -28,6 +29,7 @@ def allowed_of(settings: Settings) -> Allowed:
 def refuse_unusable(settings: Settings) -> None:
     """Raises SettingsError for what only the parts of a process understand, before any of them is forked or anything is kept."""
     allowed_of(settings)
+    sinks_of(settings)
     try:
         read_listed(settings.function_hosts)
     except ValueError as fault:
@@ -48,6 +50,15 @@ def jobs_of(settings: Settings) -> Mapping[str, JobHandler]:
         **Runner(function_host(settings)).jobs(),
         **Deliverer(settings.deliveries_path, TrailFiles(settings.audit)).jobs(),
     }
+
+
+def sinks_of(settings: Settings) -> list[tuple[str, Sink]]:
+    """Where every record of the trail goes besides, with the entry of the setting. Raises SettingsError."""
+    outbound = Outbound(allowed_of(settings))
+    try:
+        return [(entry, sink_of(entry, outbound, settings.trail_token_file)) for entry in settings.trail_sinks]
+    except BadSink as fault:
+        raise SettingsError(f"The setting 'trail_sinks' cannot be used: {fault}.") from None
 
 
 @lru_cache(maxsize=8)

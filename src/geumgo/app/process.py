@@ -11,6 +11,7 @@ import structlog
 from geumgo import protocol
 from geumgo.access.gate import Gate
 from geumgo.access.ports import Key
+from geumgo.app import readers
 from geumgo.app.directory import node_of, open_root, open_storage, trail_keys
 from geumgo.app.outgoing import function_host, jobs_of
 from geumgo.app.rooms import ROOMS, handlers
@@ -26,6 +27,7 @@ from geumgo.jobs.worker import Failure, Worker
 from geumgo.pipeline import Count, Notes, Parts, Pipeline, host_of
 from geumgo.room import JobHandler, Room
 from geumgo.sealing.root import RootKeys
+from geumgo.services.cloudtrail.feeder import Meter
 from geumgo.services.cloudtrail.indexer import Indexer
 from geumgo.services.config.watch import ChangesWatch
 from geumgo.services.events.publisher import DefaultBus
@@ -36,7 +38,7 @@ from geumgo.services.sts import time_line
 from geumgo.services.sts.keyring import TemporaryKeyring
 from geumgo.services.sts.passwords import PasswordSessions
 from geumgo.settings import Settings
-from geumgo.storage import Broken, Conflict, Storage, StorageError, Tx
+from geumgo.storage import Broken, Storage, StorageError, Tx
 
 log = structlog.get_logger("geumgo.app")
 
@@ -182,7 +184,7 @@ def build(settings: Settings, *, slot: str, clock: Clock | None = None, count: C
         bench.worker(storage),
         anchor,
         dict(parts.rooms),
-        indexer_of(settings, root, clock),
+        readers.indexer_of(settings, root, clock),
     )
 
 
@@ -215,19 +217,6 @@ def parts_of(
         honour_child_denies=settings.honour_child_denies,
         watcher=ChangesWatch(root),
         archive=TrailFiles(settings.audit),
-    )
-
-
-def indexer_of(settings: Settings, root: RootKeys, clock: Clock) -> Indexer:
-    """What makes the chains of this machine findable, and tells EventBridge of them."""
-    return Indexer(
-        TrailFiles(settings.audit),
-        root,
-        DefaultBus(root),
-        clock,
-        settings.partition,
-        settings.history_days,
-        copies=bool(settings.database),
     )
 
 
@@ -335,30 +324,6 @@ class Bench:
             self.trail.settle()
 
 
-def indexing(indexer: Indexer, trail: Trail, storage: Storage, stop: threading.Event) -> None:
-    """Once a second until `stop` is set, what is new in the trail is indexed; not in the space that is held back for a full disk.
-
-    A database that sees I/O errors ends the process: `stop` is set, and the fault is raised.
-    """
-    try:
-        while not stop.wait(1.0):
-            if trail.on_reserve:
-                continue
-            try:
-                indexer.run(storage)
-            except Broken:
-                raise
-            except Conflict:
-                continue
-            except (StorageError, OSError) as fault:
-                log.warning("the trail is not indexed", fault=str(fault), next="it is tried again in a second")
-            except Exception:  # a fault of ours: jobs go on, and the index waits for a newer program
-                log.exception("fault", next="the trail is not indexed behind this record")
-    finally:
-        stop.set()
-        storage.close()
-
-
 def note_failure(failure: Failure) -> None:
     log.error(
         "job failed",
@@ -371,8 +336,8 @@ def note_failure(failure: Failure) -> None:
     )
 
 
-def work(settings: Settings, stop: threading.Event) -> None:
-    """The process for jobs: runs what is due until `stop` is set, and what runs then is finished."""
+def work(settings: Settings, stop: threading.Event, meter: Meter | None = None) -> None:
+    """The process for jobs: runs what is due until `stop` is set, and what runs then is finished. `meter`: its page of numbers."""
     root = open_root(settings)
     storage = open_storage(settings)
     node = node_of(settings)
@@ -401,17 +366,14 @@ def work(settings: Settings, stop: threading.Event) -> None:
     anchor = Anchor(trail, node, clock, root)
     anchor.keep(storage)
     beat = threading.Thread(target=bench.anchoring, args=(anchor, storage, stop), name="anchor")
-    index = threading.Thread(
-        target=indexing, args=(indexer_of(settings, root, clock), trail, open_storage(settings), stop), name="index"
-    )
     beat.start()
-    index.start()
+    watching = readers.start(settings, root, clock, trail, stop, meter)
     try:
         crew.run(stop)
     finally:
         stop.set()
         beat.join()
-        index.join()
+        readers.end(watching)
         trail.close()
         anchor.keep_heads(storage)
         storage.close()

@@ -83,9 +83,9 @@ def run(settings: Settings, *, dev: bool) -> int:
         introduce(settings, app.initialise(settings), endpoint, dev=dev)
     app.write_config(settings, endpoint)
     slots = [f"api-{number}" for number in range(settings.api_processes)]
-    board = Board([*slots, "supervisor"])
+    board = Board([*slots, "supervisor", "worker"])
     children = [supervisor.Child(slot, api(settings, slot, listener, metrics, board)) for slot in slots]
-    children.append(supervisor.Child("worker", jobs(settings, listener, metrics)))
+    children.append(supervisor.Child("worker", jobs(settings, listener, metrics, board)))
     return supervisor.Supervisor(
         children,
         settings.grace_seconds,
@@ -112,7 +112,7 @@ def api(settings: Settings, slot: str, listener: socket.socket, metrics: socket.
     return child
 
 
-def jobs(settings: Settings, listener: socket.socket, metrics: socket.socket | None) -> Any:
+def jobs(settings: Settings, listener: socket.socket, metrics: socket.socket | None, board: Any) -> Any:
     """What the process for jobs does."""
     from geumgo import app
 
@@ -124,7 +124,7 @@ def jobs(settings: Settings, listener: socket.socket, metrics: socket.socket | N
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         started()
-        app.work(settings, stop)
+        app.work(settings, stop, board.page("worker"))
 
     return child
 

@@ -30,6 +30,13 @@ HELP: Final = {
     "geumgo_connections": ("gauge", "Open connections of an API process."),
     "geumgo_process_resident_bytes": ("gauge", "Resident memory of an API process."),
     "geumgo_process_starts_total": ("counter", "How often a process was started; more than once: it had died."),
+    "geumgo_trail_sink_records_total": ("counter", "Records that a sink of the trail has taken."),
+    "geumgo_trail_sink_failures_total": ("counter", "Times that a sink of the trail took nothing."),
+    "geumgo_trail_sink_lag_seconds": (
+        "gauge",
+        "Age of the oldest record that a sink of the trail has not taken; 0: none waits.",
+    ),
+    "geumgo_trail_index_lag_seconds": ("gauge", "For how long the trail has not been indexed up to its end."),
     OVERFLOW: ("counter", "What was not counted elsewhere, because there are too many different things to count."),
     "geumgo_ready": ("gauge", "1 if the process that answers this finds nothing that keeps it from serving."),
 }
