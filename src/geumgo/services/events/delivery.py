@@ -25,6 +25,7 @@ from geumgo.services.events import domain, lookup, matching, store, store_delive
 from geumgo.services.events.domain_input import as_json, as_line, dumped, input_of
 from geumgo.services.events.domain_targets import age_ms_of, attempts_of, kind_of, log_group
 from geumgo.services.events.failures import NO_PERMISSIONS, NO_RESOURCE, TIMEOUT, Undeliverable, Unreached, meaning_of
+from geumgo.services.events.keeping import keep
 from geumgo.services.events.log_files import LogFiles
 from geumgo.services.events.records import Bus, Delivery, Listener, Rule
 from geumgo.services.events.webhooks import Webhooks
@@ -69,9 +70,12 @@ class Carrier:
         except Unreached as fault:
             self._try_again(work, rule, target, delivery, fault)
         else:
-            with work.finishing() as tx:
+
+            def arrived(tx: Tx) -> None:
                 afterwards(tx)
                 store_deliveries.remove(tx, delivery.id)
+
+            keep(work.finishing, arrived)
 
     def _bring(self, work: Work, rule: Rule, target: Listener, delivery: Delivery) -> Afterwards:
         """It is there, or is when the answer has been called in the last transaction of the job."""
@@ -131,9 +135,12 @@ class Carrier:
         if exhausted is not None:
             self._give_up(work, rule, target, delivery, fault.code, str(fault), exhausted=exhausted)
             return
-        with work.finishing() as tx:
+
+        def again(tx: Tx) -> None:
             store_deliveries.failed(tx, delivery.id)
             matching.promise_attempt(tx, work.place, delivery.id, target.arn, run_at_ms)
+
+        keep(work.finishing, again)
 
     def _give_up(
         self,
@@ -170,8 +177,7 @@ class Carrier:
             why=why,
             next=f"kept in {place}" if place is not None else "dropped: the target has no DeadLetterConfig",
         )
-        with work.finishing() as tx:
-            store_deliveries.remove(tx, delivery.id)
+        keep(work.finishing, lambda tx: store_deliveries.remove(tx, delivery.id))
 
 
 def _find(work: Work, delivery_id: str) -> tuple[Rule, Listener, Delivery] | None:

@@ -32,6 +32,7 @@ from geumgo.services.events.failures import (
     Unreached,
     meaning_of,
 )
+from geumgo.services.events.keeping import keep
 from geumgo.services.events.records import AUTHORIZED, AUTHORIZING, DEAUTHORIZED, ApiDestination, Connection
 
 AGAIN: Final = frozenset({401, 407, 409, 429})  # beside 5xx
@@ -65,12 +66,11 @@ class Webhooks:
         try:
             answer = self._call(self._request(destination, connection, secret, target, event, text, key))
         except Unreached:  # it is left alone for a while, by every event that waits for it
-            with work.writing() as tx:
-                store_webhooks.did_not_answer(tx, destination.arn, work.clock.now_ms())
+            now_ms = work.clock.now_ms()
+            keep(work.writing, lambda tx: store_webhooks.did_not_answer(tx, destination.arn, now_ms))
             raise
         if resting:
-            with work.writing() as tx:
-                store_webhooks.answered(tx, destination.arn)
+            keep(work.writing, lambda tx: store_webhooks.answered(tx, destination.arn))
         _judge(answer)
 
     def _request(
