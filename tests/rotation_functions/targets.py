@@ -25,6 +25,7 @@ class Target:
     new_user: Callable[[str], str]
     logs_in: Callable[[Value], bool]
     reads_app: Callable[[Value], bool]
+    new_master: Callable[[str], str]  # as new_user, of somebody who may do no more than clone users and set passwords
     new_chief: Callable[[str], str] | None = None  # as new_user, of somebody who may do everything
     keeps_previous: bool = False  # a single user's previous password goes on logging in until the next rotation
 
@@ -63,7 +64,16 @@ def postgres_target(port: int) -> Target:
             connection.execute(sql.SQL("ALTER ROLE {} SUPERUSER").format(sql.Identifier(username)))
         return username
 
-    target = Target(postgresql, port, new_user, does, lambda value: does(value, "SELECT * FROM app"), new_chief)
+    def new_master(password: str) -> str:
+        username = new_user(password)
+        with connect(target.value(*CHIEF)) as connection:
+            connection.execute(sql.SQL("ALTER ROLE {} CREATEROLE").format(sql.Identifier(username)))
+        return username
+
+    def reads_app(value: Value) -> bool:
+        return does(value, "SELECT * FROM app")
+
+    target = Target(postgresql, port, new_user, does, reads_app, new_master, new_chief)
     return target
 
 
@@ -104,7 +114,21 @@ def mariadb_target(port: int) -> Target:
             cursor.execute(f"GRANT reader TO {username}@'127.0.0.1' WITH ADMIN OPTION", ())
         return username
 
-    target = Target(mariadb, port, new_user, does, lambda value: does(value, "SELECT * FROM app.app"), new_chief)
+    def new_master(password: str) -> str:
+        username = f"master{uuid.uuid4().hex[:8]}"
+        account = f"{username}@'127.0.0.1'"
+        with connect(target.value(*CHIEF)) as connection, connection.cursor() as cursor:
+            cursor.execute(f"CREATE USER {account} IDENTIFIED BY %s", (password,))
+            cursor.execute("CREATE ROLE IF NOT EXISTS reader", ())
+            for right in ("CREATE USER ON *.*", "SELECT, UPDATE ON mysql.*"):
+                cursor.execute(f"GRANT {right} TO {account}", ())
+            cursor.execute(f"GRANT reader TO {account} WITH ADMIN OPTION", ())
+        return username
+
+    def reads_app(value: Value) -> bool:
+        return does(value, "SELECT * FROM app.app")
+
+    target = Target(mariadb, port, new_user, does, reads_app, new_master, new_chief)
     return target
 
 
@@ -131,5 +155,11 @@ def redis_target(port: int) -> Target:
     def reads_app(value: Value) -> bool:
         return commands(value, ("GET", "app:x"), ("SET", "other:x", "1")) and not commands(value, ("SET", "app:x", "1"))
 
-    target = Target(redis, port, new_user, commands, reads_app, keeps_previous=True)
+    def new_master(password: str) -> str:
+        username = f"master{uuid.uuid4().hex[:8]}"
+        rules = ["on", ">" + password, "+auth", "+acl|list", "+acl|setuser", "+acl|save", "+config|rewrite"]
+        assert commands(target.value(*CHIEF), ("ACL", "SETUSER", username, *rules))
+        return username
+
+    target = Target(redis, port, new_user, commands, reads_app, new_master, keeps_previous=True)
     return target

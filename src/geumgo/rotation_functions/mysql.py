@@ -12,6 +12,7 @@ NAME_LIMIT = 32  # characters; the server refuses longer ones
 BY_MASTER = False
 SECONDS = 5
 
+NO_RIGHT = "GRANT USAGE ON *.*"
 _QUOTED = re.compile(r"'(?:[^'\\]|''|\\.)*'|`(?:[^`]|``)*`")
 _IDENTIFIED = re.compile(r" IDENTIFIED .*?(?= REQUIRE | WITH |$)", re.DOTALL)
 
@@ -81,6 +82,8 @@ def _copy(connection: Connection, username: str, clone: str, host: str, password
         for word in (" TO ", " FOR "):
             what, found, more = grant.rpartition(word + original.replace("%%", "%"))
             if found:
+                if what == NO_RIGHT and " WITH " not in more:
+                    break  # it gives nothing, and would take a master with GRANT OPTION on everything
                 _do(connection, _literal(what + word) + copy + _literal(_IDENTIFIED.sub("", more)))
                 break
     if not _is_mariadb(connection) and not connection.server_version.startswith("5."):
