@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from geumgo.functions import Functions, NoFunctions
 from geumgo.principals import NO_PRINCIPALS, Login, Principals
@@ -14,8 +14,7 @@ from geumgo.storage import Storage, Tx
 Params = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """An account in a region. Every row belongs to one."""
 
     account: str

@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -15,6 +16,7 @@ from geumgo.access.demand import Demand, Demands, Target
 from geumgo.access.gate import Gate, Refusal, through
 from geumgo.access.ports import Key, Keyring
 from geumgo.audit import record as trail_record
+from geumgo.audit.form import Forms
 from geumgo.audit.store import add_applied
 from geumgo.audit.trail import Kind, TrailBroken, TrailFull
 from geumgo.context import (
@@ -67,7 +69,7 @@ Count = Callable[[str, str, str], None]
 class Notes(Protocol):
     """What a pipeline needs of the trail. See `audit.trail.Trail`."""
 
-    def note(self, kind: Kind, record: Mapping[str, Any]) -> str: ...
+    def note(self, kind: Kind, record: Mapping[str, Any] | bytes) -> str: ...
     def settle(self) -> None: ...
     def abandon(self) -> None: ...
     @property
@@ -123,10 +125,10 @@ class Turn:
     claimed_key: str = ""
     recorded: Params = field(default_factory=dict)
     answered: Params = field(default_factory=dict)
-    touches: tuple[Target, ...] = ()
+    touches: Sequence[Target] = ()
     proven: Proven | None = None
     prepared: Any = None
-    inner: list[Params] = field(default_factory=list)
+    inner: list[Params | bytes] = field(default_factory=list)
     read_only: bool = True
     conditions: Mapping[str, tuple[str, ...]] | None = None  # None: what the request itself says
     aside: list[Params] | None = None  # where an answer goes that is not for the wire
@@ -140,6 +142,8 @@ class Pipeline:
         self._parts = parts
         self._signing_names = frozenset(model.signing_name for model in parts.models.values())
         self._derived = Derived(parts.storage, most=parts.most_derived)
+        self._forms = Forms()
+        self._global_regions = parts.regions | {GLOBAL_REGION}
 
     def handle_batch(self, requests: Sequence[Request | Fetched]) -> list[Answer]:
         """The answers to `requests`, in order, after one sync of the trail has made the records of all of them durable.
@@ -273,7 +277,7 @@ class Pipeline:
                 return look(tx)
 
     def _regions_for(self, signing_name: str) -> frozenset[str]:
-        return self._parts.regions | {GLOBAL_REGION} if signing_name in GLOBAL_SERVICES else self._parts.regions
+        return self._global_regions if signing_name in GLOBAL_SERVICES else self._parts.regions
 
     # -- what is asked ------------------------------------------------------------------------------------------------
 
@@ -399,7 +403,7 @@ class Pipeline:
     def _perform(self, turn: Turn, ctx: Context, operation: Operation, params: Params) -> Params:
         try:
             demands = operation.access.demands(ctx, params)
-            turn.touches = tuple(demand.target for demand in demands if demand.target is not None)
+            turn.touches = [demand.target for demand in demands if demand.target is not None]
             self._parts.gate.check(ctx, demands)
             answer = operation.handler(ctx, params)
             if isinstance(answer, Later):
@@ -476,9 +480,18 @@ class Pipeline:
             archive=ctx.archive,
         )
         access = operation.access
-        step = Turn(turn.request, self._parts, service, name, turn.region, caller, claimed_key=turn.claimed_key)
-        step.read_only = not operation.writes
-        step.recorded = {key: params[key] for key in access.recorded if key in params}
+        recorded = {key: params[key] for key in access.recorded if key in params}
+        step = Turn(
+            turn.request,
+            self._parts,
+            service,
+            name,
+            turn.region,
+            caller,
+            claimed_key=turn.claimed_key,
+            recorded=recorded,
+            read_only=not operation.writes,
+        )
         try:
             answer = self._perform(step, inner, operation, params)
         except Waits:
@@ -489,7 +502,7 @@ class Pipeline:
             turn.inner.append(self._api_call(step, refusal))
             raise
         step.answered = {key: answer[key] for key in access.answered if key in answer}
-        turn.inner.append(self._api_call(step))
+        turn.inner.append(self._answered_call(step) if turn.read_only else self._api_call(step))
         return answer
 
     def _leave_marks(self, turn: Turn, ctx: Context) -> None:
@@ -600,7 +613,7 @@ class Pipeline:
     def _note_call(self, turn: Turn) -> None:
         """A call that was answered, behind what it asked of other rooms."""
         self._note_inner(turn)
-        self._parts.trail.note("call", self._api_call(turn))
+        self._parts.trail.note("call", self._answered_call(turn))
 
     def _note_inner(self, turn: Turn) -> None:
         """What other rooms were asked for is noted, once."""
@@ -609,7 +622,9 @@ class Pipeline:
 
     def _announced(self, turn: Turn, ctx: Context) -> Iterator[Params]:
         """The intents of a write: its own record, what it asked of other rooms, what it set off. All are real exactly if it commits."""
-        behind = [*turn.inner, *self._events(turn, ctx)]
+        asked = [each for each in turn.inner if not isinstance(each, bytes)]
+        assert len(asked) == len(turn.inner), "what a write asks for is noted with its intent"
+        behind = [*asked, *self._events(turn, ctx)]
         yield {**self._api_call(turn), "serviceEvents": behind[:RECORDS_BEHIND]}
         for start in range(RECORDS_BEHIND, len(behind), RECORDS_BEHIND + 1):
             yield {**behind[start], "serviceEvents": behind[start + 1 : start + 1 + RECORDS_BEHIND]}
@@ -644,6 +659,29 @@ class Pipeline:
         turn.answered = {}
         self._parts.trail.note("call", self._api_call(turn, refusal))
 
+    def _answered_call(self, turn: Turn) -> Params | bytes:
+        """The record of a call that was answered, encoded if it has a form."""
+        if turn.proven is not None:
+            return self._api_call(turn)
+        request = turn.request
+        encoded = self._forms.encoded(
+            caller=turn.caller,
+            claimed_key=turn.claimed_key,
+            service=host_of(turn.service),
+            name=turn.operation,
+            region=turn.region,
+            source_ip=request.peer,
+            user_agent=request.header(b"user-agent") or b"",
+            request_parameters=turn.recorded,
+            response_elements=turn.answered,
+            request_id=request.id,
+            at_ms=self._parts.clock.now_ms(),
+            read_only=turn.read_only,
+            recipient=self._recipient(turn),
+            resources=self._resources(turn, permitted=True),
+        )
+        return self._api_call(turn) if encoded is None else encoded
+
     def _api_call(self, turn: Turn, refusal: ServiceError | None = None) -> Params:
         request = turn.request
         agent = request.header(b"user-agent")
@@ -674,7 +712,10 @@ class Pipeline:
         """The account that the record is for, where it is not the caller's: whose thing it is, or who was proven."""
         if turn.proven is not None:
             return turn.proven.account
-        return next((each.account for each in turn.touches if each.account != turn.caller.account), "")
+        for each in turn.touches:
+            if each.account != turn.caller.account:
+                return each.account
+        return ""
 
     def _resources(self, turn: Turn, *, permitted: bool) -> list[dict[str, str]]:
         """What the call touched, where the service's records name it: things of that service that are there, by ARN.
@@ -713,7 +754,7 @@ class Pipeline:
         return errors.InternalFailure("An error occurred on the server side.")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class InnerDoor:
     """How a room reaches another one: `context.Gateway` for one request."""
 
@@ -781,15 +822,23 @@ def conditions_of(request: Request, region: str, now_ms: int) -> dict[str, tuple
 
     Source: "AWS global condition context keys", IAM User Guide. aws:SourceIp is the real peer.
     """
+    agent, referer = request.header(b"user-agent"), request.header(b"referer")
+    now = (str(now_ms // 1000),)
+    said = _said_by(request.peer, request.secure, region, agent, referer)
+    return {**said, "aws:EpochTime": now, "aws:CurrentTime": now}
+
+
+@lru_cache(maxsize=1024)
+def _said_by(
+    peer: str, secure: bool, region: str, agent: bytes | None, referer: bytes | None
+) -> dict[str, tuple[str, ...]]:
+    """What the requests of one client have in common. Not to be changed."""
     keys: dict[str, tuple[str, ...]] = {
-        "aws:SourceIp": (request.peer,),
-        "aws:SecureTransport": ("true" if request.secure else "false",),
+        "aws:SourceIp": (peer,),
+        "aws:SecureTransport": ("true" if secure else "false",),
         "aws:RequestedRegion": (region,),
-        "aws:EpochTime": (str(now_ms // 1000),),
-        "aws:CurrentTime": (str(now_ms // 1000),),
     }
-    for key, header in (("aws:UserAgent", b"user-agent"), ("aws:Referer", b"referer")):
-        value = request.header(header)
+    for key, value in (("aws:UserAgent", agent), ("aws:Referer", referer)):
         if value is not None:
             keys[key] = (value.decode("utf-8", "replace"),)
     return keys

@@ -251,7 +251,7 @@ class SharedTrail:
     trail: Trail
     lock: Any  # threading.Lock
 
-    def note(self, kind: Kind, record: Mapping[str, Any]) -> str:
+    def note(self, kind: Kind, record: Mapping[str, Any] | bytes) -> str:
         with self.lock:
             return self.trail.note(kind, record)
 

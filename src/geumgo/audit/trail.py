@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from geumgo.audit.disk import NO_SPACE, Disk
 from geumgo.audit.line import CHAIN_NAME, Head, build_with, encode_record, head_message
@@ -58,8 +58,7 @@ class TrailKeys:
     term: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Noted:
+class _Noted(NamedTuple):
     kind: str
     id: str
     at_ms: int
@@ -165,8 +164,10 @@ class Trail:
             self._reserve.unlink(missing_ok=True)
         self._scarce = bool(self._reserve_bytes)
 
-    def note(self, kind: Kind, record: Mapping[str, Any]) -> str:
-        """Add a record. It is durable after the next `settle`, which comes by itself if much waits for it. Answers its event id.
+    def note(self, kind: Kind, record: Mapping[str, Any] | bytes) -> str:
+        """Add a record (bytes: of a call, as `audit.form` encodes it). Answers its event id.
+
+        It is durable after the next `settle`, which comes by itself if much waits for it.
 
         Raises:
             TrailBroken: the disk failed, now or before.
@@ -180,8 +181,8 @@ class Trail:
             kind,
             new_event_id(),
             self._clock.now_ms(),
-            self._bounded(record),
-            record["intent"] if kind == "outcome" else "",
+            record if isinstance(record, bytes) else self._bounded(record),
+            record["intent"] if kind == "outcome" and not isinstance(record, bytes) else "",
         )
         self._pending.append(noted)
         self._pending_bytes += len(noted.record)

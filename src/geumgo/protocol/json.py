@@ -31,6 +31,9 @@ def read(body: bytes, limits: Limits) -> Any:
     """
     if len(body) > limits.size:
         raise TooLarge(f"The request must not be larger than {limits.size} bytes.")
+    flat = _flat(body, limits)
+    if flat is not None:
+        return flat
     _bound(body, limits)
     try:
         value = _decoder(limits).decode(body.decode("utf-8"))
@@ -55,6 +58,23 @@ def read_object(body: bytes, limits: Limits) -> dict[str, Any]:
     if type(value) is not dict:
         raise Unreadable
     return value
+
+
+_TEXTS = msgspec.json.Decoder(dict[str, str])
+
+
+def _flat(body: bytes, limits: Limits) -> dict[str, str] | None:
+    """An object of texts without escapes, as most requests are. None: look more closely.
+
+    Four quotes stand for each member, so one that stands twice shows in their number.
+    """
+    if b"\\" in body or body.count(b"{") != 1 or not limits.depth or body.count(b",") + 1 >= limits.nodes:
+        return None
+    try:
+        texts = _TEXTS.decode(body)
+    except ValueError:
+        return None
+    return texts if body.count(b'"') == 4 * len(texts) else None
 
 
 def _bound(body: bytes, limits: Limits) -> None:

@@ -7,6 +7,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 from geumgo.errors import Unreadable
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 _ISO = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 
 
@@ -57,8 +58,7 @@ def from_http(text: str) -> datetime:
 
 def to_epoch(moment: datetime) -> float:
     """Seconds after 1970 with at most three decimals; what is finer is cut off."""
-    since = moment - EPOCH
-    return (since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000) / 1000
+    return (moment - EPOCH) // _MILLISECOND / 1000
 
 
 def to_iso(moment: datetime) -> str:

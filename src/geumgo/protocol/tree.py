@@ -68,7 +68,9 @@ class Reader:
         for name, item in value.items():
             member = by_wire.get(name)
             if member is not None and item is not None:
-                found[member.name] = kinds[member.shape.kind](member, item)
+                kind = member.shape.kind
+                is_text = type(item) is str and kind == "string"
+                found[member.name] = item if is_text else kinds[kind](member, item)
         if shape.union and len(found) != 1:
             raise Unreadable("Exactly one member of a union must be set.")
         return found
@@ -171,13 +173,16 @@ class Writer:
         check(isinstance(value, dict), "is not a dict")
         check(not shape.union or len(value) == 1, "is a union and must have exactly one member")
         kinds, members = self._kinds, shape.members
-        made = {}
+        made: dict[str, Any] = {}
         for name, item in value.items():
             member = members.get(name)
             if member is None:
                 raise NotInModel(f"{shape.name} has no member {name}")
             kind = member.shape.kind
             if type(item) is str and kind == "string":  # most of what is ever answered
+                made[member.wire] = item
+                continue
+            if kind == "list" and type(item) is list and _are_texts(member.shape, item):
                 made[member.wire] = item
                 continue
             try:
@@ -197,6 +202,15 @@ class Writer:
         leads_from, leads_to = member.shape.entry
         write = self._kinds.get(leads_to.shape.kind, scalar)
         return {scalar(leads_from, key): write(leads_to, item) for key, item in value.items()}
+
+
+def _are_texts(shape: Shape, items: list[Any]) -> bool:
+    if shape.element.shape.kind != "string":
+        return False
+    for item in items:  # noqa: SIM110  (a generator costs more than most of these lists)
+        if type(item) is not str:
+            return False
+    return True
 
 
 def check(holds: bool, what: str) -> None:

@@ -5,7 +5,8 @@ users report them. Unverified: the order of several violations, and how the leng
 Multilingual Plane is counted (here: code points).
 """
 
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Collection, Container, Iterator
+from functools import cache
 from typing import Any
 
 from geumgo.errors import ValidationFailed
@@ -19,7 +20,7 @@ _REDACTED = "***Sensitive Data Redacted***"
 _LENGTHS = ("string", "blob", "list", "map")
 
 
-def validate(operation: OperationModel, params: dict[str, Any], leave: Container[str] = ()) -> None:
+def validate(operation: OperationModel, params: dict[str, Any], leave: Collection[str] = ()) -> None:
     """Hold `params` against the bounds, enumerations and patterns of the model.
 
     `leave` names members that the service checks itself, with what lies inside of them: paths of the model's names,
@@ -29,13 +30,61 @@ def validate(operation: OperationModel, params: dict[str, Any], leave: Container
         ValidationFailed: at least one does not hold.
 
     """
-    if operation.input is None:
+    if operation.input is None or _holds(operation, frozenset(leave), params):
         return
     found = list(_structure(operation.input, params, "", "", leave))
     if not found:
         return
     count = f"{len(found)} validation error{'s' if len(found) > 1 else ''} detected: "
     raise ValidationFailed(count + "; ".join(found[:MOST_REPORTED]))
+
+
+# -- whether all is well, which it mostly is: each operation's checks are made once ----------------------------------------
+
+
+Check = Callable[[Any], bool]
+
+
+def _holds(operation: OperationModel, leave: frozenset[str], params: dict[str, Any]) -> bool:
+    """Whether nothing is violated. What is, the functions below say."""
+    required, checks = _checks(operation, leave)
+    for name in required:
+        if name not in params:
+            return False
+    for name, value in params.items():
+        fits = checks.get(name)
+        if fits is not None and not fits(value):
+            return False
+    return True
+
+
+@cache  # there are as many as operations
+def _checks(operation: OperationModel, leave: frozenset[str]) -> tuple[tuple[str, ...], dict[str, Check]]:
+    """The members that must be there, and what checks the value of each member of which something is asked."""
+    assert operation.input is not None, "nothing is asked of an operation without an input"
+    members = {name: member for name, member in operation.input.members.items() if name not in leave}
+    required = tuple(name for name in members if name in operation.input.required)
+    return required, {name: _check(member, name, leave) for name, member in members.items()}
+
+
+def _check(member: Member, path: str, leave: frozenset[str]) -> Check:
+    shape = member.shape
+    if shape.kind != "string":
+        return lambda value: next(_member(member, value, "", path, leave), None) is None
+    low, high, enum, pattern = shape.low or 0, shape.high, shape.enum, shape.pattern
+    longest = high if high is not None else patterns.UNBOUNDED_LENGTH if pattern is not None else float("inf")
+
+    def fits(value: str) -> bool:
+        return (
+            low <= len(value) <= longest
+            and (not enum or value in enum)
+            and (pattern is None or patterns.fits(pattern, value))
+        )
+
+    return fits
+
+
+# -- what is violated ------------------------------------------------------------------------------------------------------
 
 
 def lower_camel(name: str) -> str:

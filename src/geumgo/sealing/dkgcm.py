@@ -18,7 +18,7 @@ import hmac
 import os
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -36,12 +36,12 @@ OVERHEAD_BYTES = HEADER_BYTES + 32 + 16
 _HEADER = struct.Struct(">BB16sI16s12s")
 _NAMED = struct.Struct(">BB16sI")
 _U16 = struct.Struct(">H").pack
+_LENGTHS = tuple(_U16(length).decode("latin-1") for length in range(1_024))  # a length as the characters of its bytes
 _LABEL = b"dkgcm1/enc"
 _LENGTH_IN_BITS = struct.pack(">I", 512)
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """What a blob says of the key that sealed it. Nothing of it is authentic before the blob has been decrypted."""
 
     key_id: bytes
@@ -94,11 +94,18 @@ def canonical(context: Mapping[str, str]) -> bytes:
     How many names (u16), then names and values in UTF-8, each behind its length (u16), sorted by the names' bytes.
     Raises ValueError if a name or a value is longer than 65,535 bytes, or cannot be encoded as UTF-8.
     """
+    names = sorted(context)  # by code points, which is the order of the bytes
+    said = [text for name in names for text in (name, context[name])]
+    if "".join(said).isascii():
+        try:
+            return (_LENGTHS[len(names)] + "".join([_LENGTHS[len(text)] + text for text in said])).encode("latin-1")
+        except IndexError:  # something is long
+            pass
     try:
-        parts = [_U16(len(context))]
-        for name in sorted(context):  # by code points, which is the order of the bytes
-            key, value = name.encode(), context[name].encode()
-            parts += (_U16(len(key)), key, _U16(len(value)), value)
+        parts = [_U16(len(names))]
+        for text in said:
+            raw = text.encode()
+            parts += (_U16(len(raw)), raw)
     except struct.error:
         raise ValueError("the context has more than 65,535 names, or one longer than 65,535 bytes") from None
     return b"".join(parts)

@@ -62,7 +62,7 @@ def explain(
     Raises NoSuchPrincipal.
     """
     caller = caller_of(ctx, principal)
-    asker = replace(ctx, caller=caller, place=replace(ctx.place, account=caller.account))
+    asker = replace(ctx, caller=caller, place=ctx.place._replace(account=caller.account))
     rights = Rights(ctx.sealing, ctx.place.partition)
     demand = demand_for(asker, action, resource, keys, reach)
     decision = Gate(rights).decide(asker, demand)

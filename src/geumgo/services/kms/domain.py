@@ -302,8 +302,9 @@ def refuse_context(context: Mapping[str, str]) -> None:
 
     Unverified: the limit counts the bytes of all names and values; the message.
     """
-    refuse_unstorable("encryptionContext", "".join(context) + "".join(context.values()))
-    if sum(len(name.encode()) + len(value.encode()) for name, value in context.items()) > CONTEXT_LIMIT_BYTES:
+    text = "".join(context) + "".join(context.values())
+    refuse_unstorable("encryptionContext", text)
+    if len(text.encode()) > CONTEXT_LIMIT_BYTES:
         raise ValidationFailed(
             "1 validation error detected: Value at 'encryptionContext' failed to satisfy constraint: "
             f"Member must have length less than or equal to {CONTEXT_LIMIT_BYTES}"

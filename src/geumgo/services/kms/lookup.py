@@ -118,14 +118,19 @@ def _locate_blob(ctx: Context, blob: bytes) -> Opened | None:
     if header.key_version == 0:
         return None
     region, key_id, version = ctx.place.region, header.key_id.hex(), header.key_version
-    row = ctx.tx.derived(
-        ("kms.version", region, key_id, version),
-        lambda: store.find_with_material(ctx.tx, ctx.sealing, region, key_id, version),
+    found = ctx.tx.derived(
+        ("kms.version", region, key_id, version), lambda: _find_version(ctx, region, key_id, version)
     )
-    if row is None or row[1] is None:
+    if found is None:
         return None
-    ctx.found["used", row[0].id] = row[2]
-    return Opened(row[0], row[1])
+    opened, ctx.found["used", opened.key.id] = found
+    return opened
+
+
+def _find_version(ctx: Context, region: str, key_id: str, version: int) -> tuple[Opened, int] | None:
+    """A key with one of its versions, and when it was used last."""
+    row = store.find_with_material(ctx.tx, ctx.sealing, region, key_id, version)
+    return None if row is None or row[1] is None else (Opened(row[0], row[1]), row[2])
 
 
 def last_used(ctx: Context, key: Key) -> int:

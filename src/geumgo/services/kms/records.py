@@ -46,14 +46,12 @@ class Key:
     rotation_days: int | None = None  # period of the automatic rotation; None: off
     next_rotation_at_ms: int | None = None
     revision: int = 0
+    key_id: str = field(init=False, repr=False, compare=False)
+    arn: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def key_id(self) -> str:
-        return spell(self.id, multi_region=self.multi_region)
-
-    @property
-    def arn(self) -> str:
-        return f"arn:{self.partition}:kms:{self.region}:{self.account}:key/{self.key_id}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key_id", spell(self.id, multi_region=self.multi_region))
+        object.__setattr__(self, "arn", self.arn_in(self.region))
 
     def arn_in(self, region: str) -> str:
         """The ARN of the related key in another region."""

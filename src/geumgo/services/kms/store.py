@@ -17,7 +17,7 @@ MOST_GRANTS = 50_000  # on one key
 
 Cell = str | int | bytes | None
 
-_KEY = tuple(f.name for f in fields(Key))
+_KEY = tuple(f.name for f in fields(Key) if f.init)
 _KEY_COLUMNS = ", ".join(f"k.{name}" for name in _KEY) + ", k.mac"
 _MATERIAL = tuple(f.name for f in fields(Material))
 _MATERIAL_COLUMNS = ", ".join(f"m.{name}" for name in _MATERIAL)

@@ -26,10 +26,15 @@ class DryRun:
             raise DryRunSucceeded
 
 
+_DRY: Final = DryRun(asked=True)
+_WET: Final = DryRun(asked=False)
+
+
 def prepare(ctx: Context, params: Params) -> DryRun:
     """Whether the request is a dry run. Raises InvalidGrantToken unless its grant tokens are good."""
-    refuse_tokens(ctx, params)
-    return DryRun(params.get("DryRun", False))
+    if "GrantTokens" in params:
+        refuse_tokens(ctx, params)
+    return _DRY if params.get("DryRun", False) else _WET
 
 
 def refuse_recipient(params: Params) -> None:
@@ -51,7 +56,7 @@ def refuse_context(context: Mapping[str, str], algorithm: str) -> None:
 def ciphertext(params: Params) -> bytes | None:
     """The ciphertext; None for a dry run that says to ignore it. Source: DryRunModifiers, botocore model 2014-11-01."""
     blob: bytes | None = params.get("CiphertextBlob")
-    if "IGNORE_CIPHERTEXT" in params.get("DryRunModifiers", []):
+    if "IGNORE_CIPHERTEXT" in params.get("DryRunModifiers", ()):
         if not params.get("DryRun", False):
             raise ValidationFailed("DryRunModifiers can be used with DryRun only.")
         return None

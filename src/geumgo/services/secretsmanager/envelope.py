@@ -74,10 +74,14 @@ def _data_key(ctx: Context, secret: Secret, version: Version) -> Plaintext:
 
 
 def _unwrap(ctx: Context, secret: Secret, version_id: str, wrapping: Wrapping) -> Plaintext:
-    with _reading():
+    """Raises AccessDenied, DecryptionFailed: KMS's refusals in Secrets Manager's words. Unverified: the latter for a disabled key."""
+    try:
         opened = ctx.call(
             "kms", "Decrypt", CiphertextBlob=wrapping.wrapped, EncryptionContext=_bound_to(secret, version_id)
         )
+    except ServiceError as refusal:
+        _refuse_access(refusal)
+        raise DecryptionFailed from None
     return Plaintext(opened.pop("Plaintext"))
 
 
@@ -170,16 +174,6 @@ def _writing() -> Iterator[None]:
         if refusal.code in _WRONG_KIND:
             raise InvalidRequest("Cannot generate a data key with an asymmetric KMS key") from None
         raise EncryptionFailed from None
-
-
-@contextmanager
-def _reading() -> Iterator[None]:
-    """KMS's refusals in Secrets Manager's words, where a value is about to be opened. Unverified: DecryptionFailure for a disabled key."""
-    try:
-        yield
-    except ServiceError as refusal:
-        _refuse_access(refusal)
-        raise DecryptionFailed from None
 
 
 def _refuse_access(refusal: ServiceError) -> None:

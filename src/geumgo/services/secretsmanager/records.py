@@ -38,10 +38,11 @@ class Secret:
     tags: Mapping[str, str] | None = None
     policy_hash: str = ""
     revision: int = 1
+    arn: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def arn(self) -> str:
-        return f"arn:{self.partition}:secretsmanager:{self.region}:{self.account}:secret:{self.name}-{self.suffix}"
+    def __post_init__(self) -> None:
+        arn = f"arn:{self.partition}:secretsmanager:{self.region}:{self.account}:secret:{self.name}-{self.suffix}"
+        object.__setattr__(self, "arn", arn)
 
     def labels_of(self, version_id: str) -> list[str]:
         """The labels of a version, by code point. Source: recorded on AWS (the order)."""
