@@ -139,3 +139,38 @@ def test_an_event_has_a_size(make: Any, functions: Any, house: House, size: int)
     make()
     with refused("RequestTooLargeException", "RequestEntityTooLargeException"):
         functions.invoke(FunctionName="echo", InvocationType="Event", Payload=b'"' + b"x" * (size - 2) + b'"')
+
+
+def test_how_often_and_how_long_is_for_its_owner_to_say(make: Any, functions: Any, house: House) -> None:
+    make(Publish=True)
+    with refused("ResourceNotFoundException"):
+        functions.get_function_event_invoke_config(FunctionName="echo")
+    put = functions.put_function_event_invoke_config(FunctionName="echo", MaximumRetryAttempts=0)
+    assert put["FunctionArn"].endswith(":function:echo:$LATEST")
+    assert "MaximumEventAgeInSeconds" not in put
+    runs = given(house, False, *[Busy("x")] * 9)
+    send(functions)
+    house.run_jobs()
+    assert (len(runs.tasks), waiting(house)) == (1, 0)
+    functions.update_function_event_invoke_config(FunctionName="echo", Qualifier="$LATEST", MaximumEventAgeInSeconds=60)
+    got = functions.get_function_event_invoke_config(FunctionName="echo")
+    assert (got["MaximumRetryAttempts"], got["MaximumEventAgeInSeconds"]) == (0, 60)
+    send(functions)
+    house.run_jobs()
+    pass_time(house, 61)
+    assert (len(runs.tasks), waiting(house)) == (2, 0)
+    functions.put_function_event_invoke_config(FunctionName="echo", Qualifier="1", MaximumRetryAttempts=1)
+    pages = functions.get_paginator("list_function_event_invoke_configs").paginate(
+        FunctionName="echo", PaginationConfig={"PageSize": 1}
+    )
+    assert [
+        [each["FunctionArn"].rsplit(":", 1)[1] for each in page["FunctionEventInvokeConfigs"]] for page in pages
+    ] == [["$LATEST"], ["1"]]
+    functions.delete_function_event_invoke_config(FunctionName="echo", Qualifier="1")
+    with refused("ResourceNotFoundException"):
+        functions.delete_function_event_invoke_config(FunctionName="echo", Qualifier="1")
+    with refused("InvalidParameterValueException"):
+        queue_arn = f"arn:aws:sqs:us-east-1:{house.account}:q"
+        functions.put_function_event_invoke_config(
+            FunctionName="echo", DestinationConfig={"OnFailure": {"Destination": queue_arn}}
+        )

@@ -153,6 +153,18 @@ ACCESS: Final[Mapping[str, Access]] = {
         _create_function, recorded=(*_CONFIGURED, "Architectures", "Tags", "PackageType"), answered=_ANSWERED
     ),
     "DeleteAlias": Access(_on_function("DeleteAlias"), recorded=_ALIASED),
+    **{
+        name: Access(
+            _on_function(name), recorded=(*_NAMED, "MaximumRetryAttempts", "MaximumEventAgeInSeconds", "MaxItems")
+        )
+        for name in (
+            "DeleteFunctionEventInvokeConfig",
+            "GetFunctionEventInvokeConfig",
+            "ListFunctionEventInvokeConfigs",
+            "PutFunctionEventInvokeConfig",
+            "UpdateFunctionEventInvokeConfig",
+        )
+    },
     "DeleteLayerVersion": Access(_on_layer("DeleteLayerVersion"), recorded=("LayerName", "VersionNumber")),
     "GetLayerVersion": Access(_on_layer("GetLayerVersion"), recorded=("LayerName", "VersionNumber")),
     "GetLayerVersionByArn": Access(_on_layer_arn, recorded=("Arn",)),

@@ -6,7 +6,7 @@ from typing import Final
 from geumgo.context import Context, Params
 from geumgo.room import operation, reads
 from geumgo.sealing import random
-from geumgo.services.lambda_ import domain, lookup, store
+from geumgo.services.lambda_ import domain, lookup, store, store_events
 from geumgo.services.lambda_.errors import (
     InvalidParameterValue,
     ResourceConflict,
@@ -63,6 +63,7 @@ def delete_alias(ctx: Context, request: Params) -> Params:
     alias = store.find_alias(ctx.tx, ctx.sealing, function, request["Name"])
     if alias is not None:
         store.remove_alias(ctx.tx, alias)
+        store_events.remove_patience(ctx.tx, function.id, alias.name)
         if alias.name in function.policies:
             policies = {name: each for name, each in function.policies.items() if name != alias.name}
             store.save(ctx.tx, ctx.sealing, replace(function, policies=policies))

@@ -9,7 +9,7 @@ from geumgo.errors import ServiceError
 from geumgo.functions import package
 from geumgo.room import operation, reads
 from geumgo.sealing import random
-from geumgo.services.lambda_ import domain, lookup, store
+from geumgo.services.lambda_ import domain, lookup, store, store_events
 from geumgo.services.lambda_.environment import environment, with_variables
 from geumgo.services.lambda_.errors import (
     InvalidParameterValue,
@@ -217,6 +217,7 @@ def delete_function(ctx: Context, request: Params) -> Params:
     if any(alias.number == number for alias in store.aliases(ctx.tx, ctx.sealing, function)):
         raise ResourceConflict(f"Version {number} cannot be deleted: an alias points to it.")
     store.remove_version(ctx.tx, function, number)
+    store_events.remove_patience(ctx.tx, function.id, qualifier)
     store.drop_unused_code(ctx.tx, ctx.sealing, function)
     policies = {name: each for name, each in function.policies.items() if name != qualifier}
     store.save(ctx.tx, ctx.sealing, replace(function, policies=policies))

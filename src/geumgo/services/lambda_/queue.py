@@ -15,8 +15,9 @@ from geumgo.jobs.queue import promise
 from geumgo.jobs.retry import TryLater
 from geumgo.services.lambda_ import lookup, running, store, store_events
 from geumgo.services.lambda_.environment import question
-from geumgo.services.lambda_.records import Function, Version
+from geumgo.services.lambda_.records import LATEST, Function, Version
 from geumgo.services.lambda_.store_events import Queued
+from geumgo.storage import Tx
 
 log = structlog.get_logger("geumgo.lambda")
 
@@ -49,19 +50,25 @@ class Runner:
         with work.storage.reading() as tx:
             queued = store_events.find(tx, work.sealing, payload["event"])
             function = None if queued is None else store.find_by_id(tx, work.sealing, queued.function_id)
-        if queued is None or function is None:
+            patience = None if queued is None else _patience(tx, queued)
+        if queued is None or function is None or patience is None:
             self._end(work, payload["event"])
             return
-        if work.clock.now_ms() - queued.asked_at_ms > MOST_AGE_MS:
-            log.warning("event dropped", function=function.arn, why="it has waited for six hours")
+        retries, age_ms = patience
+        if work.clock.now_ms() - queued.asked_at_ms > age_ms:
+            log.warning(
+                "event dropped", function=function.arn, why="it has waited for too long", seconds=age_ms // 1000
+            )
             self._end(work, queued.id)
             return
         if function.concurrency == 0:
             raise TryLater(REFUSED_MS)
         if self._succeeds(work, function, queued):
             self._end(work, queued.id)
-        elif queued.tries >= len(WAITS_MS):
-            log.warning("event dropped", function=function.arn, why="the function has failed with it three times")
+        elif queued.tries >= retries:
+            log.warning(
+                "event dropped", function=function.arn, why="the function has failed with it", times=queued.tries + 1
+            )
             self._end(work, queued.id)
         else:
             with work.writing() as tx:
@@ -95,6 +102,15 @@ class Runner:
     def _end(self, work: Work, event_id: str) -> None:
         with work.finishing() as tx:
             store_events.remove(tx, event_id)
+
+
+def _patience(tx: Tx, queued: Queued) -> tuple[int, int]:
+    """How often the function is tried again, and for how long (milliseconds)."""
+    qualifier = "" if queued.qualifier == LATEST else queued.qualifier
+    kept = store_events.patience(tx, queued.function_id, qualifier)
+    retries = kept.retries if kept is not None and kept.retries is not None else len(WAITS_MS)
+    age_ms = kept.age_s * 1000 if kept is not None and kept.age_s is not None else MOST_AGE_MS
+    return min(retries, len(WAITS_MS)), age_ms
 
 
 def _opened(work: Work, function: Function, version: Version) -> Params:

@@ -110,7 +110,7 @@ def save(tx: Tx, sealing: Sealing, function: Function) -> None:
 
 def remove(tx: Tx, function: Function) -> None:
     """The function is gone with everything about it."""
-    for table in ("lambda_code", "lambda_version", "lambda_alias", "lambda_event"):
+    for table in ("lambda_code", "lambda_version", "lambda_alias", "lambda_event", "lambda_event_config"):
         tx.run(f"DELETE FROM {table} WHERE function_id = :id", id=function.id)
     changed = tx.run(
         "DELETE FROM lambda_function WHERE id = :id AND revision = :revision",

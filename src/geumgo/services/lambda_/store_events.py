@@ -71,3 +71,57 @@ def has_failed(tx: Tx, queued: Queued) -> None:
 
 def remove(tx: Tx, event_id: str) -> None:
     tx.run("DELETE FROM lambda_event WHERE id = :id", id=event_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How an event is tried, for one qualifier of a function ("" : none). None: as Lambda does by itself."""
+
+    function_id: str
+    qualifier: str
+    retries: int | None
+    age_s: int | None
+    changed_at_ms: int
+
+
+def patience(tx: Tx, function_id: str, qualifier: str) -> Patience | None:
+    row = tx.one(
+        "SELECT retries, age_s, changed_at_ms FROM lambda_event_config WHERE function_id = :id AND qualifier = :qualifier",
+        id=function_id,
+        qualifier=qualifier,
+    )
+    return None if row is None else Patience(function_id, qualifier, *row)
+
+
+def all_patience(tx: Tx, function_id: str) -> list[Patience]:
+    """By qualifier."""
+    rows = tx.all(
+        "SELECT qualifier, retries, age_s, changed_at_ms FROM lambda_event_config WHERE function_id = :id ORDER BY qualifier",
+        id=function_id,
+    )
+    return [Patience(function_id, *row) for row in rows]
+
+
+def keep_patience(tx: Tx, kept: Patience) -> None:
+    """It is as given, whether it was there or not."""
+    tx.run(
+        """
+        INSERT INTO lambda_event_config (function_id, qualifier, retries, age_s, changed_at_ms)
+        VALUES (:function_id, :qualifier, :retries, :age_s, :changed_at_ms)
+        ON CONFLICT (function_id, qualifier) DO UPDATE SET
+            retries = excluded.retries, age_s = excluded.age_s, changed_at_ms = excluded.changed_at_ms
+        """,
+        function_id=kept.function_id,
+        qualifier=kept.qualifier,
+        retries=kept.retries,
+        age_s=kept.age_s,
+        changed_at_ms=kept.changed_at_ms,
+    )
+
+
+def remove_patience(tx: Tx, function_id: str, qualifier: str) -> None:
+    tx.run(
+        "DELETE FROM lambda_event_config WHERE function_id = :id AND qualifier = :qualifier",
+        id=function_id,
+        qualifier=qualifier,
+    )
