@@ -1,7 +1,10 @@
 """Functions on a real server: what they fetch from it, whom they may talk to then, and what their log shows."""
 
 import base64
+import contextlib
 import json
+import os
+import signal
 import socket
 import threading
 import time
@@ -10,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import HTTPClientError
 
+from geumgo.functions.invocation import children
 from tests.functions.zips import package
 from tests.server import Server
 from tests.services.lambda_.conftest import TRUST
@@ -128,3 +133,35 @@ def test_others_are_served_while_a_function_runs(server: Server) -> None:
         asked += 1
     running.join()
     assert asked > 3
+
+
+def test_what_a_function_started_ends_with_the_process_that_ran_it(server: Server) -> None:
+    """Killed as it stands, without a chance to tidy up: the supervisor starts another one, and nothing of the function is left."""
+    code = "import subprocess\ndef handler(e, c):\n    subprocess.run(['sleep', '60'])\n"
+    functions = make(server, code, Timeout=60)
+    before = set(server.members())
+
+    def invoke() -> None:
+        with contextlib.suppress(HTTPClientError):  # the connection ends with the process
+            functions.invoke(FunctionName="f")
+
+    running = threading.Thread(target=invoke)
+    running.start()
+    deadline, started = time.monotonic() + 20, set[int]()
+    while not any(b"sleep" in command(pid) for pid in started):
+        assert time.monotonic() < deadline
+        started = set(server.members()) - before
+    sandboxed = [pid for pid in started if b"bwrap" in command(pid)]
+    api = next(pid for pid in before if set(children(pid)) & set(sandboxed))
+    os.kill(api, signal.SIGKILL)
+    deadline = time.monotonic() + 1
+    while left := [pid for pid in started if Path(f"/proc/{pid}").exists() and command(pid)]:
+        assert time.monotonic() < deadline, [command(pid) for pid in left]
+        time.sleep(0.01)
+    running.join()
+
+
+def command(pid: int) -> bytes:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
