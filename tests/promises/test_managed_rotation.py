@@ -27,8 +27,8 @@ from tests.storage.postgres_server import private_server
 
 ROUNDS = int(os.environ.get("GEUMGO_TEST_KILLS", "1"))
 ROTATION_SECONDS = 0.6  # about as long as one takes when nothing is in its way
-HEAL_SECONDS = 5.0
-SLACK_SECONDS = 5.0  # for machines that do other things besides
+HEAL_SECONDS = 5.0  # the longest wait between the first attempts
+SLACK_SECONDS = 20.0  # for the attempt itself, on machines that do other things besides
 CHANGES = (b"ALTER ROLE", b"SET PASSWORD")
 LABELS = ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS")
 

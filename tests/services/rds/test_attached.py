@@ -353,3 +353,21 @@ def test_instances_of_a_cluster_have_its_endpoint_and_leave_the_master_user_to_i
     rds.delete_db_cluster(DBClusterIdentifier="shop", SkipFinalSnapshot=True)
     house.run_jobs()
     assert rds.describe_db_instances()["DBInstances"] == rds.describe_db_clusters()["DBClusters"] == []
+
+
+def test_a_managed_password_has_one_keeper(house: House, postgres: Target) -> None:
+    one = Attached(house, postgres, "db")
+    one.create_managed()
+    two = Attached(house, postgres, "cluster", name="two")
+    two.user = one.user
+    with pytest.raises(
+        ClientError, match=r"InvalidParameterCombination.*looked after as arn:aws:rds:.*:db:mine already"
+    ):
+        two.create(MasterUserPassword="first")
+    three, four = (Attached(house, postgres, kind, name="three") for kind in ("db", "cluster"))
+    four.user = three.user
+    three.create(MasterUserPassword="first")
+    four.create(MasterUserPassword="first")
+    house.run_jobs()
+    with pytest.raises(ClientError, match=r"looked after as .*:cluster:three already"):
+        three.call("modify", ManageMasterUserPassword=True)

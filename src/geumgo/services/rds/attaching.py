@@ -59,6 +59,7 @@ def attach(ctx: Context, params: Params, kind: Kind) -> Database:
     if store.find(ctx.tx, ctx.sealing, ctx.place, kind, name) is not None:
         raise already_exists(kind)
     database = _described_by(ctx, params, kind, name)
+    _refuse_another_keeper(ctx, database, managed=bool(params.get("ManageMasterUserPassword")))
     if params.get("ManageMasterUserPassword"):
         database = master_secret.make(
             ctx, database, _known_password(ctx, params, database), params.get("MasterUserSecretKmsKeyId")
@@ -104,6 +105,20 @@ def _described_by(ctx: Context, params: Params, kind: Kind, name: str) -> Databa
         token=uuid(),
         asked_at_ms=now_ms,
     )
+
+
+def _refuse_another_keeper(ctx: Context, database: Database, *, managed: bool) -> None:
+    """A password that is managed has one keeper: two would change it under each other.
+
+    Raises InvalidParameterCombination if the same user of the same server is attached under another name, and one of the two is managed.
+    """
+    for kind in domain.DIALECTS:
+        for other in store.every(ctx.tx, ctx.sealing, ctx.place, kind):
+            same = (other.host, other.port, other.username) == (database.host, database.port, database.username)
+            if same and other.arn != database.arn and not other.is_member and (managed or other.secret_arn):
+                raise InvalidParameterCombination(
+                    f"The master user of this database is looked after as {other.arn} already."
+                )
 
 
 def _known_password(ctx: Context, params: Params, database: Database) -> Plaintext:
@@ -238,6 +253,7 @@ def _asked(ctx: Context, params: Params, database: Database, task: Task) -> Data
     now_ms = ctx.clock.now_ms()
     asked = replace(database, task=task, token=uuid(), asked_at_ms=now_ms, status=RESETTING, message="")
     if task == "manage":
+        _refuse_another_keeper(ctx, asked, managed=True)
         assert asked.password is not None, "a password that is not managed is kept here"
         password = store.unseal(ctx.sealing, asked, asked.password)
         return replace(master_secret.make(ctx, asked, password, params.get("MasterUserSecretKmsKeyId")), password=None)

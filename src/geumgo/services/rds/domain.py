@@ -12,7 +12,7 @@ SECRET_TAG: Final = "geumgo:secret"  # noqa: S105 - the name of a tag
 TLS_TAG: Final = "geumgo:tls"
 OURS: Final = "geumgo:"
 
-DIALECTS: Final[Mapping[str, Mapping[str, Dialect]]] = {
+DIALECTS: Final[Mapping[Literal["db", "cluster"], Mapping[str, Dialect]]] = {
     "db": {"postgres": "postgresql", "mysql": "mysql", "mariadb": "mysql"},
     "cluster": {"aurora-postgresql": "postgresql", "aurora-mysql": "mysql", "postgres": "postgresql", "mysql": "mysql"},
 }
