@@ -37,7 +37,7 @@ def _on_rule(ctx: Context, action: str, name: str, found: Rule | None, keys: Key
     arn = (
         found.arn
         if found is not None
-        else ctx.place.arn("config", f"config-rule/{lookup.new_id(ctx, 'config-rule-', 6)}")
+        else ctx.place.arn("config", f"config-rule/{lookup.new_id(ctx, 'config-rule-', 6, name)}")
     )
     about: Keys = {f"aws:ResourceTag/{key}": (value,) for key, value in tags.items()}
     target = Target(arn, ctx.place.arn("config", f"config-rule/{name}"), ctx.place.account, tags=tags)
@@ -140,8 +140,22 @@ def _put_remediation(ctx: Context, params: Params) -> Demands:
     return demands or _on_remediation("PutRemediationConfigurations")(ctx, params)
 
 
+def _on_pack(action: str) -> Declare:
+    """On each conformance pack that is named. Source: Service Authorization Reference (conformance-pack)."""
+
+    def demands(ctx: Context, params: Params) -> Demands:
+        names = params.get("ConformancePackNames") or [params.get("ConformancePackName", "*")]
+        keys = request_tags(params.get("Tags", []))
+        targets = [ctx.place.arn("config", f"conformance-pack/{name}/*".replace("*/*", "*")) for name in names]
+        return tuple(Demand(f"config:{action}", Target(arn, arn, ctx.place.account), keys) for arn in targets)
+
+    return demands
+
+
 _RULE: Final = "ConfigRuleName"
 _RULES: Final = "ConfigRuleNames"
+_PACK: Final = "ConformancePackName"
+_PACKS: Final = "ConformancePackNames"
 _RECORDER: Final = "ConfigurationRecorderName"
 _CHANNEL: Final = "DeliveryChannelName"
 
@@ -209,4 +223,15 @@ ACCESS: Final[dict[str, Access]] = {
     ),
     "GetDiscoveredResourceCounts": _access(_plain("GetDiscoveredResourceCounts"), "resourceTypes", "limit"),
     "SelectResourceConfig": _access(_plain("SelectResourceConfig"), "Expression", "Limit"),
+    "PutConformancePack": _access(
+        _on_pack("PutConformancePack"), _PACK, "ConformancePackInputParameters", "Tags", "DeliveryS3Bucket"
+    ),
+    "DescribeConformancePacks": _access(_on_pack("DescribeConformancePacks"), _PACKS, "Limit"),
+    "DescribeConformancePackStatus": _access(_on_pack("DescribeConformancePackStatus"), _PACKS, "Limit"),
+    "DeleteConformancePack": _access(_on_pack("DeleteConformancePack"), _PACK),
+    "DescribeConformancePackCompliance": _access(_on_pack("DescribeConformancePackCompliance"), _PACK, "Filters"),
+    "GetConformancePackComplianceDetails": _access(
+        _on_pack("GetConformancePackComplianceDetails"), _PACK, "Filters", "Limit"
+    ),
+    "GetConformancePackComplianceSummary": _access(_on_pack("GetConformancePackComplianceSummary"), _PACKS),
 }

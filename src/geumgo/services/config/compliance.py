@@ -105,7 +105,7 @@ def get_compliance_details_by_config_rule(ctx: Context, params: Params) -> Param
         after=(after_type, after_id),
         limit=limit + 1,
     )
-    answer: Params = {"EvaluationResults": _results(ctx, rule, found[:limit])}
+    answer: Params = {"EvaluationResults": results(ctx, rule, found[:limit])}
     if len(found) > limit:
         last = found[limit - 1]
         position = [last.resource_type, last.resource_id]
@@ -123,18 +123,18 @@ def get_compliance_details_by_resource(ctx: Context, params: Params) -> Params:
         raise InvalidParameterValue("Both ResourceType and ResourceId must be given.")
     read_token(ctx, "GetComplianceDetailsByResource", {}, params.get("NextToken"), 1)  # there is one page
     kept = {one.rule_id: one for one in store_verdicts.of_resource(ctx.tx, ctx.place, kind, resource_id)}
-    results: list[Params] = []
+    listed: list[Params] = []
     for rule in store.rules(ctx.tx, ctx.sealing, ctx.place):
         one = kept.get(rule.id)
         if one is not None and one.verdict.compliance in (wanted or [one.verdict.compliance]):
-            results += _results(ctx, rule, [one])
-    return {"EvaluationResults": results}
+            listed += results(ctx, rule, [one])
+    return {"EvaluationResults": listed}
 
 
-def _results(ctx: Context, rule: Rule, kept: Sequence[Kept]) -> list[Params]:
+def results(ctx: Context, rule: Rule, kept: Sequence[Kept]) -> list[Params]:
     """EvaluationResults. A verdict that the last evaluation of everything found as it was is as new as that."""
     status = store.rule_status(ctx.tx, rule.id)
-    results = []
+    found = []
     for one in kept:
         said: Params = {
             "EvaluationResultIdentifier": {
@@ -152,8 +152,8 @@ def _results(ctx: Context, rule: Rule, kept: Sequence[Kept]) -> list[Params]:
         }
         if one.verdict.annotation:
             said["Annotation"] = one.verdict.annotation
-        results.append(said)
-    return results
+        found.append(said)
+    return found
 
 
 # -- in numbers -------------------------------------------------------------------------------------------------------

@@ -5,6 +5,12 @@ from geumgo.errors import ServiceError, ValidationFailed
 __all__ = ["ValidationFailed"]
 
 
+class ConformancePackTemplateValidation(ServiceError):
+    """The template is none that can be served; the sentence says what is wrong with it."""
+
+    code = "ConformancePackTemplateValidationException"
+
+
 class InsufficientPermissions(ServiceError):
     """Config cannot do it with the rights that it was given."""
 
@@ -128,6 +134,15 @@ class MaxNumberOfConfigurationRecordersExceeded(ServiceError):
         )
 
 
+class MaxNumberOfConformancePacksExceeded(ServiceError):
+    """The place has as many conformance packs as it may have."""
+
+    code = "MaxNumberOfConformancePacksExceededException"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"The maximum number of conformance packs: {most} is reached.")
+
+
 class MaxNumberOfDeliveryChannelsExceeded(ServiceError):
     """There is a delivery channel already."""
 
@@ -172,6 +187,24 @@ class NoSuchConfigRule(ServiceError):
         super().__init__(
             f"The ConfigRule '{name}' provided in the request is invalid. Please check the configRule name"
         )
+
+
+class NoSuchConfigRuleInConformancePack(ServiceError):
+    """The conformance pack has no rule of that name."""
+
+    code = "NoSuchConfigRuleInConformancePackException"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The conformance pack has no config rule '{name}'.")
+
+
+class NoSuchConformancePack(ServiceError):
+    """There is no conformance pack of that name."""
+
+    code = "NoSuchConformancePackException"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Unable to find conformance pack with name '{name}'.")
 
 
 class NoSuchConfigurationRecorder(ServiceError):

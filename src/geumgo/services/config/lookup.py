@@ -45,10 +45,10 @@ def rule_by_arn(ctx: Context, arn: str) -> Rule | None:
     return found if found is not None and found.arn == arn and found.account == ctx.place.account else None
 
 
-def new_id(ctx: Context, prefix: str, length: int) -> str:
-    """The id that something made by this call will have."""
+def new_id(ctx: Context, prefix: str, length: int, name: str = "") -> str:
+    """The id that the thing of this name, if this call makes it, will have."""
     made: str = ctx.found.setdefault(
-        ("config.new", prefix), prefix + "".join(random.choice(_LETTERS) for _ in range(length))
+        ("config.new", prefix, name), prefix + "".join(random.choice(_LETTERS) for _ in range(length))
     )
     return made
 

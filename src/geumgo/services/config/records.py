@@ -6,6 +6,8 @@ from typing import Any, Final
 
 SECRET: Final = "AWS::SecretsManager::Secret"  # noqa: S105 - a type of resource
 PARAMETER: Final = "AWS::SSM::Parameter"
+PACKS: Final = "config-conforms.amazonaws.com"
+"""Who creates the rules of a conformance pack."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Config rules: what is wanted of the resources of an account. Source: PutConfigRule and its kin, API reference."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from geumgo.context import Context, Params
@@ -18,7 +19,7 @@ from geumgo.services.config.errors import (
     ResourceInUse,
 )
 from geumgo.services.config.paging import make_token, read_token
-from geumgo.services.config.records import Rule
+from geumgo.services.config.records import PACKS, Rule
 
 _PAGE = 25
 
@@ -34,9 +35,20 @@ def put_config_rule(ctx: Context, params: Params) -> Params:
         raise NoAvailableConfigurationRecorder("Configuration recorder is not available to put config rule.")
     definition = definition_of(given)
     before = _named(ctx, given)
+    if before is not None:
+        _refuse_pack(before)
+    keep(ctx, before, given.get("ConfigRuleName", ""), definition, tags_of(params.get("Tags", [])))
+    return {}
+
+
+def keep(ctx: Context, before: Rule | None, name: str, definition: Params, tags: Mapping[str, str]) -> Rule:
+    """The rule `before` has this definition; if there is none, a new one of this name has. It looks at everything at once.
+
+    Raises MaxNumberOfConfigRulesExceeded, TooManyTags, InsufficientPermissions.
+    """
     now_ms = ctx.clock.now_ms()
     if before is None:
-        rule = _made(ctx, given["ConfigRuleName"], definition, params, now_ms)
+        rule = _made(ctx, name, definition, tags, now_ms)
         store.add_rule(ctx.tx, ctx.sealing, rule)
     else:
         rule = replace(before, definition=definition)
@@ -46,7 +58,13 @@ def put_config_rule(ctx: Context, params: Params) -> Params:
     if rule.owner != "AWS":
         _refuse_function(ctx, rule)
     schedule.evaluate(ctx.tx, rule, now_ms)
-    return {}
+    return rule
+
+
+def _refuse_pack(rule: Rule) -> None:
+    """Raises ResourceInUse if the rule belongs to a conformance pack, which alone changes it. Unverified: what AWS says."""
+    if rule.definition.get("CreatedBy") == PACKS:
+        raise ResourceInUse(f"The rule {rule.name} belongs to a conformance pack, and is changed and deleted with it.")
 
 
 def _refuse_function(ctx: Context, rule: Rule) -> None:
@@ -80,14 +98,13 @@ def _named(ctx: Context, given: Params) -> Rule | None:
     return found
 
 
-def _made(ctx: Context, name: str, definition: Params, params: Params, now_ms: int) -> Rule:
+def _made(ctx: Context, name: str, definition: Params, tags: Mapping[str, str], now_ms: int) -> Rule:
     if store.count_rules(ctx.tx, ctx.place) >= MOST_RULES:
         raise MaxNumberOfConfigRulesExceeded(MOST_RULES)
-    tags = tags_of(params.get("Tags", []))
     refuse_many_tags(tags)
     place = ctx.place
     return Rule(
-        id=lookup.new_id(ctx, "config-rule-", 6),
+        id=lookup.new_id(ctx, "config-rule-", 6, name),
         account=place.account,
         region=place.region,
         partition=place.partition,
@@ -119,6 +136,13 @@ def describe_config_rules(ctx: Context, params: Params) -> Params:
 def delete_config_rule(ctx: Context, params: Params) -> Params:
     """The rule and all that it found out are gone at once. (On AWS the state is DELETING for a while.)"""
     rule = lookup.rule(ctx, params["ConfigRuleName"])
+    _refuse_pack(rule)
+    remove(ctx, rule)
+    return {}
+
+
+def remove(ctx: Context, rule: Rule) -> None:
+    """Raises ResourceInUse if the rule has a remediation."""
     if store_remediation.find(ctx.tx, ctx.sealing, rule.id) is not None:
         raise ResourceInUse(
             "A remediation action is associated with the rule and AWS Config cannot delete this rule. Delete the "
@@ -126,7 +150,6 @@ def delete_config_rule(ctx: Context, params: Params) -> Params:
         )
     withdraw(ctx.tx, schedule.dedup_of(rule))
     store.remove_rule(ctx.tx, rule)
-    return {}
 
 
 @operation
