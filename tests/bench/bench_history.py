@@ -75,13 +75,15 @@ class Stopwatch:
 
     def __init__(self, house: House) -> None:
         self.seconds: list[float] = []
+        self.cpu: list[float] = []
         pipeline: Any = house.app.pipeline
         handle = pipeline.handle_batch
 
         def timed(requests: Any) -> Any:
-            started = time.perf_counter()
+            started, cpu = time.perf_counter(), time.process_time()
             answers = handle(requests)
             self.seconds.append(time.perf_counter() - started)
+            self.cpu.append(time.process_time() - cpu)
             return answers
 
         pipeline.handle_batch = timed
@@ -116,13 +118,19 @@ def look(house: House, records: int) -> None:
         "ResourceType": lambda: attribute("ResourceType", "AWS::SecretsManager::Secret"),
         "EventId": lambda: attribute("EventId", chance.choice(first["Events"])["EventId"]),
     }
-    print(f"\n| LookupEvents over {records:,} records by | p50 ms | p99 ms | events |\n|---|---:|---:|---:|")
+    print(
+        f"\n| LookupEvents over {records:,} records by | p50 ms | p99 ms | ms of CPU | events |\n|---|---:|---:|---:|---:|"
+    )
     for kind, asked in kinds.items():
         watch.seconds.clear()
+        watch.cpu.clear()
         shown = [len(client.lookup_events(**asked())["Events"]) for _ in range(LOOKS)]
         times = sorted(1000 * each for each in watch.seconds)
+        slow = times[int(0.99 * len(times))]
+        cpu = 1000 * statistics.mean(watch.cpu)
         print(
-            f"| {kind} | {statistics.median(times):.1f} | {times[int(0.99 * len(times))]:.1f} | {statistics.mean(shown):.0f} |"
+            f"| {kind} | {statistics.median(times):.1f} | {slow:.1f} | {cpu:.1f} | {statistics.mean(shown):.0f} |",
+            flush=True,
         )
 
 
@@ -153,7 +161,7 @@ def main() -> None:
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
         size = database_bytes(house, house.app.storage) - before
         print(f"indexed {indexed:,} records in {seconds:.0f} s: {indexed / seconds:,.0f} a second, "
-              f"{1e6 * cpu / indexed:.0f} us CPU and {size / indexed:.0f} bytes each")  # fmt: skip
+              f"{1e6 * cpu / indexed:.0f} us CPU and {size / indexed:.0f} bytes each", flush=True)  # fmt: skip
         look(house, records)
 
 

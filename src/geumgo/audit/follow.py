@@ -94,7 +94,7 @@ class TrailFiles:
         if not CHAIN_NAME.fullmatch(where.chain) or not 0 < where.size <= CHUNK_BYTES or where.start < 0:
             return None
         try:
-            raw = _read(path_of(self._directory / where.chain, where.segment), where.start, where.size)
+            raw = _read(f"{self._directory}/{where.chain}/{where.segment:08}.trail", where.start, where.size)
         except OSError:
             return None
         line = take_apart(raw)
@@ -145,7 +145,7 @@ def _told(line: Line, segment: int, start: int) -> Iterator[Found]:
         yield Found(where, line.at_ms, {**event, "eventID": inner_event_id(line.id, place)})
 
 
-def _read(path: Path, offset: int, size: int) -> bytes:
+def _read(path: Path | str, offset: int, size: int) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         return os.pread(descriptor, size, offset)

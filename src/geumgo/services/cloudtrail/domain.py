@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
@@ -102,7 +102,7 @@ def username_of(identity: Mapping[str, Any]) -> str:
 @lru_cache(maxsize=4096)
 def seconds_of(iso: str) -> int:
     """Unix seconds of a time as the trail writes it."""
-    return int(datetime.strptime(iso, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp())
+    return int(datetime.fromisoformat(iso).timestamp())
 
 
 @lru_cache(maxsize=16_384)

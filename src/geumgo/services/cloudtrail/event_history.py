@@ -62,8 +62,9 @@ def lookup_events(ctx: Context, request: Params) -> Params:
         for row in rows[:wanted]:
             before = row.event
             record = record_of(ctx, row)
-            if record is not None and is_of(ctx, attributes_of(record), key, value):
-                events.append(shown(record))
+            about = attributes_of(record) if record is not None else None
+            if record is not None and about is not None and is_of(ctx, about, key, value):
+                events.append(shown(record, about))
         if len(rows) <= wanted:
             return {"Events": events}
         if len(events) == most:
@@ -132,9 +133,8 @@ def is_of(ctx: Context, about: Attributes, key: str, value: str) -> bool:
     return mine and (key == EVERYTHING or about.has(key, value))
 
 
-def shown(record: Mapping[str, Any]) -> Params:
+def shown(record: Mapping[str, Any], about: Attributes) -> Params:
     """A record as LookupEvents answers it."""
-    about = attributes_of(record)
     event: Params = {
         "EventId": about.event_id,
         "EventName": about.event_name,

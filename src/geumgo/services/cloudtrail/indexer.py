@@ -15,7 +15,7 @@ from geumgo.context import Clock, Event, Place, Publisher
 from geumgo.sealing import Sealing
 from geumgo.services.cloudtrail import store, store_trails
 from geumgo.services.cloudtrail.copies import copy_of
-from geumgo.services.cloudtrail.delivery import GLOBAL_REGION, promise_delivery
+from geumgo.services.cloudtrail.delivery import DELIVER_AFTER_MS, GLOBAL_REGION, promise_delivery
 from geumgo.services.cloudtrail.domain import (
     EVERYTHING,
     Attributes,
@@ -68,7 +68,8 @@ class Indexer:
     partition: str
     retention_days: int
     copies: bool = False
-    pruned_at_ms: int = field(default=0)
+    pruned_at_ms: int = 0
+    promised_at_ms: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def run(self, storage: Storage) -> int:
         """What is in the trail now is in the index, and told. Answers how many records were read.
@@ -115,9 +116,18 @@ class Indexer:
         store.add_topics(tx, number, more)
         for account in about.accounts:
             for trail, region in trails.of(account, about, found):
+                self._promise(tx, trail, region)
                 store_trails.wait(tx, trail, region, number)
-                promise_delivery(tx, trail, region, self.clock.now_ms())
         self._tell(tx, found.record, Place(owner, about.region, self.partition))
+
+    def _promise(self, tx: Tx, trail: Trail, region: str) -> None:
+        """A delivery is promised, when the first event begins to wait; and now and then, should that delivery have been given up."""
+        now_ms = self.clock.now_ms()
+        key = (trail.id, region)
+        due = now_ms - self.promised_at_ms.get(key, 0) >= DELIVER_AFTER_MS
+        if due or not store_trails.waits(tx, trail.id, region):
+            promise_delivery(tx, trail, region, now_ms)
+            self.promised_at_ms[key] = now_ms
 
     def _tell(self, tx: Tx, record: dict[str, Any], place: Place) -> None:
         kind = _DETAIL_TYPES.get(record.get("eventType", ""))
