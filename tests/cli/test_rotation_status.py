@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from geumgo import app
 from geumgo.cli import group
 from tests.clock import TurnedClock
 from tests.house import House, turn_botocore
@@ -105,9 +104,8 @@ def test_what_missed_its_window_is_overdue(desk: Desk) -> None:
     assert shown.output.startswith("overdue    2026-09-22T09:00:00Z  db")
 
 
-def test_a_clock_that_ran_ahead_is_told_and_new_rules_put_it_right(desk: Desk) -> None:
-    rules = {"ScheduleExpression": "rate(10 days)"}
-    desk.rotate("db", RotationRules=rules)
+def test_a_clock_that_ran_ahead_is_told_until_it_is_put_right(desk: Desk) -> None:
+    desk.rotate("db", RotationRules={"ScheduleExpression": "rate(10 days)"})
     desk.house.clock.turn(days=3_650)
     desk.house.run_jobs()
     desk.house.clock.turn(days=1)
@@ -116,12 +114,11 @@ def test_a_clock_that_ran_ahead_is_told_and_new_rules_put_it_right(desk: Desk) -
     shown = desk.status()
     assert shown.exit_code == 1
     assert shown.output.startswith("ahead ")
-    desk.house.app.close()  # a server that runs believes no signature of that long ago
-    desk.house.app = app.build(desk.house.settings, slot="api-0", clock=desk.house.clock)
-    desk.functions.enter(desk.house)
-    desk.house.client("secretsmanager").rotate_secret(SecretId="db", RotationRules=rules, RotateImmediately=False)
+    desk.house.app.tick()  # the process looks after its clock
     desk.house.run_jobs()
-    assert desk.status().output.startswith("at rest    2026-10-02T00:00:00Z")
+    shown = desk.status()
+    assert shown.output.startswith("at rest    2026-10-02T00:00:00Z")
+    assert shown.exit_code == 0
 
 
 def test_a_step_that_was_given_up_is_stuck(desk: Desk) -> None:

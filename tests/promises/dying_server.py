@@ -66,7 +66,7 @@ def dies() -> None:
 
 def promises_the_next_step_a_moment_later() -> None:
     """What comes next is promised when the end of a step has been kept."""
-    promise_step, finishing = Plan._promise_step, Held.finishing
+    promise_step, finishing = Plan.promise_step, Held.finishing
     owed: list[Callable[[Tx], None]] = []
 
     def later(self: Plan, secret: Any, rotation: Any, at_ms: int) -> None:
@@ -86,7 +86,7 @@ def promises_the_next_step_a_moment_later() -> None:
             with self.storage.writing() as tx:
                 owed.pop()(tx)
 
-    setattr(Plan, "_promise_step", later)  # noqa: B010
+    setattr(Plan, "promise_step", later)  # noqa: B010
     setattr(Held, "finishing", apart)  # noqa: B010
 
 

@@ -34,6 +34,7 @@ from geumgo.services.events.publisher import DefaultBus
 from geumgo.services.iam.directory import Directory
 from geumgo.services.iam.keyring import LongTermKeyring
 from geumgo.services.iam.rights import Rights
+from geumgo.services.secretsmanager.rotation_clock import clock_was_set_back
 from geumgo.services.sts import time_line
 from geumgo.services.sts.keyring import TemporaryKeyring
 from geumgo.services.sts.passwords import PasswordSessions
@@ -107,6 +108,7 @@ class Anchor:
             return
         with storage.writing() as tx:
             number = time_line.begin(tx, self.root, self.clock.now_ms() - back_ms)
+            clock_was_set_back(tx, self.clock.now_ms() - back_ms)
         self.clock.follow()
         log.error(
             "clock set back",

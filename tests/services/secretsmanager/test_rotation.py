@@ -383,6 +383,27 @@ def test_what_fails_in_its_window_is_tried_again_in_the_next_with_the_same_versi
     assert world.described()["NextRotationDate"].timestamp() * 1000 > world.house.clock.now_ms()
 
 
+def test_a_clock_that_ran_ahead_and_is_set_back_loses_no_rotation(world: World) -> None:
+    """Ten years ahead a window was open, and the rotation under way waits for its next try there."""
+    world.house.clock.turn(ms=to_midnight(world))
+    world.rotate(RotationRules=DAILY)
+    world.house.run_jobs()
+    world.house.clock.turn(ms=3_650 * DAY_MS + 5 * HOUR_MS)
+    world.functions.bodies[world.function] = breaking(world, "setSecret", 10**6, after=False)
+    world.house.run_jobs()
+    pending = world.labels()["AWSPENDING"]
+    world.functions.bodies[world.function] = world.template
+    world.house.clock.turn(ms=-3_650 * DAY_MS)
+    world.house.app.tick()
+    world.house.run_jobs()
+    assert world.labels()["AWSCURRENT"] == pending
+    due = world.described()["NextRotationDate"].timestamp() * 1000
+    assert 0 < due - world.house.clock.now_ms() < 2 * DAY_MS
+    before = world.events().count("RotationSucceeded")
+    world.turn(2 * DAY_MS)
+    assert world.events().count("RotationSucceeded") == before + 2
+
+
 def test_a_value_put_by_hand_counts_as_a_rotation_for_the_next_date(world: World) -> None:
     world.rotate(RotationRules={"ScheduleExpression": "rate(10 days)"})
     world.house.run_jobs()

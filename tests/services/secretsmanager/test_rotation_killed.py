@@ -178,7 +178,7 @@ def test_a_process_that_dies_in_a_step_leaves_a_rotation_that_the_next_one_finis
 
 def promises_the_next_step_afterwards(patch: pytest.MonkeyPatch) -> None:
     """The step that comes next is promised when the end of the last one is kept already."""
-    promise_step, finishing = Plan._promise_step, jobs_worker.Held.finishing
+    promise_step, finishing = Plan.promise_step, jobs_worker.Held.finishing
     owed: list[Callable[[Tx], None]] = []
 
     def later(self: Plan, secret: Any, rotation: Any, at_ms: int) -> None:
@@ -197,7 +197,7 @@ def promises_the_next_step_afterwards(patch: pytest.MonkeyPatch) -> None:
             with self.storage.writing() as tx:
                 owed.pop()(tx)
 
-    patch.setattr(Plan, "_promise_step", later)
+    patch.setattr(Plan, "promise_step", later)
     patch.setattr(jobs_worker.Held, "finishing", apart)
 
 

@@ -11,6 +11,7 @@ from geumgo.services.secretsmanager import (
     random_password,
     resource_policy,
     rotation,
+    rotation_clock,
     secrets,
     values,
     versions,
@@ -19,7 +20,7 @@ from geumgo.services.secretsmanager.access import ACCESS
 
 ROOM = Room(
     "secretsmanager",
-    chapters=(secrets, listing, values, versions, rotation, resource_policy, random_password),
+    chapters=(secrets, listing, values, versions, rotation, rotation_clock, resource_policy, random_password),
     access=ACCESS,
     tables="geumgo.services.secretsmanager.tables",
     resource_type="AWS::SecretsManager::Secret",

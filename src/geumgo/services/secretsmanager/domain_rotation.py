@@ -18,6 +18,9 @@ _WAITS_MS: Final = (2_000, 4_000, 5_000, 5_000, 5_000, 5_000, 10_000, 20_000, 60
 Short at first, so that a database or a function that was away for a moment is met again within five seconds. AWS does not say how often
 it tries.
 """
+AHEAD_MS: Final = 2 * 86_400_000
+"""A rotation that lies further in the future than this (milliseconds) was made by a wrong clock. One that is nearer counts, so that a clock
+that is set to and fro by hours rotates nothing twice."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ class Plan:
         if rotation is None or not rotation.enabled:
             return
         if rotation.token is not None and rotation.step is not None:
-            self._promise_step(secret, rotation, self.now_ms)
+            self.promise_step(secret, rotation, self.now_ms)
         self.keep(self.await_window(secret, rotation))
 
     # -- one rotation -------------------------------------------------------------------------------------------------
@@ -106,18 +106,19 @@ class Plan:
             store.keep_version(self.tx, self.sealing, secret, Version(token, "none", None, self.now_ms))
         secret = self._with_stages(secret, {**secret.stages, PENDING: token})
         rotation = replace(rotation, token=token, step=STEPS[0], testing=False, until_ms=until_ms, failures=0)
-        self._promise_step(secret, rotation, self.now_ms)
+        self.promise_step(secret, rotation, self.now_ms)
         self.say("RotationStarted", secret, token)
         return secret, rotation
 
     def begin_test(self, secret: Secret, rotation: Rotation, token: str) -> Rotation:
         """The function is tested with the version `token`, which holds a copy of the current value and wears AWSPENDING."""
         rotation = replace(rotation, token=token, step=rules.TEST_STEP, testing=True, until_ms=None, failures=0)
-        self._promise_step(secret, rotation, self.now_ms)
+        self.promise_step(secret, rotation, self.now_ms)
         self.say("TestRotationStarted", secret, token)
         return rotation
 
-    def _promise_step(self, secret: Secret, rotation: Rotation, at_ms: int) -> None:
+    def promise_step(self, secret: Secret, rotation: Rotation, at_ms: int) -> None:
+        """The step at which the rotation is runs at `at_ms`, whatever was promised before."""
         assert rotation.token is not None, "a step belongs to a rotation"
         assert rotation.step is not None, "a rotation is at a step"
         withdraw(self.tx, f"{STEP}:{secret.arn}")
@@ -144,7 +145,7 @@ class Plan:
             self._abandon(secret, rotation, token)
         elif following is not None:
             rotation = replace(rotation, step=following)
-            self._promise_step(secret, rotation, self.now_ms)
+            self.promise_step(secret, rotation, self.now_ms)
             self.keep(rotation)
         elif secret.stages.get(CURRENT) != token:
             self._fail(secret, rotation, token, f"The step {step} ended without AWSCURRENT on version {token}")
@@ -164,7 +165,7 @@ class Plan:
         again_at_ms = self.now_ms + rules.wait_ms(failures)
         rotation = replace(rotation, step=STEPS[0], failures=failures, last_error=error, failed_at_ms=self.now_ms)
         if rotation.until_ms is None or again_at_ms < rotation.until_ms:
-            self._promise_step(secret, rotation, again_at_ms)
+            self.promise_step(secret, rotation, again_at_ms)
         else:
             rotation = self.await_window(secret, _at_rest(rotation), after_ms=max(self.now_ms, rotation.until_ms))
         self.keep(rotation)

@@ -15,7 +15,6 @@ from geumgo.storage import Tx
 
 State = Literal["off", "deleted", "at rest", "under way", "testing", "failing", "stuck", "overdue", "ahead"]
 WRONG: Final = frozenset({"failing", "stuck", "overdue", "ahead"})
-FAST_CLOCK_MS: Final = 60_000  # by how much the clocks of two machines may differ
 _PAGE: Final = 500
 
 
@@ -24,8 +23,8 @@ class Report:
     """How the rotation of one secret stands. Times are Unix milliseconds; None: there is none.
 
     `failing`: the last attempt failed, and it is tried again at `next_attempt_at_ms`. `stuck`: a step of it was given up. `overdue`:
-    NextRotationDate has passed. `ahead`: the last rotation lies in the future, because the clock was wrong then. `failures` are those in a
-    row since it began; `last_error` is what RotationFailed said in the trail.
+    NextRotationDate has passed. `ahead`: the last rotation lies far in the future, because the clock was wrong then. `failures` are
+    those in a row since it began; `last_error` is what RotationFailed said in the trail.
     """
 
     arn: str
@@ -82,7 +81,7 @@ def _state(secret: Secret, rotation: Rotation, steps: list[str], now_ms: int) ->
         return "stuck"
     if rotation.failures:
         return "failing"
-    if rotation.anchored_at_ms > now_ms + FAST_CLOCK_MS:
+    if rotation.anchored_at_ms > now_ms + rules.AHEAD_MS:
         return "ahead"
     if rotation.token is not None:
         return "testing" if rotation.testing else "under way"
