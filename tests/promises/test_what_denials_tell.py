@@ -38,7 +38,6 @@ def named(house: House, member: str, name: str, key_id: str) -> Any:
         "SecretIdList": [name],
         "ResourceARN": f"arn:aws:events:us-east-1:{account}:rule/{name}",
         "TargetArn": f"arn:aws:lambda:us-east-1:{account}:function:{name}",
-        "EventBusName": "default",
         "Names": [name],
         "ConfigRuleNames": [name],
         "Path": f"/{name}/",
@@ -71,6 +70,16 @@ def furnish(house: House) -> str:
     client.create_open_id_connect_provider(Url=f"https://{THERE}.example.org", ThumbprintList=["a" * 40])
     events_client = house.client("events")
     events_client.put_rule(Name=THERE, EventPattern='{"source": ["x"]}', Tags=[{"Key": "team", "Value": "red"}])
+    bus = events_client.create_event_bus(Name=THERE)["EventBusArn"]
+    events_client.create_archive(ArchiveName=THERE, EventSourceArn=bus)
+    key_of_ours = {"ApiKeyAuthParameters": {"ApiKeyName": "X-Key", "ApiKeyValue": "k"}}
+    connection = events_client.create_connection(Name=THERE, AuthorizationType="API_KEY", AuthParameters=key_of_ours)
+    events_client.create_api_destination(
+        Name=THERE,
+        ConnectionArn=connection["ConnectionArn"],
+        InvocationEndpoint="https://example.com/",
+        HttpMethod="POST",
+    )
     reads = client.create_service_linked_role(AWSServiceName="config.amazonaws.com")["Role"]["Arn"]
     rules = house.client("config")
     rules.put_configuration_recorder(ConfigurationRecorder={"name": THERE, "roleARN": reads})
