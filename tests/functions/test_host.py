@@ -100,7 +100,7 @@ def test_an_invocation_believes_nobody_who_speaks_in_the_place_of_the_agent(tmp_
                  b'{"exit":"x"}', b'{"socket":"names","address":"10.0.0.1","port":53}', b"[" * 50_000):  # fmt: skip
         with socket.socket() as listener:
             invocation._told_by_agent(said, [listener])
-    assert not invocation._listening
+    assert not invocation._network._listening
     assert set(invocation._asked) == {"names", "runtime", "endpoint"}
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import HTTPClientError
 
-from geumgo.functions.invocation import children
+from geumgo.functions.measuring import children
 from tests.functions.zips import package
 from tests.server import Server
 from tests.services.lambda_.conftest import TRUST

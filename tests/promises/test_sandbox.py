@@ -21,7 +21,7 @@ import pytest
 
 from geumgo.functions import Outcome, Task
 from geumgo.functions.host import Host
-from geumgo.functions.invocation import children
+from geumgo.functions.measuring import children
 from geumgo.functions.reach import Rules
 from geumgo.functions.sandbox import Tools, Walls, find_tools
 from tests.functions.zips import package

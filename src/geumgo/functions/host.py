@@ -11,8 +11,9 @@ from typing import Final
 import structlog
 
 from geumgo.functions import Busy, NotRun, Outcome, Task
-from geumgo.functions.invocation import Connect, Invocation, Surroundings
+from geumgo.functions.invocation import Invocation, Surroundings
 from geumgo.functions.log_files import LogFiles
+from geumgo.functions.network import Connect
 from geumgo.functions.probing import refuse_open_walls
 from geumgo.functions.reach import Rules
 from geumgo.functions.sandbox import Tools, find_tools
