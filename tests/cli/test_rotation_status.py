@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from geumgo.app import census
 from geumgo.cli import group
+from geumgo.edge.metrics import HELP
 from tests.clock import TurnedClock
 from tests.house import House, turn_botocore
 from tests.services.secretsmanager import functions
@@ -143,3 +145,40 @@ def test_what_is_switched_off_or_deleted_is_no_fault(desk: Desk) -> None:
     shown = desk.status()
     assert shown.exit_code == 0
     assert [line.split()[0] for line in shown.output.splitlines()] == ["deleted", "off"]
+
+
+# -- the same for machines that watch ---------------------------------------------------------------------------------
+
+
+class Numbers(dict[str, int]):
+    """A page of numbers."""
+
+    def add(self, key: str, amount: int = 1) -> None:
+        self[key] = self.get(key, 0) + amount
+
+    def set(self, key: str, value: int) -> None:
+        self[key] = value
+
+
+def test_metrics_count_jobs_and_the_rotations_that_are_in_trouble(desk: Desk) -> None:
+    def counted() -> Numbers:
+        numbers = Numbers()
+        census.count(desk.house.app.storage, desk.house.clock, numbers)
+        return numbers
+
+    desk.rotate("well", RotationRules={"ScheduleExpression": "cron(0 8 * * ? *)", "Duration": "1h"})
+    before = counted()
+    assert (before['geumgo_rotations{state="failing"}'], before['geumgo_rotations{state="overdue"}']) == (0, 0)
+    assert before["geumgo_jobs_late_seconds"] == 0
+    desk.breaks()
+    desk.rotate("db")
+    desk.rotate("gone")
+    desk.house.client("secretsmanager").delete_secret(SecretId="gone")
+    after = counted()
+    assert after['geumgo_rotations{state="failing"}'] == 1
+    assert after['geumgo_jobs{state="waiting"}'] > before['geumgo_jobs{state="waiting"}']
+    desk.house.clock.turn(days=1)
+    late = counted()
+    assert late['geumgo_rotations{state="overdue"}'] == 1
+    assert late["geumgo_jobs_late_seconds"] > HOUR_MS // 1000
+    assert {name.partition("{")[0] for name in late} <= set(HELP)

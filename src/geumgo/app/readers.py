@@ -1,6 +1,6 @@
-"""Those who read the trail on while it is written, in the process for jobs: the index, and what feeds each sink. A thread for each.
+"""Those who read while others write, in the process for jobs: the index of the trail, what feeds each sink, who counts. A thread for each.
 
-None of them is waited for by an answer or a job, and none ends the process but the index, when the database sees an I/O error.
+None of them is waited for by an answer or a job, and none ends the process unless the database sees an I/O error.
 """
 
 import threading
@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from geumgo.app import census
 from geumgo.app.directory import open_storage
 from geumgo.app.outgoing import sinks_of
 from geumgo.audit.follow import TrailFiles
@@ -73,6 +74,11 @@ def start(
                 target=feeding, args=(feeder, trail, open_storage(settings), stop), name=f"sink {number}", daemon=True
             )
         )
+    threads.append(
+        threading.Thread(
+            target=census.counting, args=(open_storage(settings), clock, stop, shared), name="census", daemon=True
+        )
+    )
     for thread in threads:
         thread.start()
     return threads

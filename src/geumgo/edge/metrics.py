@@ -37,6 +37,9 @@ HELP: Final = {
         "Age of the oldest record that a sink of the trail has not taken; 0: none waits.",
     ),
     "geumgo_trail_index_lag_seconds": ("gauge", "For how long the trail has not been indexed up to its end."),
+    "geumgo_jobs": ("gauge", "Jobs in the database, by state; parked: given up until somebody looks."),
+    "geumgo_jobs_late_seconds": ("gauge", "How long the job that has waited longest has been due; 0: none is."),
+    "geumgo_rotations": ("gauge", "Rotations that fail at present, and those whose NextRotationDate has passed."),
     OVERFLOW: ("counter", "What was not counted elsewhere, because there are too many different things to count."),
     "geumgo_ready": ("gauge", "1 if the process that answers this finds nothing that keeps it from serving."),
 }

@@ -62,6 +62,19 @@ def listed(tx: Tx, sealing: Sealing, *, after: str = "", limit: int) -> list[Rot
     return [_as_rotation(sealing, row) for row in rows]
 
 
+def troubled(tx: Tx, now_ms: int) -> tuple[int, int]:
+    """How many rotations fail at present, and how many are overdue, for whoever watches."""
+    row = tx.one(
+        f"""
+        SELECT COUNT(CASE WHEN r.failures > 0 THEN 1 END), COUNT(CASE WHEN r.due_by_ms <= :now_ms THEN 1 END)
+        FROM {_TABLE} r JOIN secret s ON s.id = r.secret_id WHERE r.enabled = 1 AND s.deleted_at_ms IS NULL
+        """,
+        now_ms=now_ms,
+    )
+    assert row is not None, "an aggregate has a row"
+    return row[0], row[1]
+
+
 def keep(tx: Tx, sealing: Sealing, rotation: Rotation) -> None:
     row = _as_row(rotation)
     row["mac"] = sealing.vouch(_TABLE, row)
