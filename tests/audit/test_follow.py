@@ -106,3 +106,14 @@ def test_a_record_that_is_not_there_is_none(tmp_path: Path, clock: TurnedClock) 
         Where(where.chain, where.segment, where.start, where.size, 0),
     ):
         assert files.record(wrong) is None
+
+
+def test_a_line_that_is_longer_than_what_is_read_at_once_is_whole(tmp_path: Path, clock: TurnedClock) -> None:
+    trail, files = open_trail(tmp_path, clock, segment_bytes=2 << 20), TrailFiles(tmp_path)
+    for name, size in (("short", 10), ("long", 200_000), ("longer", 250_000), ("last", 10)):
+        trail.note("call", {"name": name, "pad": "x" * size})
+    trail.settle()
+    names, position = read_on(files, Position())
+    assert names == ["short", "long", "longer", "last"]
+    assert read_on(files, position) == ([], position)
+    trail.close()

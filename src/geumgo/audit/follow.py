@@ -16,8 +16,10 @@ from geumgo.audit.line import CHAIN_NAME, Line, take_apart
 from geumgo.audit.reader import inner_event_id
 from geumgo.audit.segment import lines_in, numbers_in, path_of
 
-CHUNK_BYTES: Final = 1 << 20
-"""How much is read at once; more than the longest line."""
+CHUNK_BYTES: Final = 64 << 10
+"""How much is read at once."""
+LONGEST_BYTES: Final = 1 << 20
+"""More than the longest line."""
 ITSELF: Final = -1
 """The place of a record that is not inside another one."""
 
@@ -78,7 +80,7 @@ class TrailFiles:
                 break
             if here != position.segment:
                 position = Position(here, 0, position.open)
-            data = _read(path_of(place, here), position.offset, CHUNK_BYTES)
+            data = _next(path_of(place, here), position.offset)
             before = position
             position = self._walk(chain, data, position, found, most)
             if position != before:
@@ -91,7 +93,7 @@ class TrailFiles:
 
     def record(self, where: Where) -> dict[str, Any] | None:
         """The record that stands there, with its eventID; None if there is none any more."""
-        if not CHAIN_NAME.fullmatch(where.chain) or not 0 < where.size <= CHUNK_BYTES or where.start < 0:
+        if not CHAIN_NAME.fullmatch(where.chain) or not 0 < where.size <= LONGEST_BYTES or where.start < 0:
             return None
         try:
             raw = _read(f"{self._directory}/{where.chain}/{where.segment:08}.trail", where.start, where.size)
@@ -143,6 +145,14 @@ def _told(line: Line, segment: int, start: int) -> Iterator[Found]:
     for place, event in enumerate(events):
         where = Where(line.chain, segment, start, size, place)
         yield Found(where, line.at_ms, {**event, "eventID": inner_event_id(line.id, place)})
+
+
+def _next(path: Path, offset: int) -> bytes:
+    """What stands behind `offset`, a whole line of it at least, if there is one. Zeros are where nothing was written yet."""
+    data = _read(path, offset, CHUNK_BYTES)
+    if data[:1] in (b"", b"\0") or b"\n" in data:
+        return data
+    return _read(path, offset, LONGEST_BYTES)
 
 
 def _read(path: Path | str, offset: int, size: int) -> bytes:

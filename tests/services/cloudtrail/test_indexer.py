@@ -180,3 +180,31 @@ def test_the_attributes_of_those_who_ask() -> None:
     assert user({"type": "Root"}) == "root"
     assert user({"type": "AWSService", "invokedBy": "secretsmanager.amazonaws.com"}) == ""
     assert attributes_of({"eventID": "e", "eventTime": "2026-11-29T00:00:00Z", "userIdentity": {}}).accounts == ()
+
+
+def test_indexing_drops_nothing_that_others_keep_in_memory(house: House, tmp_path: Path) -> None:
+    """Answers go on from what was derived from rows before: no row of the index decides anything for them."""
+    from geumgo.app.directory import open_storage
+    from geumgo.outbound import Allowed, Outbound
+    from geumgo.services.cloudtrail.feeder import Feeder
+    from geumgo.services.cloudtrail.sinks import sink_of
+
+    trail = house.client("cloudtrail")
+    trail.create_trail(Name="main", S3BucketName="bucket")
+    trail.start_logging(Name="main")
+    house.client("secretsmanager").create_secret(Name="first", SecretString="x")
+    house.index()  # the delivery is promised now
+    house.client("secretsmanager").create_secret(Name="second", SecretString="x")
+    other = open_storage(house.settings)
+    before = other.mark()
+    assert house.index() > 0
+    feeder = Feeder(
+        1,
+        "file",
+        sink_of(f"file:{tmp_path / 'sink'}", Outbound(Allowed.of(())), ""),
+        house.app.indexer.files,
+        house.clock,
+    )
+    assert feeder.feed(house.app.storage) > 0
+    assert other.mark() == before
+    other.close()

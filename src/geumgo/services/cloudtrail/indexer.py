@@ -29,7 +29,8 @@ from geumgo.services.cloudtrail.records import Trail
 from geumgo.storage import Storage, Tx
 
 READER: Final = "index"
-BATCH: Final = 100  # records of one transaction
+BATCH: Final = 100  # records of one transaction: whoever writes on the same SQLite waits for it
+LARGE_BATCH: Final = 1_000  # on PostgreSQL, where nobody waits, and every commit drops what processes keep of rows
 PRUNE_EVERY_MS: Final = 600_000
 DAY_MS: Final = 86_400_000
 GLOBAL_SOURCES: Final = frozenset({"iam.amazonaws.com", "sts.amazonaws.com"})
@@ -86,7 +87,7 @@ class Indexer:
     def _batch(self, storage: Storage, chain: str) -> int:
         with storage.reading() as tx:
             before = store.position(tx, READER, chain)
-        found, behind = self.files.follow(chain, before, BATCH)
+        found, behind = self.files.follow(chain, before, LARGE_BATCH if self.copies else BATCH)
         if behind == before:
             return 0
         if not found and behind.segment == before.segment and behind.open == before.open:
