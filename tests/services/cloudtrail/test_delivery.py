@@ -1,8 +1,10 @@
 """Log files and digest files: complete, where AWS has them, and found out if one byte changes."""
 
 import gzip
+import io
 import json
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -279,3 +281,90 @@ def test_a_forged_public_key_is_never_shown(house: House, trail: Any) -> None:
     with pytest.raises(ClientError) as caught:
         trail.list_public_keys()
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
+
+
+class Bucket:
+    """The S3 client that the AWS CLI's validator reads with, on a delivered directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def get_client(self, name: str) -> "Bucket":
+        assert name == self.directory.name
+        return self
+
+    def get_paginator(self, name: str) -> "Bucket":
+        assert name == "list_objects"
+        return self
+
+    def paginate(self, *, Bucket: str, Marker: str, Prefix: str) -> "Listing":  # noqa: N803
+        assert Bucket == self.directory.name
+        keys = sorted(str(path.relative_to(self.directory)) for path in self.directory.rglob("*") if path.is_file())
+        return Listing([key for key in keys if key > Marker and key.startswith(Prefix)])
+
+    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+        assert Bucket == self.directory.name
+        path = self.directory / Key
+        metadata = json.loads(path.with_name(path.name + ".metadata.json").read_text())
+        shown = {name.removeprefix("x-amz-meta-"): value for name, value in metadata.items()}
+        return {"Body": io.BytesIO(path.read_bytes()), "Metadata": shown}
+
+
+class AsInTheCli:
+    """A client of CloudTrail as the AWS CLI has it: blobs stay as they came, in base64."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+
+    def describe_trails(self) -> Any:
+        return self.client.describe_trails()
+
+    def list_public_keys(self, **asked: Any) -> Any:
+        answer = self.client.list_public_keys(**asked)
+        return {"PublicKeyList": [{**key, "Value": b64encode(key["Value"])} for key in answer["PublicKeyList"]]}
+
+
+class Listing:
+    def __init__(self, keys: list[str]) -> None:
+        self.keys = keys
+
+    def search(self, expression: str) -> list[str]:
+        assert expression == "Contents[*].Key"
+        return self.keys
+
+
+def test_the_validator_of_the_aws_cli_is_content(house: House) -> None:
+    from datetime import UTC, datetime, timedelta
+
+    from awscli.customizations.cloudtrail.validation import create_digest_traverser
+
+    def look() -> tuple[int, list[str]]:
+        problems: list[str] = []
+
+        def note(**said: Any) -> None:
+            problems.append(str(said.get("message") or said))
+
+        traverser = create_digest_traverser(
+            cloudtrail_client=AsInTheCli(house.client("cloudtrail")),
+            organization_client=None,
+            s3_client_provider=Bucket(bucket(house)),
+            trail_arn=made["TrailARN"],
+            on_invalid=note,
+            on_gap=note,
+            on_missing=note,
+        )
+        now = datetime.fromtimestamp(house.clock.now_ms() / 1000, UTC)
+        return len(list(traverser.traverse_digests(now - timedelta(days=1), now))), problems
+
+    made = begin(house, S3KeyPrefix="team/a")
+    for number in range(4):
+        house.client("secretsmanager").create_secret(Name=f"s{number}", SecretString="x")
+        turn(house, HOUR + 6 * MINUTE)
+    digests, problems = look()
+    assert problems == []
+    assert digests >= 4
+    newest = max(bucket(house).rglob("*CloudTrail-Digest_*.json.gz"))
+    content = bytearray(gzip.decompress(newest.read_bytes()))
+    content[-20] ^= 1
+    newest.write_bytes(gzip.compress(bytes(content)))
+    assert any(newest.name in problem and "signature verification failed" in problem for problem in look()[1])
