@@ -33,7 +33,7 @@ test: $(VENV)/.dev
 	@scripts/test $(ARGS)
 
 promises: $(VENV)/.dev
-	@scripts/need postgresql strace bubblewrap
+	@scripts/need postgresql mariadb-server strace bubblewrap
 	@KILLS=500 CRASH_STATES=100000 DISK_FAULTS=300 ORACLE_WORLDS=1000000 REVOCATIONS=100 READ_AFTER_WRITE_PAIRS=100000 \
 		$(BIN)/python -m pytest -s tests/promises $(ARGS)
 

@@ -9,10 +9,13 @@ from botocore.exceptions import ClientError
 from geumgo.jobs.worker import Held
 from geumgo.outbound import Failed
 from geumgo.outbound.databases import Databases
+from geumgo.sealing.random import uuid
+from geumgo.services.rds.steps import Steps
 from tests.house import House
 from tests.rotation_functions.targets import Target
 from tests.services.rds.attached import Attached
 
+HONEST = {name: getattr(Steps, name) for name in ("_create", "_set")}
 KINDS = ["db", "cluster"]
 
 
@@ -96,8 +99,35 @@ def test_a_detached_database_leaves_a_secret_that_can_be_restored(attached: Atta
 def test_a_job_that_is_killed_between_two_steps_goes_on_where_it_was(
     attached: Attached, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    rotate_under_kills(attached, monkeypatch)
+
+
+def test_a_password_that_is_written_down_after_the_database_has_it_is_caught(
+    house: House, postgres: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant of P16 for managed rotation."""
+    really_create = Steps._create
+
+    def nothing_yet(self: Steps) -> None:
+        """The new password is only thought of."""
+
+    def set_first(self: Steps) -> None:
+        new, known = uuid(), self.known()
+        self._databases.set_password(self._server, self._database.username, known[0], new)
+        really_create(self)
+
+    monkeypatch.setattr(Steps, "_create", nothing_yet)
+    monkeypatch.setattr(Steps, "_set", set_first)
+    with pytest.raises(AssertionError, match="no label logs in"):
+        rotate_under_kills(Attached(house, postgres, "db"), monkeypatch)
+
+
+def rotate_under_kills(attached: Attached, monkeypatch: pytest.MonkeyPatch) -> None:
     """After each call that the job makes, and after the database has changed, it dies once. One of the labels always logs in."""
-    attached.create_managed()
+    with pytest.MonkeyPatch.context() as honest:
+        honest.setattr(Steps, "_create", HONEST["_create"])
+        honest.setattr(Steps, "_set", HONEST["_set"])
+        attached.create_managed()
     died: set[tuple[Any, ...]] = set()
     real = Held.call
 
@@ -129,7 +159,7 @@ def test_a_job_that_is_killed_between_two_steps_goes_on_where_it_was(
             for stage in ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS")
             if (value := _there(attached, stage))
         ]
-        assert any(map(attached.logs_in, known))
+        assert any(map(attached.logs_in, known)), "no label logs in"
         if attached.describe()["MasterUserSecret"]["SecretStatus"] == "active":
             break
         attached.house.clock.turn(ms=601_000)
