@@ -99,8 +99,10 @@ def until(true: Callable[[], Any], what: str, seconds: float) -> float:
 def test_a_fall_is_acted_on_and_told_once_and_taken_back(server: Server, endpoint: Endpoint) -> None:
     furnish(server, endpoint)
 
+    secrets = server.client("secretsmanager")
+
     def tags(name: str) -> list[str]:
-        found = server.client("secretsmanager").describe_secret(SecretId=name)
+        found = secrets.describe_secret(SecretId=name)
         return [tag["Key"] for tag in found.get("Tags", [])]
 
     def told(name: str) -> list[tuple[str, str]]:
@@ -112,18 +114,18 @@ def test_a_fall_is_acted_on_and_told_once_and_taken_back(server: Server, endpoin
         }
         return list(found.items())
 
-    server.client("secretsmanager").create_secret(Name="first", SecretString="x")
+    secrets.create_secret(Name="first", SecretString="x")
     acted = until(lambda: tags("first") == ["unused-since"], "the function has tagged the secret", 30)
     heard = until(lambda: told("first"), "the webhook was told", 30)
     print(f"tagged after {acted:.1f} s, told {heard:.1f} s later")  # noqa: T201
     assert [compliance for _, compliance in told("first")] == ["NON_COMPLIANT"]
 
     key = server.client("kms").create_key()["KeyMetadata"]["Arn"]
-    server.client("secretsmanager").update_secret(SecretId="first", KmsKeyId=key)
+    secrets.update_secret(SecretId="first", KmsKeyId=key)
     until(lambda: tags("first") == [], "the tag is taken back", 30)
     until(lambda: len(told("first")) == 2, "the webhook was told of it", 30)
 
-    server.client("secretsmanager").create_secret(Name="second", SecretString="x")
+    secrets.create_secret(Name="second", SecretString="x")
     server.kill()  # between the change and everything that follows
     server.start()
     until(lambda: tags("second") == ["unused-since"], "the function has acted after all", 40)
