@@ -269,7 +269,7 @@ def _asked(ctx: Context, params: Params, database: Database, task: Task) -> Data
 def detach(ctx: Context, params: Params, kind: Kind) -> Database:
     """The database is forgotten, and goes on running. Its managed secret can be restored for 30 days: nothing else knows the password.
 
-    Source: DeleteDBInstance, DeleteDBCluster, API reference; recorded on AWS (the message about the snapshot).
+    Source: DeleteDBInstance, DeleteDBCluster, API reference. Unverified: the message about the snapshot.
     """
     before = lookup.get(ctx, kind, params[lookup.MEMBER[kind]])
     if params.get("FinalDBSnapshotIdentifier"):
@@ -332,7 +332,7 @@ def listed(ctx: Context, params: Params, kind: Kind, operation: str) -> tuple[li
 
 
 def _filters(params: Params, kind: Kind) -> list[tuple[str, list[str]]]:
-    """Source: recorded on AWS (the message)."""
+    """Unverified: the message."""
     for each in params.get("Filters", []):
         if each["Name"] not in _FILTERS[kind]:
             raise InvalidParameterValue(f"Unrecognized filter name: {each['Name']}")

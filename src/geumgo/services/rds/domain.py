@@ -45,7 +45,7 @@ class Where(NamedTuple):
 def identifier(member: str, given: str) -> str:
     """An identifier as it is kept: lower case. Raises BadValue.
 
-    Source: DBInstanceIdentifier, CreateDBInstance, API reference; recorded on AWS (the message).
+    Source: DBInstanceIdentifier, CreateDBInstance, API reference. Unverified: the message.
     """
     name = given.lower()
     if not is_identifier(name):

@@ -20,26 +20,26 @@ class InvalidParameterCombination(ServiceError):
 
 
 class InstanceAlreadyExists(ServiceError):
-    """Source: DBInstanceAlreadyExists, API reference; recorded on AWS (the message)."""
+    """Source: DBInstanceAlreadyExists, API reference. Unverified: the message."""
 
     code = "DBInstanceAlreadyExists"
 
 
 class ClusterAlreadyExists(ServiceError):
-    """Source: DBClusterAlreadyExistsFault, API reference; recorded on AWS (the message)."""
+    """Source: DBClusterAlreadyExistsFault, API reference. Unverified: the message."""
 
     code = "DBClusterAlreadyExistsFault"
 
 
 class InstanceNotFound(ServiceError):
-    """Source: DBInstanceNotFound, API reference; recorded on AWS (the message)."""
+    """Source: DBInstanceNotFound, API reference. Unverified: the message."""
 
     code = "DBInstanceNotFound"
     status = 404
 
 
 class ClusterNotFound(ServiceError):
-    """Source: DBClusterNotFoundFault, API reference; recorded on AWS (the message)."""
+    """Source: DBClusterNotFoundFault, API reference. Unverified: the message."""
 
     code = "DBClusterNotFoundFault"
     status = 404
@@ -58,7 +58,7 @@ class InvalidClusterState(ServiceError):
 
 
 class ClusterStillHasInstances(InvalidClusterState):
-    """Source: recorded on AWS (the message)."""
+    """Unverified: the message."""
 
     def __init__(self) -> None:
         super().__init__("Cluster cannot be deleted, it still contains DB instances in non-deleting state.")

@@ -45,7 +45,7 @@ def by_arn(text: str) -> tuple[Kind, str] | None:
 
 
 def get_by_arn(ctx: Context, text: str) -> Database:
-    """Raises InvalidParameterValue, DBInstanceNotFound, DBClusterNotFoundFault. Source: recorded on AWS (the first message)."""
+    """Raises InvalidParameterValue, DBInstanceNotFound, DBClusterNotFoundFault. Unverified: the first message."""
     named = by_arn(text)
     if named is None:
         raise InvalidParameterValue(f"Invalid resource name: {text}")

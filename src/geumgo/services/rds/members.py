@@ -83,6 +83,6 @@ def of(ctx: Context, cluster: Database) -> list[Database]:
 
 
 def refuse_if_any(ctx: Context, cluster: Database) -> None:
-    """Raises InvalidDBClusterStateFault. Source: recorded on AWS (the message)."""
+    """Raises InvalidDBClusterStateFault. Unverified: the message."""
     if any(each.task != "delete" for each in of(ctx, cluster)):
         raise ClusterStillHasInstances
