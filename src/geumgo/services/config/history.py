@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Final
 
-from geumgo.context import Context, Params, as_datetime
+from geumgo.context import Context, Later, Params, as_datetime
 from geumgo.room import reads
 from geumgo.services.config import lookup, store_items
 from geumgo.services.config.domain_items import DELETED, Item, arn_of, md5_of, queried, state_id
@@ -131,10 +131,10 @@ def get_discovered_resource_counts(ctx: Context, params: Params) -> Params:
 
 
 @reads
-def select_resource_config(ctx: Context, params: Params) -> Params:
+def select_resource_config(ctx: Context, params: Params) -> Later:
     """Each result is a JSON text: what the query makes of a resource, or of a group of them. 25 a page by default.
 
-    Raises InvalidExpression.
+    Nobody else waits while many resources are looked at. Raises InvalidExpression.
     """
     text = params["Expression"]
     try:
@@ -144,15 +144,18 @@ def select_resource_config(ctx: Context, params: Params) -> Params:
     (at,) = read_token(ctx, "SelectResourceConfig", {"expression": text}, params.get("NextToken"), 1)
     start, limit = int(at or "0"), params.get("Limit") or _ROWS
     place = ctx.place
-    items = [
-        queried(item, place.account, place.region, place.partition)
-        for item in store_items.current(ctx.tx, place, query.resource_type)
-    ]
-    rows = query.answer(items)
-    answer: Params = {
-        "Results": [json.dumps(row, ensure_ascii=False) for row in rows[start : start + limit]],
-        "QueryInfo": {"SelectFields": [{"Name": field.name} for field in query.fields]},
-    }
-    if len(rows) > start + limit:
-        answer["NextToken"] = make_token(ctx, "SelectResourceConfig", {"expression": text}, [str(start + limit)])
-    return answer
+    found = store_items.current(ctx.tx, place, query.resource_type)
+
+    def fetch() -> Params:
+        items = map(store_items.as_item, found)
+        rows = query.answer([queried(item, place.account, place.region, place.partition) for item in items])
+        answer: Params = {
+            "Results": [json.dumps(row, ensure_ascii=False) for row in rows[start : start + limit]],
+            "QueryInfo": {"SelectFields": [{"Name": field.name} for field in query.fields]},
+        }
+        if len(rows) > start + limit:
+            position = [str(start + limit)]
+            answer["NextToken"] = make_token(ctx, "SelectResourceConfig", {"expression": text}, position)
+        return answer
+
+    return Later(fetch)

@@ -2,7 +2,7 @@
 """The SQL of configuration items."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from geumgo.context import Place
@@ -10,10 +10,10 @@ from geumgo.services.config.domain_items import DELETED, Item, Seen
 from geumgo.storage import Row, Tx
 
 _COLUMNS: Final = "resource_type, resource_id, captured_at_ms, status, name, created_at_ms, tags, configuration"
-_CHUNK: Final = 1_000
 
 
-def _as_item(row: Row) -> Item:
+def as_item(row: Row) -> Item:
+    """The item that a row of `current` is."""
     kind, resource_id, captured_at_ms, status, name, created_at_ms, tags, configuration = row
     seen = Seen(kind, resource_id, name, created_at_ms, json.loads(tags), json.loads(configuration))
     return Item(seen, status, captured_at_ms)
@@ -35,7 +35,7 @@ def latest(tx: Tx, place: Place, resource_type: str, resource_ids: Sequence[str]
         type=resource_type,
         **named,
     )
-    return {row[1]: _as_item(row) for row in rows}
+    return {row[1]: as_item(row) for row in rows}
 
 
 def ids(tx: Tx, place: Place, resource_type: str) -> list[str]:
@@ -53,30 +53,20 @@ def ids(tx: Tx, place: Place, resource_type: str) -> list[str]:
     return [resource_id for (resource_id,) in rows]
 
 
-def current(tx: Tx, place: Place, resource_type: str | None) -> Iterator[Item]:
-    """The resources that are there, by type and id."""
-    after = ("", "")
-    while True:
-        rows = tx.all(
-            f"""
-            SELECT {_COLUMNS} FROM config_item
-            WHERE account = :account AND region = :region AND latest = 1 AND status <> :deleted
-            AND (resource_type = :type OR :any_type = 1) AND (resource_type, resource_id) > (:after_type, :after_id)
-            ORDER BY resource_type, resource_id LIMIT :limit
-            """,
-            account=place.account,
-            region=place.region,
-            deleted=DELETED,
-            type=resource_type or "",
-            any_type=resource_type is None,
-            after_type=after[0],
-            after_id=after[1],
-            limit=_CHUNK,
-        )
-        yield from map(_as_item, rows)
-        if len(rows) < _CHUNK:
-            return
-        after = (rows[-1][0], rows[-1][1])
+def current(tx: Tx, place: Place, resource_type: str | None) -> list[Row]:
+    """The resources that are there, by type and id: rows for `as_item`, which takes longer than to read them."""
+    return tx.all(
+        f"""
+        SELECT {_COLUMNS} FROM config_item
+        WHERE account = :account AND region = :region AND latest = 1 AND status <> :deleted
+        AND (resource_type = :type OR :any_type = 1) ORDER BY resource_type, resource_id
+        """,
+        account=place.account,
+        region=place.region,
+        deleted=DELETED,
+        type=resource_type or "",
+        any_type=resource_type is None,
+    )
 
 
 def discovered(tx: Tx, place: Place, resource_type: str, *, after: str, deleted_too: bool, limit: int) -> list[Item]:
@@ -95,7 +85,7 @@ def discovered(tx: Tx, place: Place, resource_type: str, *, after: str, deleted_
         deleted_too=deleted_too,
         limit=limit,
     )
-    return [_as_item(row) for row in rows]
+    return [as_item(row) for row in rows]
 
 
 def counts(tx: Tx, place: Place) -> dict[str, int]:
@@ -139,7 +129,7 @@ def history(
         last=last_ms,
         limit=limit,
     )
-    return [_as_item(row) for row in rows]
+    return [as_item(row) for row in rows]
 
 
 def is_known(tx: Tx, place: Place, resource_type: str, resource_id: str) -> bool:
