@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from geumgo.cli.client import from_environment
+from geumgo.cli.report import TRAIL, of_history
 from tests.clients.test_iam_cli import Cli
 from tests.server import Server
 
@@ -37,6 +39,10 @@ def test_who_read_the_secret_is_found_within_seconds(server: Server, aws: Cli) -
     assert "hidden-value-6" not in json.dumps(found)
     paged = aws("cloudtrail", "lookup-events", "--max-items", "3", "--page-size", "2")
     assert len(paged["Events"]) == 3
+    identity, secret = server.credentials()
+    said = {"AWS_ENDPOINT_URL": server.endpoint, "AWS_ACCESS_KEY_ID": identity, "AWS_SECRET_ACCESS_KEY": secret}
+    client = from_environment("cloudtrail", {**said, "AWS_DEFAULT_REGION": "us-east-1"}, target=TRAIL)
+    assert of_history(client)("", "app/db").endswith(":user/admin")  # as `geumgo report unused` asks
 
 
 def test_a_trail_from_the_command_line(aws: Cli) -> None:

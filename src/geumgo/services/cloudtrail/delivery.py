@@ -23,7 +23,7 @@ from geumgo.jobs import promise
 from geumgo.jobs.retry import TryLater
 from geumgo.room import JobHandler
 from geumgo.sealing import Sealing, Unsealable, random, rsa_signing
-from geumgo.services.cloudtrail import store, store_trails
+from geumgo.services.cloudtrail import store, store_deliveries, store_trails
 from geumgo.services.cloudtrail.copies import read_copy
 from geumgo.services.cloudtrail.domain import seconds_of
 from geumgo.services.cloudtrail.domain_trails import digest_object, log_object
@@ -110,7 +110,7 @@ class Deliverer:
         with work.writing() as tx:
             trail = store_trails.find_by_id(tx, work.sealing, work.place.partition, payload["trail"])
             file = self._decided(tx, trail, region, now_ms) if trail is not None else None
-            rows = store_trails.events_of(tx, file) if file is not None else []
+            rows = store_deliveries.events_of(tx, file) if file is not None else []
         if trail is None or file is None:
             with work.finishing():
                 return
@@ -123,11 +123,11 @@ class Deliverer:
                 file, hash=hashlib.sha256(content).hexdigest(), oldest_at_s=min(times), newest_at_s=max(times)
             )
         with work.finishing() as tx:
-            store_trails.deliver_file(tx, file, now_ms)
+            store_deliveries.deliver_file(tx, file, now_ms)
             if not records:
-                store_trails.forget_file(tx, file)
+                store_deliveries.forget_file(tx, file)
             store_trails.note_delivery(tx, trail.id, now_ms, None)
-            if store_trails.waits(tx, trail.id, region):
+            if store_deliveries.waits(tx, trail.id, region):
                 _promise(tx, "deliver", trail, region, now_ms)
 
     def digest(self, work: Work, payload: Params) -> None:
@@ -151,21 +151,21 @@ class Deliverer:
         self._write(work, trail, digest.object, written, bucket=digest.bucket, digest=True)
         with work.finishing() as tx:
             digest = replace(digest, hash=hashed, signature=signature)
-            store_trails.deliver_digest(tx, trail.id, region, digest)
+            store_deliveries.deliver_digest(tx, trail.id, region, digest)
             store_trails.note_digest(tx, trail.id, now_ms, None)
-            waits = store_trails.waits(tx, trail.id, region) or store_trails.unread_files(tx, trail.id, region)
+            waits = store_deliveries.waits(tx, trail.id, region) or store_deliveries.unread_files(tx, trail.id, region)
             if trail.logging or waits:
                 next_s = max(digest.ended_at_s + DIGEST_EVERY_S, now_ms // 1000 - CATCH_UP_S)
                 _promise(tx, "digest", trail, region, next_s * 1000)
 
     def _decided(self, tx: Tx, trail: Trail, region: str, now_ms: int) -> LogFile | None:
         """The file that is to be written: the one that was decided before, or a new one. None if nothing waits."""
-        decided = store_trails.decided_file(tx, trail.id, region)
+        decided = store_deliveries.decided_file(tx, trail.id, region)
         if decided is not None:
             return decided
         name = log_object(trail.prefix, trail.place.account, region, now_ms // 1000, random.letters(16))
         file = LogFile(random.uuid(), trail.bucket, name)
-        return file if store_trails.decide_file(tx, trail.id, region, file, MOST_RECORDS) else None
+        return file if store_deliveries.decide_file(tx, trail.id, region, file, MOST_RECORDS) else None
 
     def _due(self, tx: Tx, work: Work, trail_id: str, region: str, fingerprint: str) -> "_Due | None":
         """The digest that is to be written, with what it needs. None if the trail wants none any more."""
@@ -173,15 +173,15 @@ class Deliverer:
         if trail is None or not trail.validates:
             return None
         digest = self._decided_digest(tx, trail, region, work.clock.now_ms() // 1000, fingerprint)
-        before = store_trails.last_digest(tx, trail.id, region)
-        files = store_trails.files_of(tx, digest)
-        return _Due(trail, digest, before, files, store_trails.key(tx, digest.fingerprint))
+        before = store_deliveries.last_digest(tx, trail.id, region)
+        files = store_deliveries.files_of(tx, digest)
+        return _Due(trail, digest, before, files, store_deliveries.key(tx, digest.fingerprint))
 
     def _decided_digest(self, tx: Tx, trail: Trail, region: str, now_s: int, fingerprint: str) -> Digest:
-        decided = store_trails.decided_digest(tx, trail.id, region)
+        decided = store_deliveries.decided_digest(tx, trail.id, region)
         if decided is not None:
             return decided
-        before = store_trails.last_digest(tx, trail.id, region)
+        before = store_deliveries.last_digest(tx, trail.id, region)
         start_s = max(before.ended_at_s if before is not None else 0, trail.started_at_ms // 1000)
         end_s = min(start_s + DIGEST_EVERY_S, now_s) if now_s - start_s <= CATCH_UP_S else now_s
         if before is not None and end_s <= before.ended_at_s:
@@ -189,7 +189,7 @@ class Deliverer:
         account, home = trail.place.account, trail.place.region
         name = digest_object(trail.prefix, account, region, trail.name, home, end_s)
         digest = Digest(random.uuid(), start_s, end_s, trail.bucket, name, fingerprint)
-        store_trails.decide_digest(tx, trail.id, region, digest)
+        store_deliveries.decide_digest(tx, trail.id, region, digest)
         return digest
 
     def _record(self, sealing: Sealing, row: store.Row) -> Params | None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from geumgo.audit.follow import Found, TrailFiles
 from geumgo.context import Clock, Event, Place, Publisher
 from geumgo.sealing import Sealing
-from geumgo.services.cloudtrail import store, store_trails
+from geumgo.services.cloudtrail import store, store_deliveries, store_trails
 from geumgo.services.cloudtrail.copies import copy_of
 from geumgo.services.cloudtrail.delivery import DELIVER_AFTER_MS, GLOBAL_REGION, promise_delivery
 from geumgo.services.cloudtrail.domain import (
@@ -118,7 +118,7 @@ class Indexer:
         for account in about.accounts:
             for trail, region in trails.of(account, about, found):
                 self._promise(tx, trail, region)
-                store_trails.wait(tx, trail, region, number)
+                store_deliveries.wait(tx, trail, region, number)
         self._tell(tx, found.record, Place(owner, about.region, self.partition))
 
     def _promise(self, tx: Tx, trail: Trail, region: str) -> None:
@@ -126,7 +126,7 @@ class Indexer:
         now_ms = self.clock.now_ms()
         key = (trail.id, region)
         due = now_ms - self.promised_at_ms.get(key, 0) >= DELIVER_AFTER_MS
-        if due or not store_trails.waits(tx, trail.id, region):
+        if due or not store_deliveries.waits(tx, trail.id, region):
             promise_delivery(tx, trail, region, now_ms)
             self.promised_at_ms[key] = now_ms
 

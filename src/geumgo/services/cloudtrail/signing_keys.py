@@ -6,7 +6,7 @@ from geumgo import paging
 from geumgo.context import Context, Params, as_datetime
 from geumgo.room import reads
 from geumgo.sealing import Plaintext, Sealing, rsa_signing
-from geumgo.services.cloudtrail import store_trails
+from geumgo.services.cloudtrail import store_deliveries
 from geumgo.services.cloudtrail.errors import InvalidTimeRange, InvalidToken
 from geumgo.services.cloudtrail.records import SigningKey
 from geumgo.storage import Storage
@@ -31,7 +31,7 @@ def list_public_keys(ctx: Context, request: Params) -> Params:
     )
     if from_ms > until_ms:
         raise InvalidTimeRange
-    found = store_trails.keys(ctx.tx, from_ms, until_ms)
+    found = store_deliveries.keys(ctx.tx, from_ms, until_ms)
     for key in found:
         private_of(ctx.sealing, key)
     return {
@@ -50,7 +50,7 @@ def list_public_keys(ctx: Context, request: Params) -> Params:
 def current_key(storage: Storage, sealing: Sealing, now_ms: int) -> SigningKey:
     """The key to sign with now; a new one, if none is valid. No transaction may be open."""
     with storage.reading() as tx:
-        valid = store_trails.keys(tx, now_ms, now_ms)
+        valid = store_deliveries.keys(tx, now_ms, now_ms)
     if valid:
         return valid[-1]
     pair = rsa_signing.new_pair()
@@ -58,10 +58,10 @@ def current_key(storage: Storage, sealing: Sealing, now_ms: int) -> SigningKey:
     sealed = sealing.wrap(_PURPOSE, _bound_to(made), pair.private)
     made = SigningKey(made.fingerprint, made.public, sealed, made.valid_from_ms, made.valid_until_ms)
     with storage.writing() as tx:
-        valid = store_trails.keys(tx, now_ms, now_ms)
+        valid = store_deliveries.keys(tx, now_ms, now_ms)
         if valid:
             return valid[-1]
-        store_trails.add_key(tx, made)
+        store_deliveries.add_key(tx, made)
     return made
 
 
