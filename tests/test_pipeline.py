@@ -4,7 +4,7 @@ import errno
 import json
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -48,6 +48,9 @@ class Faulty:
 
     def mark(self) -> bytes:
         return self._storage.mark()
+
+    def dropped(self, before: bytes) -> Collection[str] | None:
+        return self._storage.dropped(before)
 
     def close(self) -> None:
         self._storage.close()

@@ -1,12 +1,13 @@
 """What follows from rows is kept exactly as long as it is true, whoever writes. Each test runs on each engine."""
 
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 
 import pytest
 
 from geumgo.storage import Broken, Conflict, Storage, StorageError, Tx
 from geumgo.storage.derived import Derived
-from geumgo.storage.text import unkept
+from geumgo.storage.text import kept_under, unkept
 from tests.storage.processes import open_again, other_process, storage_at
 
 
@@ -134,6 +135,115 @@ def test_a_change_that_does_not_say_so_drops_all_beside_one_that_does(sqlite_tab
             tx.run("UPDATE t SET number = 0")
 
 
+# -- changes that concern one id -------------------------------------------------------------------------------------------
+
+IDS = {"a": "a" * 32, "b": "b" * 32}
+CHANGE = "UPDATE t SET number = number + 1 WHERE id = :id"
+
+
+def change(storage: Storage, *ids: str) -> None:
+    with storage.writing() as tx:
+        for id_ in ids:
+            tx.run(kept_under("under", CHANGE), id=id_, under=IDS[id_])
+
+
+def ask_under(derived: Derived, id_: str, *, again: bool = False) -> int:
+    """As `ask`, for an entry that is kept under an id. `again`: it must be there already."""
+    derived.look()
+    with derived.reading() as tx:
+        found = tx.derived(("number", id_), refuse if again else lambda: number(tx, id_), under=lambda _: IDS[id_])
+    assert found is not None
+    return found[0]
+
+
+def test_a_change_drops_what_is_kept_under_its_id(table: Storage, derived: Derived) -> None:
+    other = storage_at(open_again(table))
+    for turn, storage in enumerate((other, table) * 3):
+        assert ask_under(derived, "a") == turn
+        change(storage, "a")
+        assert ask_under(derived, "a") == turn + 1
+    other.close()
+
+
+def test_a_change_leaves_what_is_kept_under_another_id(sqlite_table: Storage) -> None:
+    derived = Derived(sqlite_table, most=100)
+    other = storage_at(open_again(sqlite_table))
+    ask_under(derived, "b")
+    for storage in (other, sqlite_table):
+        change(storage, "a")
+        assert ask_under(derived, "b", again=True) == 0
+    other.close()
+
+
+def test_a_change_that_concerns_all_beside_one_that_concerns_an_id_drops_all(sqlite_table: Storage) -> None:
+    derived = Derived(sqlite_table, most=100)
+    ask_under(derived, "b")
+    with sqlite_table.writing() as tx:
+        tx.run(kept_under("under", CHANGE), id="a", under=IDS["a"])
+        tx.run(CHANGE, id="b")
+    assert ask_under(derived, "b") == 1
+
+
+def test_whoever_has_missed_many_changes_drops_all(sqlite_table: Storage) -> None:
+    derived = Derived(sqlite_table, most=100)
+    other = storage_at(open_again(sqlite_table))
+    ask_under(derived, "b")
+    change(other, "b")
+    for _ in range(150):
+        change(other, "a")
+    assert ask_under(derived, "b") == 1
+    other.close()
+
+
+def test_a_transaction_that_changes_much_drops_all(sqlite_table: Storage) -> None:
+    derived = Derived(sqlite_table, most=100)
+    ask_under(derived, "b")
+    with sqlite_table.writing() as tx:
+        tx.run(kept_under("under", CHANGE), id="b", under=IDS["b"])
+        for count in range(150):
+            tx.run(kept_under("under", CHANGE), id="a", under=f"{count:032x}")
+    assert ask_under(derived, "b") == 1
+
+
+def test_a_change_that_was_rolled_back_drops_nothing_later(sqlite_table: Storage) -> None:
+    derived = Derived(sqlite_table, most=100)
+
+    def fail() -> None:
+        with sqlite_table.writing() as tx:
+            tx.run(kept_under("under", CHANGE), id="b", under=IDS["b"])
+            raise KeyError
+
+    ask_under(derived, "b")
+    with pytest.raises(KeyError):
+        fail()
+    change(sqlite_table, "a")
+    assert ask_under(derived, "b", again=True) == 0
+
+
+def test_what_was_used_and_is_dropped_meanwhile_ends_the_transaction(table: Storage, derived: Derived) -> None:
+    other = storage_at(open_again(table))
+    ask_under(derived, "a")
+
+    def look() -> None:
+        with derived.reading() as tx:
+            assert tx.derived(("number", "a"), refuse) == (0,)
+            change(other, "a")
+            number(tx, "b")
+
+    with pytest.raises(Conflict):
+        look()
+    assert ask_under(derived, "a") == 1
+    other.close()
+
+
+def test_ids_go_with_their_entries(sqlite_table: Storage) -> None:
+    derived = Derived(sqlite_table, most=1)
+    for id_ in "abab":
+        ask_under(derived, id_)
+    assert list(derived.entries) == [("number", "b")]
+    assert (derived._under, derived._ids) == ({IDS["b"]: {("number", "b")}}, {("number", "b"): IDS["b"]})
+
+
 def test_what_a_request_has_touched_can_be_made_anew(derived: Derived) -> None:
     ask(derived, "b")
     derived.begin()
@@ -252,6 +362,9 @@ class Unreachable:
 
     def mark(self) -> bytes:
         return self._reached().mark()
+
+    def dropped(self, before: bytes) -> Collection[str] | None:
+        return self.storage.dropped(before)
 
     def reading(self) -> AbstractContextManager[Tx]:
         return self._reached().reading()

@@ -16,7 +16,7 @@ def add_applied(tx: Tx, intent_id: str, at_ms: int) -> None:
     Raises Taken if a start has settled meanwhile that it never will be.
     """
     tx.run(
-        "INSERT INTO applied_request (intent_id, at_ms, committed) VALUES (:intent_id, :at_ms, 1)",
+        unkept("INSERT INTO applied_request (intent_id, at_ms, committed) VALUES (:intent_id, :at_ms, 1)"),
         intent_id=intent_id,
         at_ms=at_ms,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from geumgo.context import Params, Place
 from geumgo.storage import Tx
+from geumgo.storage.text import unkept
 
 LARGEST_PAYLOAD = 65_536  # characters; it holds names
 
@@ -30,7 +31,7 @@ def promise(
     text = json.dumps(payload, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
     assert len(text) <= LARGEST_PAYLOAD, f"{kind}: a job carries names, not {len(text)} characters"
     row = tx.one(
-        """
+        unkept("""
         INSERT INTO job (id, kind, partition_name, account, region, payload, state, promised_for_ms, run_at_ms, lock,
         dedup,
                          attempts, fence)
@@ -40,7 +41,7 @@ def promise(
             attempts = 0,
             run_at_ms = CASE WHEN excluded.run_at_ms < job.run_at_ms THEN excluded.run_at_ms ELSE job.run_at_ms END
         RETURNING kind, lock
-        """,
+        """),
         id=secrets.token_hex(16),
         kind=kind,
         partition=place.partition,
@@ -56,7 +57,7 @@ def promise(
 
 def withdraw(tx: Tx, dedup: str) -> int:
     """The job that waits under `dedup` never runs, if this transaction commits. Answers how many, 0 or 1."""
-    return tx.run("DELETE FROM job WHERE dedup = :dedup AND state = 'waiting'", dedup=dedup)
+    return tx.run(unkept("DELETE FROM job WHERE dedup = :dedup AND state = 'waiting'"), dedup=dedup)
 
 
 @dataclass(frozen=True, slots=True)

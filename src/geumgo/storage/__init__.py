@@ -10,7 +10,7 @@ SQL is the common part of SQLite and PostgreSQL: `:name` parameters, TEXT, BIGIN
 `COLLATE "C"`. Booleans are BIGINT 0 or 1. Times are Unix milliseconds in columns called `*_at_ms`.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
@@ -66,7 +66,9 @@ class Tx(Protocol):
         """How many rows were inserted, changed or deleted."""
         ...
 
-    def derived(self, key: Hashable, make: Callable[[], Made | None]) -> Made | None:
+    def derived(
+        self, key: Hashable, make: Callable[[], Made | None], *, under: Callable[[Made], str] | None = None
+    ) -> Made | None:
         """What `make` makes of the rows of this transaction and of nothing else; None if there is nothing.
 
         It may have been made before under the same `key`, from the same rows: see storage.derived. So it is never changed, and holds no
@@ -109,6 +111,13 @@ class Storage(Protocol):
         Equal values mean that nothing was committed but changes that say they leave it alone (`storage.text.unkept`).
         Compared only with marks of the same open storage. Take the mark
         first, read afterwards: what was read under a mark holds as long as the mark does.
+        """
+        ...
+
+    def dropped(self, before: bytes) -> Collection[str] | None:
+        """The ids under which something was dropped between the mark `before` and the newest one that this storage has told.
+
+        None: all that was kept then may be untrue now.
         """
         ...
 

@@ -6,13 +6,14 @@
         secret = tx.derived(("secret", name), lambda: read(tx, name))
 
 An entry was made from the rows of one snapshot. It is used only while `Storage.mark` says that nothing has been committed since, by any
-process on any machine, but changes that say they leave what is kept alone (dates of use, leases of jobs, heads of the trail; on
-PostgreSQL these count too). One commit that does not say so drops everything. So a request that begins after a write was acknowledged
-never meets what was true before: the write was committed before it was acknowledged, and the mark is taken after the request arrived.
+process on any machine, that concerns it. Changes that say they leave what is kept alone (dates of use, leases of jobs, heads of the trail)
+concern nothing; changes that say `storage.text.kept_under` an id concern the entries that were kept under it; any other change concerns
+all. On PostgreSQL every commit concerns all. So a request that begins after a write was acknowledged never meets what was true before: the
+write was committed before it was acknowledged, and the mark is taken after the request arrived.
 
 Inside one transaction all is from one state of the database. The snapshot is taken when the first statement needs it, and has a mark of its
-own. If that is not the mark that the entries hold for, somebody committed in between: entries that this transaction has used already would
-not fit the rows that it is about to see, so it ends with a Conflict and is tried again; if it has used none, the old ones are dropped.
+own. If that is not the mark that the entries hold for, somebody committed in between: if that drops entries, those that this transaction
+has used already may not fit the rows that it is about to see, so it ends with a Conflict and is tried again.
 
 What is kept is bounded in number and never holds a plaintext value, a data key or the secret of an access key.
 """
@@ -36,6 +37,8 @@ class Derived:
         self._mark = b""  # no storage has this mark
         self._stale = True
         self.entries: dict[Hashable, Any] = {}
+        self._under: dict[str, set[Hashable]] = {}  # the keys of the entries that are kept under an id
+        self._ids: dict[Hashable, str] = {}  # and the other way round
         self.touched: list[Hashable] = []  # what was used or made since `begin`
 
     def look(self) -> None:
@@ -59,7 +62,7 @@ class Derived:
     def forget_touched(self) -> None:
         """What this request has used is made anew for the next one: dates in it were moved by a change that drops nothing."""
         for key in self.touched:
-            self.entries.pop(key, None)
+            self._drop(key)
 
     def reading(self) -> "Glance":
         """A snapshot that is taken when it is needed. It sees at least what was committed before the last `look`."""
@@ -73,18 +76,38 @@ class Derived:
         return self._storage.writing(alone=alone)
 
     def holds_for(self, mark: bytes) -> bool:
-        """Whether what is kept was made under `mark`. If not, it is dropped, and what is made from now on is."""
+        """Whether all that is kept holds under `mark`, the newest one. If not, what does not is dropped; what is made from now on does."""
         if mark == self._mark:
             return True
-        self.entries.clear()
+        ids = self._storage.dropped(self._mark) if mark and self._mark else None
         self._mark = mark
-        return False
+        if ids is None:
+            self.entries.clear()
+            self._under.clear()
+            self._ids.clear()
+            return False
+        concerned = [key for id_ in ids for key in self._under.get(id_, ())]
+        for key in concerned:
+            self._drop(key)
+        return not concerned
 
-    def keep(self, key: Hashable, made: object) -> None:
+    def keep(self, key: Hashable, made: object, under: str = "") -> None:
         """The oldest entry goes when there are too many."""
         if len(self.entries) >= self._most:
-            del self.entries[next(iter(self.entries))]
+            self._drop(next(iter(self.entries)))
         self.entries[key] = made
+        if under:
+            self._under.setdefault(under, set()).add(key)
+            self._ids[key] = under
+
+    def _drop(self, key: Hashable) -> None:
+        self.entries.pop(key, None)
+        under = self._ids.pop(key, "")
+        if under:
+            keys = self._under[under]
+            keys.discard(key)
+            if not keys:
+                del self._under[under]
 
 
 class Glance:
@@ -121,7 +144,9 @@ class Glance:
     def run(self, sql: str, /, **params: Any) -> int:
         return self._opened().run(sql, **params)
 
-    def derived(self, key: Hashable, make: Callable[[], Made | None]) -> Made | None:
+    def derived(
+        self, key: Hashable, make: Callable[[], Made | None], *, under: Callable[[Made], str] | None = None
+    ) -> Made | None:
         self._from.touched.append(key)
         known: Made | None = self._entries.get(key)
         if known is not None:
@@ -129,7 +154,7 @@ class Glance:
             return known
         made = make()
         if made is not None:
-            self._from.keep(key, made)
+            self._from.keep(key, made, under(made) if under is not None else "")
         return made
 
     def _opened(self) -> Tx:

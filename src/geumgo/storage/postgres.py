@@ -117,6 +117,9 @@ class PostgresStorage(Engine):
                 return _spelled(row)
         raise AssertionError("not reached")
 
+    def dropped(self, before: bytes) -> None:
+        """See `Storage.dropped`: any commit drops all."""
+
     def close(self) -> None:
         assert not self._busy, "closed inside a transaction"
         self._connection.close()

@@ -11,7 +11,8 @@ a second thread opens its own.
 import ctypes
 import fcntl
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 import apsw
 
 from geumgo.storage import Broken, Conflict, Full, Row, StorageError, Taken, Violated
-from geumgo.storage.text import changes_rows, for_sqlite, leaves_kept
+from geumgo.storage.text import EVERYTHING, changes_rows, drops, for_sqlite
 from geumgo.storage.transaction import Engine
 
 CHECKPOINT_PAGES = 1_000  # 4 MB of log: about what SQLite itself does
@@ -41,13 +42,21 @@ _SETTINGS = {
     "mmap_size": 0,  # saves 1 us of 14, and turns a failed read into the death of the process (SIGBUS)
     "wal_autocheckpoint": 0,  # we do it: SQLite hides the errors of its own
 }
-# One row, which every transaction changes whose statements do not say that they leave alone what others keep.
-_GENERATION_IS_THERE = "SELECT 1 FROM sqlite_schema WHERE name = 'kept_generation'"
-_GENERATION_TABLE = "CREATE TABLE IF NOT EXISTS kept_generation (one INTEGER PRIMARY KEY, token BLOB NOT NULL) STRICT"
-_NEXT_GENERATION = """
-    INSERT INTO kept_generation (one, token) VALUES (1, randomblob(16)) ON CONFLICT (one) DO UPDATE SET token = excluded.token
+# One row, for what others keep. The token changes when all of it is dropped; else the changes are counted, and the ids that the newest of
+# them concern stand in `recent`, newest first, one on each line.
+_KEPT_IS_THERE = "SELECT 1 FROM sqlite_schema WHERE name = 'kept_changes'"
+_KEPT_TABLE = """
+    CREATE TABLE kept_changes (one INTEGER PRIMARY KEY, token BLOB NOT NULL, changes INT NOT NULL, recent TEXT NOT NULL) STRICT
 """
-_GENERATION = "SELECT token FROM kept_generation"
+_KEPT_ROW = "INSERT INTO kept_changes (one, token, changes, recent) VALUES (1, randomblob(16), 0, '')"
+_DROP_ALL = "UPDATE kept_changes SET token = randomblob(16), changes = 0, recent = ''"
+_ID_BYTES = 33  # 32 hexadecimal digits and the end of the line
+_RECENT = 100  # whoever has missed more changes drops all
+_DROP_SOME = """
+    UPDATE kept_changes SET changes = changes + :count, recent = substr(:ids || recent, 1, :longest)
+"""
+_KEPT = "SELECT token, changes, recent FROM kept_changes"
+_ID = re.compile(r"[0-9a-f]{32}")
 _GONE_WRONG = (apsw.IOError, apsw.CorruptError, apsw.NotADBError, apsw.CantOpenError, apsw.ReadOnlyError)
 _CAME_FIRST = (apsw.BusyError, apsw.LockedError, apsw.ProtocolError)
 
@@ -61,10 +70,11 @@ class SqliteStorage(Engine):
         self._connection = connection
         self._commits = 0
         self._log_pages = 0
-        self._texts: dict[str, tuple[str, bool, bool]] = {}
-        self._drops = False  # whether the open transaction has changed what others may keep
+        self._texts: dict[str, tuple[str, bool, str]] = {}
+        self._drops_all = False  # whether the open transaction has changed what anybody may keep
+        self._drops: set[str] = set()  # the ids under which it has changed what others may keep
         self._seen: tuple[int, int] = (-1, -1)
-        self._generation = b""  # as it was when `_seen` was
+        self._token, self._changes, self._recent = b"", 0, ""  # as they were when `_seen` was
         connection.set_wal_hook(self._note_log)
 
     def mark(self) -> bytes:
@@ -86,9 +96,17 @@ class SqliteStorage(Engine):
         assert row is not None
         seen = (row[0], self._commits)
         if seen != self._seen:
-            found = self._connection.execute(_GENERATION).fetchone()
-            self._generation, self._seen = found[0] if found is not None else b"none yet", seen
-        return self._generation
+            found = self._connection.execute(_KEPT).fetchone()
+            assert found is not None, "the row was made when the database was opened"
+            (self._token, self._changes, self._recent), self._seen = found, seen
+        return self._token + self._changes.to_bytes(8, "big")
+
+    def dropped(self, before: bytes) -> Collection[str] | None:
+        """See `Storage.dropped`."""
+        missed = self._changes - int.from_bytes(before[16:], "big")
+        if before[:16] != self._token or missed < 0 or missed * _ID_BYTES > len(self._recent):
+            return None
+        return self._recent[: missed * _ID_BYTES].split()
 
     def close(self) -> None:
         assert not self._busy, "closed inside a transaction"
@@ -98,7 +116,8 @@ class SqliteStorage(Engine):
             raise self._translated(error) from None
 
     def begin(self, *, writes: bool, serializable: bool, alone: bool) -> bytes:  # noqa: ARG002 - one writer at a time is both
-        self._drops = False
+        self._drops_all = False
+        self._drops.clear()
         try:
             self._connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
             # BEGIN alone takes no snapshot: the first read does, and this is one
@@ -107,9 +126,10 @@ class SqliteStorage(Engine):
             raise self._translated(error) from None
 
     def execute(self, sql: str, params: dict[str, Any]) -> tuple[list[Row], int]:
-        text, counts, leaves = self._texts.get(sql) or self._learn(sql)
+        text, counts, dropped = self._texts.get(sql) or self._learn(sql)
         self.refuse_to_write(counts, sql)
-        self._drops = self._drops or not leaves
+        if dropped:
+            self._note_dropped(dropped, params)
         try:
             rows = self._connection.execute(text, params).fetchall()
         except (apsw.SQLError, apsw.BindingsError, apsw.MisuseError):
@@ -121,8 +141,13 @@ class SqliteStorage(Engine):
     def commit(self) -> None:
         self._commits += 1  # before: a commit that fails half-way may have been seen by others
         try:
-            if self._drops:
-                self._connection.execute(_NEXT_GENERATION)
+            if self._drops_all or len(self._drops) > _RECENT:
+                self._connection.execute(_DROP_ALL)
+            elif self._drops:
+                ids = "".join(f"{each}\n" for each in self._drops)
+                self._connection.execute(
+                    _DROP_SOME, {"count": len(self._drops), "ids": ids, "longest": _RECENT * _ID_BYTES}
+                )
             self._connection.execute("COMMIT")
             if self._log_pages >= CHECKPOINT_PAGES:
                 self._checkpoint()
@@ -137,10 +162,19 @@ class SqliteStorage(Engine):
         except apsw.Error as error:
             raise self._translated(error) from None
 
-    def _learn(self, sql: str) -> tuple[str, bool, bool]:
+    def _note_dropped(self, dropped: str, params: dict[str, Any]) -> None:
+        if dropped == EVERYTHING:
+            self._drops_all = True
+            return
+        under = params[dropped]
+        assert isinstance(under, str), "what is kept under something is kept under an id"
+        assert _ID.fullmatch(under), "an id has 32 hexadecimal digits"
+        self._drops.add(under)
+
+    def _learn(self, sql: str) -> tuple[str, bool, str]:
         if len(self._texts) >= KEPT_TEXTS:
             self._texts.clear()
-        known = self._texts[sql] = (for_sqlite(sql), changes_rows(sql), leaves_kept(sql))
+        known = self._texts[sql] = (for_sqlite(sql), changes_rows(sql), drops(sql))
         return known
 
     def _note_log(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
@@ -261,12 +295,20 @@ def _connected(path: Path, busy_timeout_ms: int) -> apsw.Connection:
                     "Look for a file system without shared memory or locks (NFS, some overlays)."
                 )
         _keep_log(connection, path)
-        if connection.execute(_GENERATION_IS_THERE).fetchone() is None:
-            connection.execute(_GENERATION_TABLE)
+        if connection.execute(_KEPT_IS_THERE).fetchone() is None:
+            _make_kept(connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _make_kept(connection: apsw.Connection) -> None:
+    """The row for what others keep is there. A process of an older release finds its own gone, and stops rather than miss a change."""
+    with connection:
+        connection.execute("DROP TABLE IF EXISTS kept_generation")
+        connection.execute(_KEPT_TABLE)
+        connection.execute(_KEPT_ROW)
 
 
 def _keep_log(connection: apsw.Connection, path: Path) -> None:

@@ -21,6 +21,9 @@ _CREATES_TABLE = re.compile(r"\s*CREATE\s+TABLE\b", re.IGNORECASE)
 _CHANGES_ROWS = re.compile(r"\b(?:INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 
 _UNKEPT: Final = "-- nothing that is kept rests on these rows\n"
+_UNDER: Final = re.compile(r"-- what is kept under :([a-z_]+) rests on these rows\n")
+EVERYTHING: Final = "*"
+"""In place of a parameter's name: all that is kept is dropped."""
 
 HIGHEST = 2**63 - 1
 LOWEST = -(2**63)
@@ -72,9 +75,20 @@ def unkept(sql: str) -> str:
     return _UNKEPT + sql
 
 
-def leaves_kept(sql: str) -> bool:
-    """Whether what follows from rows is still true after `sql`: it says so, or it only reads. False if that is not plain to see."""
-    return sql.startswith(_UNKEPT) or (sql.lstrip()[:6].upper() == "SELECT" and not changes_rows(sql))
+def kept_under(parameter: str, sql: str) -> str:
+    """`sql`, a change that drops no more than what is kept under the value of `parameter`: an id of 32 hexadecimal digits.
+
+    It must be said only of rows on which nothing rests that is kept otherwise: whatever is derived from them says `under` (see Tx.derived).
+    """
+    return f"-- what is kept under :{parameter} rests on these rows\n{sql}"
+
+
+def drops(sql: str) -> str:
+    """What is dropped after `sql`: nothing (""), what is kept under the parameter of this name, or EVERYTHING if that is not plain."""
+    if sql.startswith(_UNKEPT) or (sql.lstrip()[:6].upper() == "SELECT" and not changes_rows(sql)):
+        return ""
+    under = _UNDER.match(sql)
+    return under[1] if under is not None else EVERYTHING
 
 
 def for_sqlite(sql: str) -> str:

@@ -30,7 +30,13 @@ class OpenTx:
     def run(self, sql: str, /, **params: Any) -> int:
         return self._do(sql, params)[1]
 
-    def derived(self, key: Hashable, make: Callable[[], Made | None]) -> Made | None:  # noqa: ARG002 - nothing is kept here
+    def derived(
+        self,
+        key: Hashable,  # noqa: ARG002 - nothing is kept here
+        make: Callable[[], Made | None],
+        *,
+        under: Callable[[Made], str] | None = None,  # noqa: ARG002
+    ) -> Made | None:
         return make()
 
     @property

@@ -115,11 +115,14 @@ def _readable(declare: Declare) -> Declare:
 def _get_secret_value(ctx: Context, params: Params) -> Demands:
     secret_id, version_id, label = params["SecretId"], params.get("VersionId"), params.get("VersionStage")
     located = lookup.locate_value(ctx, secret_id, version_id)
-    if located.secret is None:
+    secret = located.secret
+    if secret is None:
         return (_demand("GetSecretValue", located, secret_id, _VERSION(ctx, params)),)
     key = ("secretsmanager.demand", ctx.place, secret_id, version_id, label)
     demands = ctx.tx.derived(
-        key, lambda: (replace(_demand("GetSecretValue", located, secret_id, _VERSION(ctx, params)), permitted={}),)
+        key,
+        lambda: (replace(_demand("GetSecretValue", located, secret_id, _VERSION(ctx, params)), permitted={}),),
+        under=lambda _: secret.id,
     )
     assert demands is not None, "there is a demand for every secret"
     return demands

@@ -55,12 +55,18 @@ def locate(ctx: Context, secret_id: str) -> Located:
 def locate_value(ctx: Context, secret_id: str, version_id: str | None) -> Located:
     """As `locate`; the version, by default the current one, is read in the same query and waits for `get_value`."""
     key = ("secretsmanager.value", ctx.place, secret_id, version_id)
-    found = ctx.tx.derived(key, lambda: _find_value(ctx, secret_id, version_id))
+    found = ctx.tx.derived(key, lambda: _find_value(ctx, secret_id, version_id), under=_id_of)
     located, version = found or (_located(ctx, secret_id, address(ctx, secret_id), None), None)
     ctx.found["secret", secret_id] = located
     if located.secret is not None and version is not None:
         ctx.found["version", located.secret.id, version.id] = version
     return located
+
+
+def _id_of(found: tuple[Located, Version | None]) -> str:
+    secret = found[0].secret
+    assert secret is not None, "only what is there is kept"
+    return secret.id
 
 
 def _find_value(ctx: Context, secret_id: str, version_id: str | None) -> tuple[Located, Version | None] | None:
@@ -70,8 +76,11 @@ def _find_value(ctx: Context, secret_id: str, version_id: str | None) -> tuple[L
     if row is None:
         return None
     found, version = row
+    located = _located(ctx, secret_id, at, found)
+    if located.secret is None:  # an ARN of another partition
+        return None
     long = version is not None and len(version.ciphertext or b"") > KEPT_VALUE_BYTES
-    return _located(ctx, secret_id, at, found), None if long else version
+    return located, None if long else version
 
 
 def _is_served_here(ctx: Context, at: Address) -> bool:

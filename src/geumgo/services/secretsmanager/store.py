@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from geumgo.sealing import Sealing, Unsealable
 from geumgo.services.secretsmanager.records import CURRENT, Address, Secret, Version, Wrapping
 from geumgo.storage import Row, Tx
-from geumgo.storage.text import unkept
+from geumgo.storage.text import kept_under, unkept
 
 Cell = str | int | bytes | None
 
@@ -161,7 +161,7 @@ def add(tx: Tx, sealing: Sealing, secret: Secret) -> None:
     row["mac"] = sealing.vouch("secret", row)
     row["current_version"] = secret.stages.get(CURRENT)
     names = ", ".join(row)
-    tx.run(f"INSERT INTO secret ({names}) VALUES ({', '.join(f':{name}' for name in row)})", **row)
+    tx.run(kept_under("id", f"INSERT INTO secret ({names}) VALUES ({', '.join(f':{name}' for name in row)})"), **row)
 
 
 def save(tx: Tx, sealing: Sealing, secret: Secret) -> None:
@@ -170,24 +170,30 @@ def save(tx: Tx, sealing: Sealing, secret: Secret) -> None:
     row["mac"] = sealing.vouch("secret", row)
     row["current_version"] = secret.stages.get(CURRENT)
     changes = ", ".join(f"{name} = :{name}" for name in row if name != "id")
-    changed = tx.run(f"UPDATE secret SET {changes} WHERE id = :id AND revision = :read", **row, read=secret.revision)
+    changed = tx.run(
+        kept_under("id", f"UPDATE secret SET {changes} WHERE id = :id AND revision = :read"),
+        **row,
+        read=secret.revision,
+    )
     assert changed == 1, f"secret {secret.id} changed under an open transaction"
 
 
 def keep_policy(tx: Tx, secret: Secret, document: str | None) -> None:
     """The policy of a secret whose `policy_hash` the same transaction saves. None: it has none."""
-    tx.run("DELETE FROM secret_policy WHERE secret_id = :id", id=secret.id)
+    tx.run(kept_under("id", "DELETE FROM secret_policy WHERE secret_id = :id"), id=secret.id)
     if document is not None:
         tx.run(
-            "INSERT INTO secret_policy (secret_id, document) VALUES (:id, :document)", id=secret.id, document=document
+            kept_under("id", "INSERT INTO secret_policy (secret_id, document) VALUES (:id, :document)"),
+            id=secret.id,
+            document=document,
         )
 
 
 def remove(tx: Tx, secret: Secret) -> None:
     """The secret is gone with everything that belongs to it; its data keys first."""
     for table in ("secret_version_key", "secret_version", "secret_policy", "secret_read"):
-        tx.run(f"DELETE FROM {table} WHERE secret_id = :id", id=secret.id)
-    tx.run("DELETE FROM secret WHERE id = :id", id=secret.id)
+        tx.run(kept_under("id", f"DELETE FROM {table} WHERE secret_id = :id"), id=secret.id)
+    tx.run(kept_under("id", "DELETE FROM secret WHERE id = :id"), id=secret.id)
 
 
 # -- versions ---------------------------------------------------------------------------------------------------------
@@ -257,13 +263,16 @@ def count_versions(tx: Tx, secret: Secret) -> int:
 def keep_version(tx: Tx, sealing: Sealing, secret: Secret, version: Version) -> None:
     """A new version, or the value of one that waited for it."""
     tx.run(
-        """
+        kept_under(
+            "id",
+            """
         INSERT INTO secret_version (secret_id, version_id, kind, ciphertext, created_at_ms, mac)
         VALUES (:id, :version_id, :kind, :ciphertext, :created_at_ms, :mac)
         ON CONFLICT (secret_id, version_id) DO UPDATE SET
             kind = excluded.kind, ciphertext = excluded.ciphertext, mac = excluded.mac
         WHERE secret_version.kind = 'none'
         """,
+        ),
         id=secret.id,
         version_id=version.id,
         kind=version.kind,
@@ -279,7 +288,7 @@ def remove_versions(tx: Tx, secret: Secret, version_ids: Sequence[str]) -> None:
     for version_id in version_ids:
         for table in ("secret_version_key", "secret_version", "secret_read"):
             tx.run(
-                f"DELETE FROM {table} WHERE secret_id = :id AND version_id = :version_id",
+                kept_under("id", f"DELETE FROM {table} WHERE secret_id = :id AND version_id = :version_id"),
                 id=secret.id,
                 version_id=version_id,
             )
@@ -324,16 +333,19 @@ def add_wrapping(tx: Tx, secret: Secret, version_id: str, newest: Wrapping) -> N
 
 def _keep_wrappings(tx: Tx, secret: Secret, version_id: str, listed: Sequence[Wrapping]) -> None:
     tx.run(
-        "DELETE FROM secret_version_key WHERE secret_id = :id AND version_id = :version_id",
+        kept_under("id", "DELETE FROM secret_version_key WHERE secret_id = :id AND version_id = :version_id"),
         id=secret.id,
         version_id=version_id,
     )
     for place, wrapping in enumerate(listed):
         tx.run(
-            """
+            kept_under(
+                "id",
+                """
             INSERT INTO secret_version_key (secret_id, version_id, place, key_arn, is_default, wrapped)
             VALUES (:id, :version_id, :place, :key_arn, :is_default, :wrapped)
             """,
+            ),
             id=secret.id,
             version_id=version_id,
             place=place,
