@@ -1,69 +1,49 @@
 """`make bench`: what this machine does, printed as a table. Nothing here passes or fails.
 
+    python -m tests.bench                    everything
+    python -m tests.bench --only read list   these parts
+
 Rates depend on the machine and on what else runs on it; CPU per request and the ratio to the floor (the same HTTP front answering
-`/healthz`) can be compared between machines.
+`/healthz`) can be compared between machines. Sizes: BENCH_SECRETS, BENCH_PRINCIPALS, BENCH_MANY, BENCH_LISTED, BENCH_SECONDS, BENCH_RUNS.
 """
 
+import argparse
 import json
 import os
 import re
+import secrets
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from geumgo.app import directory as app_directory
+from geumgo.app.operators import verify_trail
+from geumgo.services.secretsmanager import store
+from geumgo.services.secretsmanager.records import CURRENT, Secret, Version, Wrapping
+from geumgo.settings import Settings
 from tests.bench import bench_policy
+from tests.bench.wire import CONNECTIONS, RUNS, SECONDS, exchange, measure, proportional_mb, resident_mb, signed
 from tests.server import GEUMGO, READY, Server, clean_environment, descendants
+from tests.storage.postgres_server import private_server
 
-SECRETS = int(os.environ.get("BENCH_SECRETS", "2000"))
-PRINCIPALS = int(os.environ.get("BENCH_PRINCIPALS", "20"))
-SECONDS = int(os.environ.get("BENCH_SECONDS", "4"))
-RUNS = 3
-CONNECTIONS = 64
-TICKS = os.sysconf("SC_CLK_TCK")
-
-SCRIPT = """
-local requests = {}
-local file = io.open(os.getenv("BENCH_REQUESTS"), "rb")
-local size = file:read(8)
-while size do requests[#requests + 1] = file:read(tonumber(size)) size = file:read(8) end
-local turn = 0
-request = function() turn = turn % #requests + 1 return requests[turn] end
-done = function(summary, latency)
-  io.write(string.format("RESULT %d %d %d %d %d\\n", summary.requests, summary.duration,
-    summary.errors.status + summary.errors.read + summary.errors.timeout, latency:percentile(50), latency:percentile(99)))
-end
-"""
-
-
-def cpu_seconds(pids: list[int]) -> float:
-    """User and system time that these processes have used."""
-    total = 0.0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        total += (int(fields[11]) + int(fields[12])) / TICKS
-    return total
-
-
-def resident_mb(pid: int) -> float:
-    found = re.search(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    assert found
-    return int(found[1]) / 1024
-
-
-def proportional_mb(pid: int) -> float:
-    found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
-    assert found
-    return int(found[1]) / 1024
+SECRETS = int(os.environ.get("BENCH_SECRETS", "10000"))
+PRINCIPALS = int(os.environ.get("BENCH_PRINCIPALS", "50"))
+MANY = int(os.environ.get("BENCH_MANY", "500000"))
+LISTED = int(os.environ.get("BENCH_LISTED", "100000"))
+READ = 2_000  # of many secrets: those that have a value and are read
+WRITES_A_SECOND = 50
+IN_ONE_TRANSACTION = 2_000
 
 
 def first_answer() -> float:
@@ -98,63 +78,49 @@ def first_answer() -> float:
             process.wait()
 
 
-def signed(endpoint: str, credentials: Credentials, operation: str, params: Mapping[str, object]) -> bytes:
-    """One signed request as bytes, ready for the wire. Valid for five minutes."""
-    body = json.dumps(params).encode()
-    headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"secretsmanager.{operation}"}
-    request = AWSRequest("POST", endpoint + "/", headers, body)
-    SigV4Auth(credentials, "secretsmanager", "us-east-1").add_auth(request)
-    lines = [f"POST / HTTP/1.1\r\nHost: {urlsplit(endpoint).netloc}"]
-    lines += [f"{name}: {value}" for name, value in request.headers.items()]
-    return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
+@dataclass(frozen=True, slots=True)
+class Furnished:
+    """A server with secrets and principals with policies of a usual size."""
 
+    server: Server
+    directory: Path
+    account: str
+    keys: list[Credentials]
+    names: list[str]
 
-def exchange(endpoint: str, request: bytes) -> bytes:
-    import socket
+    def each(self, operation: str, params: Callable[[str], Mapping[str, object]]) -> list[bytes]:
+        """`operation` once for each secret, signed by the principal who may."""
+        return [
+            signed(self.server.endpoint, self.keys[number % PRINCIPALS], operation, params(name))
+            for number, name in enumerate(self.names)
+        ]
 
-    address = urlsplit(endpoint)
-    with socket.create_connection((address.hostname or "", address.port or 0), timeout=20) as connection:
-        connection.sendall(request)
-        answer = b""
-        while True:
-            head, found, body = answer.partition(b"\r\n\r\n")
-            length = re.search(rb"(?i)content-length: (\d+)", head) if found else None
-            if length and len(body) >= int(length[1]):
-                return answer
-            chunk = connection.recv(65_536)
-            assert chunk, answer
-            answer += chunk
+    def reads(self) -> list[bytes]:
+        return self.each("GetSecretValue", lambda name: {"SecretId": name})
+
+    def floor(self) -> list[bytes]:
+        return [f"GET /healthz HTTP/1.1\r\nHost: {urlsplit(self.server.endpoint).netloc}\r\n\r\n".encode()]
 
 
 @contextmanager
-def furnished(directory: Path, environment: dict[str, str]) -> Iterator[tuple[Server, list[bytes]]]:
-    """A server with secrets and principals with policies of a usual size, and signed reads of all of them."""
-    with Server(directory, arguments=("--workers", str(os.cpu_count())), environment=environment) as server:
-        client, iam = server.client("secretsmanager"), server.client("iam")
-        for number in range(SECRETS):
-            client.create_secret(
-                Name=f"app-{number % PRINCIPALS}/secret-{number}",
-                SecretString=json.dumps({"password": f"p{number}" * 4}),
-            )
-        account = server.client("sts").get_caller_identity()["Account"]
-        keys = []
-        for number in range(PRINCIPALS):
-            iam.create_user(UserName=f"app-{number}")
-            iam.put_user_policy(
-                UserName=f"app-{number}", PolicyName="reads", PolicyDocument=json.dumps(policy(account, number))
-            )
-            key = iam.create_access_key(UserName=f"app-{number}")["AccessKey"]
-            keys.append(Credentials(key["AccessKeyId"], key["SecretAccessKey"]))
-        reads = [
-            signed(
-                server.endpoint,
-                keys[number % PRINCIPALS],
-                "GetSecretValue",
-                {"SecretId": f"app-{number % PRINCIPALS}/secret-{number}"},
-            )
-            for number in range(SECRETS)
-        ]
-        yield server, reads
+def furnished(count: int, *, environment: Mapping[str, str] | None = None) -> Iterator[Furnished]:
+    with tempfile.TemporaryDirectory() as directory:
+        arguments = ("--workers", str(os.cpu_count()))
+        with Server(Path(directory) / "data", arguments=arguments, environment=dict(environment or {})) as server:
+            client, iam = server.client("secretsmanager"), server.client("iam")
+            account = server.client("sts").get_caller_identity()["Account"]
+            names = [f"app-{number % PRINCIPALS}/secret-{number}" for number in range(count)]
+            for number, name in enumerate(names):
+                client.create_secret(Name=name, SecretString=json.dumps({"password": f"p{number}" * 4}))
+            keys = []
+            for number in range(PRINCIPALS):
+                iam.create_user(UserName=f"app-{number}")
+                iam.put_user_policy(
+                    UserName=f"app-{number}", PolicyName="reads", PolicyDocument=json.dumps(policy(account, number))
+                )
+                key = iam.create_access_key(UserName=f"app-{number}")["AccessKey"]
+                keys.append(Credentials(key["AccessKeyId"], key["SecretAccessKey"]))
+            yield Furnished(server, Path(directory), account, keys, names)
 
 
 def policy(account: str, number: int) -> dict[str, object]:
@@ -162,8 +128,8 @@ def policy(account: str, number: int) -> dict[str, object]:
     return {
         "Version": "2012-10-17",
         "Statement": [
-            {"Sid": "List", "Effect": "Allow", "Action": ["secretsmanager:ListSecrets", "secretsmanager:GetRandomPassword"], "Resource": "*"},
-            {"Sid": "Read", "Effect": "Allow", "Action": ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"], "Resource": own},
+            {"Sid": "List", "Effect": "Allow", "Action": ["secretsmanager:ListSecrets", "secretsmanager:BatchGetSecretValue"], "Resource": "*"},
+            {"Sid": "Read", "Effect": "Allow", "Action": ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret", "secretsmanager:PutSecretValue"], "Resource": own},
             {"Sid": "Write", "Effect": "Allow", "Action": "secretsmanager:PutSecretValue", "Resource": own,
              "Condition": {"StringEquals": {"aws:ResourceTag/team": "${aws:PrincipalTag/team}"}}},
             {"Sid": "Never", "Effect": "Deny", "Action": "secretsmanager:DeleteSecret", "Resource": "*"},
@@ -171,72 +137,177 @@ def policy(account: str, number: int) -> dict[str, object]:
     }  # fmt: skip
 
 
-def drive(server: Server, requests: list[bytes], directory: Path) -> tuple[float, float, float, float, int]:
-    """(requests/s, p50 ms, p99 ms, server CPU microseconds a request, errors) of one run of wrk."""
-    script, stored = directory / "replay.lua", directory / "requests"
-    script.write_text(SCRIPT)
-    stored.write_bytes(b"".join(b"%8d%s" % (len(request), request) for request in requests))
-    members = server.members()
-    before = cpu_seconds(members)
-    done = subprocess.run(
-        ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "-s", str(script), server.endpoint],
-        capture_output=True, text=True, env={**clean_environment(), "BENCH_REQUESTS": str(stored)}, check=True,
-    )  # fmt: skip
-    used = cpu_seconds(members) - before
-    found = re.search(r"RESULT (\d+) (\d+) (\d+) (\d+) (\d+)", done.stdout)
-    assert found, done.stdout + done.stderr
-    count, micros, errors, p50, p99 = map(int, found.groups())
-    return count / (micros / 1e6), p50 / 1000, p99 / 1000, used / max(count, 1) * 1e6, errors
+def fill(house: Furnished, count: int) -> None:
+    """So many more secrets, whose values nobody can read: rows as ours, with random bytes in place of what is sealed."""
+    settings = Settings(data=house.server.data)
+    storage, root = app_directory.open_storage(settings), app_directory.open_root(settings)
+    now_ms = int(time.time() * 1000)
+    for start in range(0, count, IN_ONE_TRANSACTION):
+        with storage.writing() as tx:
+            for number in range(start, min(start + IN_ONE_TRANSACTION, count)):
+                version = Version(
+                    secrets.token_hex(16), "string", secrets.token_bytes(200), now_ms, Wrapping("", True, secrets.token_bytes(150))
+                )  # fmt: skip
+                secret = Secret(
+                    secrets.token_hex(16), "aws", house.account, "us-east-1", f"more-{number % 100}/secret-{number}", "AbCdEf",
+                    "", now_ms, now_ms, stages={CURRENT: version.id}, tags={"team": f"team-{number % 100}"},
+                )  # fmt: skip
+                store.add(tx, root, secret)
+                store.keep_version(tx, root, secret, version)
+    storage.close()
 
 
-def report(name: str, runs: list[tuple[float, float, float, float, int]]) -> float:
-    middle = sorted(runs)[len(runs) // 2]
-    spread = f"{min(r[0] for r in runs):,.0f}-{max(r[0] for r in runs):,.0f}"
-    errors = sum(r[4] for r in runs)
-    print(f"{name:<38}{middle[0]:>10,.0f}/s  ({spread})  p50 {middle[1]:.1f} ms  p99 {middle[2]:.1f} ms  "
-          f"{middle[3]:.0f} us CPU/request  {errors} errors", flush=True)  # fmt: skip
-    return middle[3]
+# -- the parts ------------------------------------------------------------------------------------------------------------
+
+
+def start() -> None:
+    """Start-up, and the memory of idle processes."""
+    starts = [first_answer() for _ in range(5)]
+    print(
+        f"{'serve --dev to first GetSecretValue':<46}{statistics.median(starts):>9.2f} s  (median of 5; {min(starts):.2f}-{max(starts):.2f})"
+    )
+    with tempfile.TemporaryDirectory() as name, Server(Path(name) / "idle", arguments=("--workers", "2")) as idle:
+        idle.client("secretsmanager").create_secret(Name="one", SecretString="x")
+        for pid in descendants(idle.members()[0]):
+            title = Path(f"/proc/{pid}/comm").read_text().strip()
+            print(
+                f"{f'idle process {title}':<46}{resident_mb(pid):>9.1f} MB resident, {proportional_mb(pid):.1f} MB proportional",
+                flush=True,
+            )
+
+
+def read() -> None:
+    """GetSecretValue beside the floor, alone and beside a writer; BatchGetSecretValue; the trail that all this has left."""
+    with furnished(SECRETS) as house:
+        floor = measure("floor: the front answering /healthz", house.server, house.floor(), house.directory)
+        cost = measure(f"GetSecretValue, {SECRETS} secrets", house.server, house.reads(), house.directory)
+        print(f"{'ratio of CPU to the floor':<46}{cost / floor:>9.1f}")
+        measure(
+            "DescribeSecret",
+            house.server,
+            house.each("DescribeSecret", lambda name: {"SecretId": name}),
+            house.directory,
+        )
+        with writing(house):
+            measure(
+                f"GetSecretValue, {WRITES_A_SECOND} PutSecretValue/s beside it",
+                house.server,
+                house.reads(),
+                house.directory,
+            )
+        batches = [
+            signed(
+                house.server.endpoint,
+                house.keys[who],
+                "BatchGetSecretValue",
+                {"SecretIdList": house.names[who::PRINCIPALS][:20]},
+            )
+            for who in range(PRINCIPALS)
+        ]
+        measure("BatchGetSecretValue of 20", house.server, batches, house.directory)
+        house.server.stop()
+        started = time.process_time()
+        report = verify_trail(Settings(data=house.server.data))
+        took = time.process_time() - started
+        lines = report.records
+        print(f"{'audit verify':<46}{lines / took:>9,.0f} records/s of CPU  ({lines:,} records)", flush=True)
+
+
+@contextmanager
+def writing(house: Furnished) -> Iterator[None]:
+    """Somebody changes secrets, so many times a second."""
+    client, over = house.server.client("secretsmanager"), threading.Event()
+
+    def write() -> None:
+        for number in range(1 << 30):
+            if over.wait(1 / WRITES_A_SECOND):
+                return
+            client.put_secret_value(SecretId=house.names[number * 7 % len(house.names)], SecretString=f"value {number}")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def tls() -> None:
+    """GetSecretValue with TLS 1.3 on connections that stay open."""
+    with tempfile.TemporaryDirectory() as name:
+        certificate, key = Path(name) / "certificate", Path(name) / "key"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+             "-subj", "/CN=localhost", "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True,
+        )  # fmt: skip
+        with furnished(READ) as house:
+            house.server.stop()
+            house.server.environment |= {"GEUMGO_TLS_CERTIFICATE": str(certificate), "GEUMGO_TLS_KEY": str(key)}
+            house.server.start()
+            measure(
+                f"GetSecretValue, TLS, {READ} secrets", house.server, house.reads(), house.directory, scheme="https"
+            )
+
+
+def postgres() -> None:
+    """GetSecretValue on PostgreSQL, one node on this machine."""
+    with (
+        private_server() as database,
+        database.database() as dsn,
+        furnished(READ, environment={"GEUMGO_DATABASE": dsn}) as house,
+    ):
+        measure(f"GetSecretValue, PostgreSQL, {READ} secrets", house.server, house.reads(), house.directory)
+        with writing(house):
+            measure(
+                f"the same, {WRITES_A_SECOND} PutSecretValue/s beside it", house.server, house.reads(), house.directory
+            )
+
+
+def many() -> None:
+    """GetSecretValue of a few among many secrets, against the same without the many."""
+    with furnished(READ) as house:
+        few = measure(f"GetSecretValue, {READ} secrets", house.server, house.reads(), house.directory)
+        fill(house, MANY)
+        full = measure(f"GetSecretValue, {READ} among {MANY} secrets", house.server, house.reads(), house.directory)
+        print(f"{'ratio of CPU to that without them':<46}{full / few:>9.2f}")
+
+
+def listing() -> None:
+    """ListSecrets of many secrets, without and with filters; pages of 100."""
+    with furnished(100) as house:
+        fill(house, LISTED)
+        for name, filters in (
+            ("without a filter", []),
+            ("by name prefix", [{"Key": "name", "Values": ["more-7/"]}]),
+            ("by tag value", [{"Key": "tag-value", "Values": ["team-7"]}]),
+            ("by description, nothing found", [{"Key": "description", "Values": ["absent"]}]),
+        ):
+            params: dict[str, Any] = {"MaxResults": 100, **({"Filters": filters} if filters else {})}
+            asked = [signed(house.server.endpoint, key, "ListSecrets", params) for key in house.keys]
+            measure(f"ListSecrets of {LISTED}, {name}", house.server, asked, house.directory)
+
+
+PARTS = {
+    "start": start,
+    "read": read,
+    "tls": tls,
+    "postgres": postgres,
+    "many": many,
+    "list": listing,
+    "policy": bench_policy.main,
+}
 
 
 def main() -> None:
-    figures()
-    print("\n# the cost of one decision, in one process")
-    bench_policy.main()
-    print("\n# Parameter Store, a tree of many parameters")
-    from tests.bench import bench_parameters  # which takes what it needs from here
-
-    bench_parameters.figures()
-
-
-def figures() -> None:
-    """Start-up, memory, and GetSecretValue over the wire."""
+    asked = argparse.ArgumentParser(description="what this machine does")
+    asked.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=", ".join(PARTS))
     print(
         f"# {os.cpu_count()} cores, Python {sys.version.split()[0]}, {RUNS} runs of {SECONDS} s, {CONNECTIONS} connections; wrk on the same cores"
     )
-    starts = [first_answer() for _ in range(5)]
-    print(
-        f"{'serve --dev to first GetSecretValue':<38}{statistics.median(starts):>10.2f} s  (median of 5; {min(starts):.2f}-{max(starts):.2f})",
-        flush=True,
-    )
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        with Server(directory / "idle", arguments=("--workers", "2")) as idle:
-            idle.client("secretsmanager").create_secret(Name="one", SecretString="x")
-            for pid in descendants(idle.members()[0]):
-                title = Path(f"/proc/{pid}/comm").read_text().strip()
-                print(
-                    f"{f'idle process {title}':<38}{resident_mb(pid):>10.1f} MB resident, {proportional_mb(pid):.1f} MB proportional",
-                    flush=True,
-                )
-        with furnished(directory / "data", {}) as (server, reads):
-            health = f"GET /healthz HTTP/1.1\r\nHost: {urlsplit(server.endpoint).netloc}\r\n\r\n".encode()
-            floor = report(
-                "floor: the front answering /healthz", [drive(server, [health], directory) for _ in range(RUNS)]
-            )
-            cost = report(
-                f"GetSecretValue, {SECRETS} secrets, SQLite", [drive(server, reads, directory) for _ in range(RUNS)]
-            )
-            print(f"{'ratio of CPU to the floor':<38}{cost / floor:>10.1f}")
+    for part in asked.parse_args().only:
+        print(f"\n# {part}", flush=True)
+        PARTS[part]()
 
 
 if __name__ == "__main__":

@@ -247,21 +247,26 @@ def batches_of(requests: Sequence[Request], number: int) -> list[list[Request]]:
 
 
 WRITER = """
-import sys, time
+import random, sys, time
 from pathlib import Path
 from geumgo.storage.sqlite import open_sqlite
-storage = open_sqlite(Path(sys.argv[1]))
+storage, chooses = open_sqlite(Path(sys.argv[1])), random.Random(7)
+try:
+    from geumgo.storage.text import kept_under
+except ImportError:  # a program that knows only changes that drop everything
+    kept_under = lambda parameter, sql: sql
+with storage.reading() as tx:
+    ids = [row[0] for row in tx.all("SELECT id FROM secret")]
 while True:
     with storage.writing() as tx:
-        tx.run("INSERT INTO iam_last_used (id, at_ms, service, region) VALUES ('bench', 0, '', '') "
-               "ON CONFLICT (id) DO UPDATE SET at_ms = iam_last_used.at_ms + 1")
+        tx.run(kept_under("id", "UPDATE secret SET revision = revision WHERE id = :id"), id=chooses.choice(ids))
     time.sleep(1 / float(sys.argv[2]))
 """
 
 
 @contextmanager
 def writing(house: House, a_second: int) -> Iterator[None]:
-    """Another process commits about so many times a second, which drops all that is kept."""
+    """Another process writes about so many secrets a second, which drops what is kept of them."""
     if not a_second:
         yield
         return
@@ -310,7 +315,7 @@ def main() -> None:
     asked = argparse.ArgumentParser()
     asked.add_argument("--rounds", type=int, default=ROUNDS)
     asked.add_argument("--database", default="", help="a PostgreSQL connection string; SQLite without it")
-    asked.add_argument("--writes", type=int, default=0, help="commits a second of another process (SQLite)")
+    asked.add_argument("--writes", type=int, default=0, help="secrets that another process writes a second (SQLite)")
     asked.add_argument("--json", action="store_true")
     asked.add_argument("--against", type=Path, help="another working tree, measured by turns with this one")
     said = asked.parse_args()

@@ -28,7 +28,7 @@ from geumgo.message import Request
 from geumgo.sealing import Plaintext
 from geumgo.services.ssm import domain, store, values
 from geumgo.services.ssm.records import Parameter, Version
-from tests.bench.__main__ import RUNS, SECONDS, drive, report
+from tests.bench.wire import SECONDS, measure
 from tests.clock import TurnedClock
 from tests.house import ENDPOINT, House, Key
 from tests.server import Server
@@ -215,7 +215,7 @@ def over_http(directory: Path) -> None:
                 lines = [f"{name}: {value}" for name, value in headers_of(key, server.endpoint, "GetParameter", body)]
                 head = "\r\n".join(["POST / HTTP/1.1", *lines, f"Content-Length: {len(body)}", "", ""])
                 requests.append(head.encode() + body)
-            report(f"GetParameter {title}, HTTP, {TREE:,}", [drive(server, requests, directory) for _ in range(RUNS)])
+            measure(f"GetParameter {title}, HTTP, {TREE:,}", server, requests, directory)
 
 
 def main() -> None:

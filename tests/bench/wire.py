@@ -1,0 +1,132 @@
+"""Requests signed beforehand, driven by wrk, and what the server's processes used for them."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from tests.server import Server, clean_environment
+
+SECONDS = int(os.environ.get("BENCH_SECONDS", "4"))
+RUNS = int(os.environ.get("BENCH_RUNS", "3"))
+CONNECTIONS = 64
+TICKS = os.sysconf("SC_CLK_TCK")
+
+SCRIPT = """
+local requests = {}
+local file = io.open(os.getenv("BENCH_REQUESTS"), "rb")
+local size = file:read(8)
+while size do requests[#requests + 1] = file:read(tonumber(size)) size = file:read(8) end
+local turn = 0
+request = function() turn = turn % #requests + 1 return requests[turn] end
+done = function(summary, latency)
+  io.write(string.format("RESULT %d %d %d %d %d\\n", summary.requests, summary.duration,
+    summary.errors.status + summary.errors.read + summary.errors.timeout, latency:percentile(50), latency:percentile(99)))
+end
+"""
+
+
+def cpu_seconds(pids: list[int]) -> float:
+    """User and system time that these processes have used."""
+    total = 0.0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        total += (int(fields[11]) + int(fields[12])) / TICKS
+    return total
+
+
+def resident_mb(pid: int) -> float:
+    found = re.search(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    assert found
+    return int(found[1]) / 1024
+
+
+def proportional_mb(pid: int) -> float:
+    found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+    assert found
+    return int(found[1]) / 1024
+
+
+def signed(endpoint: str, credentials: Credentials, operation: str, params: Mapping[str, object]) -> bytes:
+    """One signed request as bytes, ready for the wire. Valid for five minutes."""
+    body = json.dumps(params).encode()
+    headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"secretsmanager.{operation}"}
+    request = AWSRequest("POST", endpoint + "/", headers, body)
+    SigV4Auth(credentials, "secretsmanager", "us-east-1").add_auth(request)
+    lines = [f"POST / HTTP/1.1\r\nHost: {urlsplit(endpoint).netloc}"]
+    lines += [f"{name}: {value}" for name, value in request.headers.items()]
+    return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
+
+
+def exchange(endpoint: str, request: bytes) -> bytes:
+    import socket
+
+    address = urlsplit(endpoint)
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=20) as connection:
+        connection.sendall(request)
+        answer = b""
+        while True:
+            head, found, body = answer.partition(b"\r\n\r\n")
+            length = re.search(rb"(?i)content-length: (\d+)", head) if found else None
+            if length and len(body) >= int(length[1]):
+                return answer
+            chunk = connection.recv(65_536)
+            assert chunk, answer
+            answer += chunk
+
+
+class Run(NamedTuple):
+    """One run of wrk. Times in milliseconds, CPU of the server's processes in microseconds a request."""
+
+    rate: float
+    p50: float
+    p99: float
+    cpu: float  # of the processes that answer
+    behind: float  # of the others: jobs, the index of the trail
+    errors: int
+
+
+def drive(server: Server, requests: Sequence[bytes], directory: Path, *, scheme: str = "http") -> Run:
+    """The requests by turns, over and over. Whatever is not answered with 2xx is an error."""
+    script, stored = directory / "replay.lua", directory / "requests"
+    script.write_text(SCRIPT)
+    stored.write_bytes(b"".join(b"%8d%s" % (len(request), request) for request in requests))
+    answering = workers(server)
+    others = [pid for pid in server.members() if pid not in answering]
+    before = cpu_seconds(answering), cpu_seconds(others)
+    done = subprocess.run(
+        ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "-s", str(script), f"{scheme}://{urlsplit(server.endpoint).netloc}"],
+        capture_output=True, text=True, env={**clean_environment(), "BENCH_REQUESTS": str(stored)}, check=True,
+    )  # fmt: skip
+    used, behind = cpu_seconds(answering) - before[0], cpu_seconds(others) - before[1]
+    found = re.search(r"RESULT (\d+) (\d+) (\d+) (\d+) (\d+)", done.stdout)
+    assert found, done.stdout + done.stderr
+    count, micros, errors, p50, p99 = map(int, found.groups())
+    return Run(
+        count / (micros / 1e6), p50 / 1000, p99 / 1000, used / max(count, 1) * 1e6, behind / max(count, 1) * 1e6, errors
+    )
+
+
+def workers(server: Server) -> list[int]:
+    """The processes that answer."""
+    return [pid for pid in server.members() if "api-" in Path(f"/proc/{pid}/comm").read_text()]
+
+
+def measure(name: str, server: Server, requests: Sequence[bytes], directory: Path, *, scheme: str = "http") -> float:
+    """The run in the middle of RUNS, printed; answers its CPU a request."""
+    drive(server, requests, directory, scheme=scheme)  # until all is warm
+    runs = sorted(drive(server, requests, directory, scheme=scheme) for _ in range(RUNS))
+    middle = runs[len(runs) // 2]
+    memory = max((proportional_mb(pid) for pid in workers(server)), default=0.0)
+    print(f"{name:<46}{middle.rate:>9,.0f}/s  ({runs[0].rate:,.0f}-{runs[-1].rate:,.0f})  p50 {middle.p50:.1f} ms  "
+          f"p99 {middle.p99:.1f} ms  {middle.cpu:.0f} us CPU/request and {middle.behind:.0f} behind  {memory:.0f} MB/worker  "
+          f"{sum(run.errors for run in runs)} errors", flush=True)  # fmt: skip
+    return middle.cpu
