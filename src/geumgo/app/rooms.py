@@ -3,11 +3,12 @@
 from typing import Final
 
 from geumgo.room import JobHandler, Room
-from geumgo.services import cloudtrail, config, events, iam, kms, lambda_, rds, secretsmanager, ssm, sts
+from geumgo.services import cloudtrail, cloudwatch, config, events, iam, kms, lambda_, rds, secretsmanager, ssm, sts
 from geumgo.services import geumgo as geumgo_room
 
 ROOMS: Final[tuple[Room, ...]] = (
     cloudtrail.ROOM,
+    cloudwatch.ROOM,
     config.ROOM,
     events.ROOM,
     geumgo_room.ROOM,

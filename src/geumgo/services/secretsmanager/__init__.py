@@ -7,6 +7,7 @@ until its window ends; then its data keys go, and with them every value.
 
 from geumgo.room import Room
 from geumgo.services.secretsmanager import (
+    counting,
     listing,
     random_password,
     resource_policy,
@@ -20,7 +21,7 @@ from geumgo.services.secretsmanager.access import ACCESS
 
 ROOM = Room(
     "secretsmanager",
-    chapters=(secrets, listing, values, versions, rotation, rotation_clock, resource_policy, random_password),
+    chapters=(counting, secrets, listing, values, versions, rotation, rotation_clock, resource_policy, random_password),
     access=ACCESS,
     tables="geumgo.services.secretsmanager.tables",
     resource_type="AWS::SecretsManager::Secret",

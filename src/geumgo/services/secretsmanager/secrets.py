@@ -19,6 +19,7 @@ from geumgo.services.secretsmanager import (
     store_rotation,
     versions,
 )
+from geumgo.services.secretsmanager.counting import promise_count
 from geumgo.services.secretsmanager.errors import InvalidParameter, InvalidRequest, ResourceExists, no_such_secret
 from geumgo.services.secretsmanager.records import CURRENT, PENDING, PREVIOUS, Kind, Secret
 from geumgo.services.secretsmanager.rotation import plan_of
@@ -52,6 +53,7 @@ def create_secret(ctx: Context, params: Params) -> Params:
     if value is not None:
         secret = versions.add_value(ctx, secret, token, value, None)
     store.add(ctx.tx, ctx.sealing, secret)
+    promise_count(ctx.tx, ctx.place, ctx.clock.now_ms())
     label_events.tell(ctx.publish, {}, secret)
     return _created(secret, token, value)
 

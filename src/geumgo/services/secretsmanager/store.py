@@ -150,6 +150,16 @@ def find_with_value(
     return found, version
 
 
+def count_secrets(tx: Tx, account: str, region: str) -> int:
+    """How many there are, those that wait for their deletion included."""
+    row = tx.one(
+        "SELECT COUNT(*) FROM secret WHERE account = :account AND region = :region", account=account, region=region
+    )
+    assert row is not None
+    count: int = row[0]
+    return count
+
+
 def find_by_id(tx: Tx, sealing: Sealing, secret_id: str) -> Secret | None:
     row = tx.one(f"SELECT {_SECRET} FROM secret s WHERE s.id = :id", id=secret_id)
     return None if row is None else _as_secret(sealing, row)
