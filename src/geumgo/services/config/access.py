@@ -10,9 +10,9 @@ from typing import Any, Final
 from geumgo.access.demand import Demand, Demands, Target
 from geumgo.access.ports import pass_role
 from geumgo.context import Context, Params
+from geumgo.domain.automation import role_of
 from geumgo.room import Access
 from geumgo.services.config import domain, lookup
-from geumgo.services.config.domain_automation import role_of
 from geumgo.services.config.records import Rule
 
 Declare = Callable[[Context, Params], Demands]

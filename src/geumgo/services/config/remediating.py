@@ -3,16 +3,15 @@
 The job is Systems Manager's, which is what AutomationAssumeRole trusts on AWS: the role is assumed by ssm.amazonaws.com.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from geumgo.context import Params, Place, Work
-from geumgo.errors import ServiceError
+from geumgo.domain.automation import ROLE, ParametersUnfit, parameters_for, walk
 from geumgo.jobs import promise
 from geumgo.room import job
 from geumgo.sealing import Sealing
 from geumgo.services.config import store, store_remediation, store_verdicts
-from geumgo.services.config.domain_automation import DOCUMENTS, ROLE, ParametersUnfit, parameters_for
 from geumgo.services.config.domain_rules import NON_COMPLIANT
 from geumgo.services.config.records import Rule
 from geumgo.services.config.store_remediation import Remediation, Run
@@ -82,28 +81,14 @@ def run_remediation(work: Work, payload: Params) -> None:
 
 def _steps(work: Work, rule: Rule, remediation: Remediation, resource_id: str) -> list[dict[str, Any]]:
     """How each step of the document went; those behind one that was refused are not there."""
-    done: list[dict[str, Any]] = []
-    answers: dict[str, Params] = {}
     document = remediation.definition["TargetId"]
     try:
         values = parameters_for(document, remediation.definition.get("Parameters", {}), resource_id)
     except ParametersUnfit as refusal:  # they were fit when they were put, for a resource that nobody knew yet
         now_ms = work.clock.now_ms()
         return [{"Name": "Parameters", "State": "FAILED", "ErrorMessage": str(refusal), "at": [now_ms, now_ms]}]
-    for step in DOCUMENTS[document].steps:
-        began_ms = work.clock.now_ms()
-        said: dict[str, Any] = {"Name": step.name, "State": "SUCCEEDED"}
-        try:
-            answers[step.name] = work.call(
-                step.service,
-                step.operation,
-                source_arn=rule.arn,
-                role_arn=values[ROLE],
-                **step.inputs(values, answers),
-            )
-        except ServiceError as refusal:
-            said |= {"State": "FAILED", "ErrorMessage": f"{refusal.code}: {refusal.message}"}
-        done.append({**said, "at": [began_ms, work.clock.now_ms()]})
-        if said["State"] == "FAILED":
-            break
-    return done
+
+    def call(service: str, operation: str, inputs: Mapping[str, Any]) -> Params:
+        return work.call(service, operation, source_arn=rule.arn, role_arn=values[ROLE], **inputs)
+
+    return walk(document, values, call, work.clock.now_ms)

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Final
 
 from geumgo.context import Context, Params, as_datetime
+from geumgo.domain.automation import DOCUMENTS, ParametersUnfit, parameters_for
 from geumgo.room import operation, reads
 from geumgo.services.config import lookup, remediating, store_remediation, store_verdicts
-from geumgo.services.config.domain_automation import DOCUMENTS, ParametersUnfit, parameters_for
 from geumgo.services.config.domain_rules import NON_COMPLIANT
 from geumgo.services.config.errors import (
     InvalidParameterValue,

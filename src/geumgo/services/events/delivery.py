@@ -6,8 +6,10 @@ between tries once more: at least once, never not at all. Receivers know a repet
 Source: "How EventBridge retries delivering events" and "Using dead-letter queues", user guide.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Final
+from uuid import NAMESPACE_URL, uuid5
 
 import structlog
 
@@ -85,6 +87,8 @@ class Carrier:
         text = _input(rule, target, delivery)
         if kind == "lambda":
             _invoke(work, rule, target, text)
+        elif kind == "automation":
+            _automate(work, rule, target, delivery, text)
         elif kind == "log":
             self._append(work.place, target.arn, as_line(text))
         elif kind == "api":
@@ -214,6 +218,39 @@ def _invoke(work: Work, rule: Rule, target: Listener, text: str) -> None:
         InvocationType="Event",
         Payload=as_json(text).encode(),
     )
+
+
+def _automate(work: Work, rule: Rule, target: Listener, delivery: Delivery, text: str) -> None:
+    """The document is executed, once for this delivery. Its parameters are the members of the input, each a text or a list of texts.
+
+    Source: "Systems Manager Automation" as a target, EventBridge User Guide.
+    """
+    name, _, version = parse_arn(target.arn).resource.partition("/")[2].partition(":")
+    ask(
+        work,
+        "ssm",
+        "StartAutomationExecution",
+        source_arn=rule.arn,
+        role_arn=target.role_arn,
+        DocumentName=name,
+        DocumentVersion=version or "$DEFAULT",
+        Parameters=automation_parameters(text),
+        ClientToken=str(uuid5(NAMESPACE_URL, f"{delivery.id}/{target.arn}")),
+    )
+
+
+def automation_parameters(text: str) -> dict[str, list[str]]:
+    """Raises Undeliverable unless the input is an object of texts, or of lists of texts."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise Undeliverable("INVALID_PARAMETER", "The input of an automation is an object of its parameters.")
+    parameters = {name: value if isinstance(value, list) else [value] for name, value in found.items()}
+    if not all(isinstance(each, str) for values in parameters.values() for each in values):
+        raise Undeliverable("INVALID_PARAMETER", "Each parameter of an automation is a text, or a list of texts.")
+    return parameters
 
 
 def ask(

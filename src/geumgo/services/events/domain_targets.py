@@ -8,7 +8,7 @@ from urllib.parse import quote
 from geumgo.domain.arn import Arn, split_arn
 from geumgo.domain.input_template import InputTransformer, InvalidInput, read_path
 
-Kind = Literal["lambda", "bus", "api", "log"]
+Kind = Literal["lambda", "bus", "api", "log", "automation"]
 
 MOST_TARGETS: Final = 5  # of a rule. Source: "EventBridge quotas", user guide
 
@@ -16,6 +16,7 @@ DEFAULT_ATTEMPTS: Final = 185  # retries. Source: RetryPolicy, API reference
 DEFAULT_AGE_S: Final = 86_400
 
 _FUNCTION: Final = re.compile(r"function:[A-Za-z0-9_-]{1,64}(:(\$LATEST|[A-Za-z0-9_-]{1,128}))?")
+_AUTOMATION: Final = re.compile(r"automation-definition/[a-zA-Z0-9_.-]{3,128}(:(\$DEFAULT|\$LATEST|[1-9][0-9]*))?")
 _LOG_GROUP: Final = re.compile(r"log-group:([.\-_/#A-Za-z0-9]{1,512})(:\*)?")
 _LONGEST_FILE: Final = 200  # characters of a file's name
 _INPUTS: Final = ("Input", "InputPath", "InputTransformer")
@@ -37,6 +38,8 @@ def kind_of(arn: Arn) -> Kind | None:
         return "bus"
     if arn.service == "events" and arn.resource_type == "api-destination" and arn.resource_id.count("/") == 1:
         return "api"
+    if arn.service == "ssm" and _AUTOMATION.fullmatch(arn.resource):
+        return "automation"
     if arn.service == "logs" and log_group(arn) is not None:
         return "log"
     return None
@@ -79,7 +82,7 @@ def read_target(given: Mapping[str, Any], *, account: str, region: str) -> None:
         raise InvalidTarget(f"HttpParameters is not supported for target {name}.")
     if kind == "bus" and (made := [member for member in _INPUTS if member in given]):
         raise InvalidTarget(f"{made[0]} is not supported for target {name}: an event bus is sent the event itself.")
-    if kind == "api" and "RoleArn" not in given:
+    if kind in ("api", "automation") and "RoleArn" not in given:
         raise InvalidTarget(f"RoleArn is required for target {given['Arn']}.")
     _read_input(given)
     if "DeadLetterConfig" in given:

@@ -11,11 +11,13 @@ from dataclasses import replace
 from typing import Any, Final
 
 from geumgo.access.demand import Demand, Demands, Target
+from geumgo.access.ports import pass_role
 from geumgo.context import Context, Params
+from geumgo.domain.automation import ROLE
 from geumgo.domain.policy import MalformedPolicy, Policy
 from geumgo.room import Access
 from geumgo.sealing import Unsealable
-from geumgo.services.ssm import domain, lookup, settings
+from geumgo.services.ssm import automation, domain, lookup, settings
 from geumgo.services.ssm.errors import AccessDenied, ValidationFailed
 from geumgo.services.ssm.lookup import Located
 from geumgo.services.ssm.records import Parameter
@@ -226,6 +228,24 @@ def _history(ctx: Context, params: Params) -> Demands:
     return (demand("GetParameterHistory", located, {}),)
 
 
+def _start_automation(ctx: Context, params: Params) -> Demands:
+    """On the document's version; whoever hands it a role must be allowed to.
+
+    Source: StartAutomationExecution, Service Authorization Reference; "Setting up Automation", user guide (iam:PassRole).
+    """
+    version = params.get("DocumentVersion", "$DEFAULT")
+    name = automation.name_of(params["DocumentName"])
+    roles = params.get("Parameters", {}).get(ROLE, [])[:1]
+    return (
+        _on_arn("StartAutomationExecution", ctx, f"automation-definition/{name}:{version}"),
+        *(pass_role(role, ctx.principals.role(ctx.tx, role), "ssm.amazonaws.com") for role in roles),
+    )
+
+
+def _get_automation(ctx: Context, params: Params) -> Demands:
+    return (_on_arn("GetAutomationExecution", ctx, f"automation-execution/{params['AutomationExecutionId']}"),)
+
+
 def _without_resource(action: str) -> Declare:
     def demands(ctx: Context, params: Params) -> Demands:  # noqa: ARG001
         return (Demand(f"ssm:{action}"),)
@@ -286,9 +306,13 @@ _DECLARED: Final[Mapping[str, tuple[Declare, tuple[str, ...], tuple[str, ...]]]]
     "DeleteResourcePolicy": (
         _on_shared("DeleteResourcePolicy"), ("ResourceArn", "PolicyId", "PolicyHash", "DeletionMode"), ()
     ),
+    "DescribeAutomationExecutions": (
+        _without_resource("DescribeAutomationExecutions"), ("Filters", *_PAGE), ()
+    ),
     "DescribeParameters": (
         _without_resource("DescribeParameters"), ("Filters", "ParameterFilters", *_PAGE, "Shared"), ()
     ),
+    "GetAutomationExecution": (_get_automation, ("AutomationExecutionId",), ()),
     "GetParameter": (_get_parameter, ("Name", "WithDecryption"), ()),
     "GetParameterHistory": (_history, ("Name", "WithDecryption", *_PAGE), ()),
     "GetParameters": (
@@ -315,6 +339,9 @@ _DECLARED: Final[Mapping[str, tuple[Declare, tuple[str, ...], tuple[str, ...]]]]
     ),
     "RemoveTagsFromResource": (_remove_tags, ("ResourceType", "ResourceId", "TagKeys"), ()),
     "ResetServiceSetting": (_on_setting("ResetServiceSetting"), ("SettingId",), ()),
+    "StartAutomationExecution": (
+        _start_automation, ("DocumentName", "DocumentVersion", "ClientToken", "Mode"), ("AutomationExecutionId",)
+    ),
     "UnlabelParameterVersion": (
         _on_own_parameter("UnlabelParameterVersion"),
         ("Name", "ParameterVersion", "Labels"),

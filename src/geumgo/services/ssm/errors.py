@@ -247,3 +247,23 @@ def no_such_version(name: str, selector: str) -> ParameterVersionNotFound:
     return ParameterVersionNotFound(
         f"Systems Manager could not find version {selector} of {name}. Verify the version and try again."
     )
+
+
+class AutomationDefinitionNotFound(ServiceError):
+    code = "AutomationDefinitionNotFoundException"
+
+
+class AutomationDefinitionVersionNotFound(ServiceError):
+    code = "AutomationDefinitionVersionNotFoundException"
+
+
+class AutomationExecutionNotFound(ServiceError):
+    code = "AutomationExecutionNotFoundException"
+
+
+class IdempotentParameterMismatch(ServiceError):
+    code = "IdempotentParameterMismatch"
+
+
+class InvalidAutomationExecutionParameters(ServiceError):
+    code = "InvalidAutomationExecutionParametersException"

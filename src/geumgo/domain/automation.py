@@ -1,4 +1,4 @@
-"""Documents: what a remediation does, step by step. Pure.
+"""Documents of Systems Manager Automation: what a remediation or an execution does, step by step. Pure.
 
 Systems Manager's public documents have none for a secret that nobody uses. These three are named like documents of an account.
 Source: RemediationConfiguration, API reference; "Automation runbooks", Systems Manager User Guide (parameters, AutomationAssumeRole).
@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+from geumgo.errors import ServiceError
 
 ROLE: Final = "AutomationAssumeRole"
 DENIAL: Final = "DenyWhileNonCompliant"
@@ -132,6 +134,37 @@ def _value(parameter: str, given: Mapping[str, Any], resource_id: str) -> str:
         raise ParametersUnfit(f"The parameter {parameter} takes one value.")
     found: str = values[0]
     return found
+
+
+def plain_parameters(name: str, given: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The values of the document's parameters, as an execution is given them: a list for each. Raises ParametersUnfit."""
+    if ROLE not in given:
+        raise ParametersUnfit(f"The document {name} needs the parameter {ROLE}.")
+    return parameters_for(name, {key: {"StaticValue": {"Values": list(values)}} for key, values in given.items()}, "")
+
+
+Call = Callable[[str, str, Mapping[str, Any]], Mapping[str, Any]]
+"""Asks (service, operation, inputs) as the role of the document. Raises ServiceError."""
+
+
+def walk(name: str, values: Mapping[str, str], call: Call, now_ms: Callable[[], int]) -> list[dict[str, Any]]:
+    """How each step of the document went: `Name`, `State` (SUCCEEDED or FAILED), `ErrorMessage`, and `at`, its two times.
+
+    Steps behind one that was refused are not there.
+    """
+    done: list[dict[str, Any]] = []
+    answers: dict[str, Mapping[str, Any]] = {}
+    for step in DOCUMENTS[name].steps:
+        began_ms = now_ms()
+        said: dict[str, Any] = {"Name": step.name, "State": "SUCCEEDED"}
+        try:
+            answers[step.name] = call(step.service, step.operation, step.inputs(values, answers))
+        except ServiceError as refusal:
+            said |= {"State": "FAILED", "ErrorMessage": f"{refusal.code}: {refusal.message}"}
+        done.append({**said, "at": [began_ms, now_ms()]})
+        if said["State"] == "FAILED":
+            break
+    return done
 
 
 def role_of(parameters: Mapping[str, Any]) -> str | None:
