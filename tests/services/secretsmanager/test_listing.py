@@ -147,3 +147,11 @@ def test_a_page_looks_at_a_bounded_number_of_secrets(sm: Any, monkeypatch: pytes
     assert "NextToken" in first
     assert names(sm, Filters=wanted) == ["n8"]
     assert len(names(sm)) == 9
+
+
+def test_secrets_whose_names_begin_alike_come_in_the_order_of_their_names_page_by_page(sm: Any) -> None:
+    for name in ("app/c", "app/a", "other", "app/b"):
+        sm.create_secret(Name=name)
+    asked = {"Filters": [{"Key": "name", "Values": ["app/"]}], "PaginationConfig": {"PageSize": 2}}
+    pages = [page["SecretList"] for page in sm.get_paginator("list_secrets").paginate(**asked)]
+    assert [[secret["Name"] for secret in page] for page in pages] == [["app/a", "app/b"], ["app/c"]]

@@ -29,16 +29,19 @@ class Page(NamedTuple):
 def find_page(ctx: Context, operation: str, params: Params, *, limit: int) -> Page:
     """The next `limit` secrets of the caller's account, or fewer, that the filters of the request mean.
 
-    Raises InvalidParameter, InvalidNextToken. Unverified: that secrets come in the order of their creation by default.
+    Raises InvalidParameter, InvalidNextToken. Unverified: that secrets come in the order of their creation by default, but in that of
+    their names where a beginning of the name is asked for: so a page costs the same however many secrets share it.
     """
     filters = params.get("Filters", [])
     refuse_filters(filters)
-    order = Order(params.get("SortBy", "created-date"), params.get("SortOrder", "asc") == "desc")
+    prefix = name_prefix(filters)
+    order = Order(params.get("SortBy", "name" if prefix else "created-date"), params.get("SortOrder", "asc") == "desc")
     deleted_too = params.get("IncludePlannedDeletion", False)
     asked = {"filters": filters, "order": order, "deleted": deleted_too}
     after = read_token(ctx, operation, asked, params.get("NextToken"))
     found: list[Listed] = []
-    chunk = _CHUNK if filters else limit  # without a filter each row that is read is shown
+    # without a filter each row that is read is shown, and where a beginning of the name is all that is asked for
+    chunk = _CHUNK if len(filters) > bool(prefix) else limit
     for _ in range(MOST_LOOKED_AT // _CHUNK):
         rows = store.list_secrets(
             ctx.tx,
@@ -47,7 +50,7 @@ def find_page(ctx: Context, operation: str, params: Params, *, limit: int) -> Pa
             ctx.place.region,
             order=order,
             after=after,
-            prefix=name_prefix(filters),
+            prefix=prefix,
             deleted_too=deleted_too,
             limit=chunk + 1,
         )
