@@ -1,9 +1,11 @@
 """The parent keeps its children running, and nobody outlives anybody who matters. Real processes; the children do next to nothing."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -108,6 +110,37 @@ def test_a_child_that_dies_is_started_again(family: Family):
     os.kill(first, signal.SIGKILL)
     until(lambda: family.pid("a") != first)
     assert family.pid("b") == other
+    assert family.end()[0] == 0
+
+
+@pytest.mark.parametrize("family", [("a", "b", "worker")], indirect=True)
+def test_all_are_started_anew_one_after_the_other(family: Family):
+    names = ("a", "b", "worker")
+    seen = {name: [family.pid(name)] for name in names}
+    for _ in range(2):
+        family.process.send_signal(signal.SIGUSR1)
+        for name in names:
+            until(partial(is_another, family, name, seen[name][-1]))
+            seen[name].append(family.pid(name))
+            assert (family.directory / f"{name}.end").read_text() == "drained"
+    until(lambda: not any(gone(pids[-1]) for pids in seen.values()))
+    status, log = family.end()
+    assert status == 0
+    said = [json.loads(line) for line in log.splitlines()]
+    assert [each["process"] for each in said if each["event"] == "process is renewed"] == [*names, *names]
+    assert "process ended" not in log
+
+
+def is_another(family: Family, name: str, pid: int) -> bool:
+    return family.pid(name) != pid
+
+
+@pytest.mark.parametrize("family", [("a", "stubborn")], indirect=True)
+def test_who_does_not_end_when_it_is_renewed_keeps_nobody_else_from_working(family: Family):
+    first, other = family.pid("a"), family.pid("stubborn")
+    family.process.send_signal(signal.SIGUSR1)
+    until(lambda: family.pid("a") != first)
+    assert not gone(other)
     assert family.end()[0] == 0
 
 

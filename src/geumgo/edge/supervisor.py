@@ -59,6 +59,10 @@ class Supervisor:
     stopping: bool = False
     waiting: set[str] = field(default_factory=set)
     wake: tuple[int, int] = (-1, -1)
+    renewing: list[Child] = field(
+        default_factory=list
+    )  # to be started anew, one after the other; the first one is under way
+    asked: bool = False  # whether the first one was asked to end
 
     def run(self, ready: Callable[[], None]) -> int:
         """Start all, call `ready` when all are, keep them running. Answers the exit status once all have ended."""
@@ -68,6 +72,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP, and means it
                 signal.signal(number, self._stop)
+        signal.signal(signal.SIGUSR1, self._renew)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self.waiting = {child.name for child in self.children}
         gc.collect()
@@ -82,6 +87,25 @@ class Supervisor:
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self.stopping = True
 
+    def _renew(self, _number: int, _frame: FrameType | None) -> None:
+        """Every child is started anew, one after the other: the others go on answering. Asked for meanwhile, it begins again behind."""
+        self.renewing += [child for child in self.children if child not in self.renewing[1:]]
+
+    def _go_on_renewing(self, ready: set[str]) -> None:
+        """The child whose turn it is is asked to end; when it is `ready` again it is the next one's turn."""
+        if not self.renewing or self.waiting:
+            return
+        child = self.renewing[0]
+        if not self.asked:
+            if child.pid:
+                log.info("process is renewed", process=child.name)
+                os.kill(child.pid, signal.SIGTERM)
+                self.asked = True
+        elif child.name in ready:
+            self.renewing.pop(0)
+            self.asked = False
+            self._go_on_renewing(set())
+
     def _watch(self, reading: int, writing: int, ready: Callable[[], None]) -> int:
         failed = False
         deadline = time.monotonic() + START_SECONDS
@@ -89,10 +113,15 @@ class Supervisor:
             timeout = self._restart_due(reading, writing)
             for source in select.select([reading, self.wake[0]], [], [], timeout)[0]:
                 said = os.read(source, 4096)
-                if source == reading and self.waiting:
-                    self.waiting -= set(said.decode().split())
-                    if not self.waiting:
-                        ready()
+                if source == reading:
+                    names = set(said.decode().split())
+                    if self.waiting:
+                        self.waiting -= names
+                        if not self.waiting:
+                            ready()
+                    else:
+                        self._go_on_renewing(names)
+            self._go_on_renewing(set())
             self._bury()
             failed = bool(self.waiting) and (
                 time.monotonic() > deadline or any(child.deaths >= 3 for child in self.children)
@@ -124,6 +153,9 @@ class Supervisor:
 
     def _ended(self, child: Child, status: int) -> None:
         now = time.monotonic()
+        if self.asked and self.renewing and child is self.renewing[0] and not self.stopping:
+            child.deaths, child.pid, child.due_at = 0, 0, now
+            return
         child.deaths = child.deaths + 1 if now - child.started_at < YOUNG_SECONDS else 1
         child.pid, child.due_at = 0, now + BACK_OFF_SECONDS[min(child.deaths - 1, len(BACK_OFF_SECONDS) - 1)]
         if not self.stopping:
@@ -168,6 +200,7 @@ class Supervisor:
             os.close(descriptor)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # it is for the parent
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal tells everybody that it closes; the parent decides
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
