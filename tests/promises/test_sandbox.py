@@ -44,8 +44,10 @@ class Outside:
     listeners: list[socket.socket] = field(default_factory=list)
     tripped: list[str] = field(default_factory=list)
     port: int = 0
+    others: frozenset[int] = frozenset()  # processes that other tests have started, and which are not ours to end
 
     def start(self) -> None:
+        self.others = frozenset(children(os.getpid()))
         (self.directory / "root.key").write_text(CANARY)
         tcp, udp = two_listeners()
         self.port = tcp.getsockname()[1]
@@ -184,9 +186,9 @@ def own_address() -> str:
         return str(made.getsockname()[0])
 
 
-def left_behind() -> list[int]:
+def left_behind(outside: Outside) -> list[int]:
     """The processes that a function of this test, or bubblewrap for it, has left."""
-    found = children(os.getpid())
+    found = [pid for pid in children(os.getpid()) if pid not in outside.others]
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if CANARY.encode() in (path / "cmdline").read_bytes() + (path / "environ").read_bytes():
@@ -194,9 +196,9 @@ def left_behind() -> list[int]:
     return [pid for pid in found if pid != os.getpid()]
 
 
-def gone() -> bool:
+def gone(outside: Outside) -> bool:
     deadline = time.monotonic() + GONE_SECONDS
-    while left_behind():
+    while left_behind(outside):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)
@@ -230,7 +232,7 @@ def test_no_attempt_gets_out(outside: Outside, privileged: bool) -> None:
     assert len(names) >= 45
     assert not got_out
     assert not outside.tripped
-    assert gone(), left_behind()
+    assert gone(outside), left_behind(outside)
     assert all(len(outcome.log) < 1_300_000 for _, outcome, _ in ended.values())
     for name in ("outlive_the_timeout", "print_without_end", "ask_for_names_without_end"):
         assert b"Sandbox.Timedout" in ended[name][1].payload
@@ -288,8 +290,8 @@ def test_a_missing_wall_is_noticed(outside: Outside, wall: str, attempts: list[s
     tools = replace(tools, walls=replace(Walls(), **{wall: False}))
     for name in attempts:
         found, _ = attempt(outside, name, tools, timeout_s=2 if name == "outlive_the_timeout" else 6)
-        assert found or outside.tripped or left_behind(), f"{name} did not notice that there is no wall: {wall}"
+        assert found or outside.tripped or left_behind(outside), f"{name} did not notice that there is no wall: {wall}"
         outside.tripped.clear()
-        for pid in left_behind():
+        for pid in left_behind(outside):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
