@@ -15,6 +15,7 @@ from geumgo.audit.trail import Trail, TrailFull
 from geumgo.cli import main
 from geumgo.edge import server
 from geumgo.services.secretsmanager import lookup
+from geumgo.storage.derived import Derived
 from geumgo.storage.sqlite import SqliteStorage
 from geumgo.storage.transaction import Engine
 
@@ -104,6 +105,19 @@ def swallows_a_full_trail() -> None:
     setattr(Trail, "settle", content)  # noqa: B010
 
 
+def remembers_for_a_second() -> None:
+    """What is kept in memory is held against the database once a second, and not for each batch."""
+    look = Derived.look
+    looked: dict[int, float] = {}
+
+    def seldom(self: Derived) -> None:
+        if time.monotonic() - looked.get(id(self), 0.0) >= 1.0:
+            looked[id(self)] = time.monotonic()
+            look(self)
+
+    setattr(Derived, "look", seldom)  # noqa: B010
+
+
 FAULTS: Final[dict[str, Callable[[], None]]] = {
     each.__name__: each
     for each in (
@@ -112,6 +126,7 @@ FAULTS: Final[dict[str, Callable[[], None]]] = {
         writes_its_records_afterwards,
         goes_on_after_an_error_of_the_disk,
         swallows_a_full_trail,
+        remembers_for_a_second,
     )
 }
 

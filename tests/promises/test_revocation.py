@@ -8,8 +8,9 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,7 +19,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from tests.server import Server
+from tests.promises import faulty_server
+from tests.server import GEUMGO, Server
 
 ROUNDS = int(os.environ.get("REVOCATIONS", "10"))  # of each kind; 100 in the long form
 READERS = 16
@@ -220,29 +222,43 @@ KINDS: dict[str, tuple[Callable[[Server, Any], Stage], Callable[[Any, Stage], No
 }
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("revocation") / "data", arguments=("--workers", "2")) as running:
+@contextlib.contextmanager
+def serving(directory: Path, program: Sequence[str] = GEUMGO) -> Iterator[Server]:
+    with Server(directory / "data", arguments=("--workers", "2"), program=program) as running:
         kms = running.client("kms")
         kms.create_alias(AliasName="alias/revoked", TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
         running.client("secretsmanager").create_secret(Name=SECRET, SecretString="read me", KmsKeyId="alias/revoked")
         yield running
 
 
-@pytest.fixture
-def crowd(server: Server) -> Iterator[Crowd]:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("revocation")) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def reading(server: Server) -> Iterator[Crowd]:
     made = Crowd(server)
     made.start()
-    yield made
-    made.end()
+    try:
+        yield made
+    finally:
+        made.end()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_nothing_is_accepted_after_a_revocation_is_acknowledged(server: Server, crowd: Crowd, kind: str) -> None:
+@pytest.fixture
+def crowd(server: Server) -> Iterator[Crowd]:
+    with reading(server) as made:
+        yield made
+
+
+def accepted_late(server: Server, crowd: Crowd, kind: str, rounds: int) -> int:
+    """How many requests were accepted that began after a revocation of this kind was acknowledged."""
     prepare, revoke = KINDS[kind]
     iam, kms = server.client("iam"), server.client("kms")
     late = 0
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         stage = prepare(server, iam)
         crowd.log.clear()
         crowd.credentials = stage.credentials
@@ -259,4 +275,16 @@ def test_nothing_is_accepted_after_a_revocation_is_acknowledged(server: Server, 
             kms.enable_key(KeyId=kms.describe_key(KeyId="alias/revoked")["KeyMetadata"]["KeyId"])
         if kind == "deny on the secret":
             server.client("secretsmanager").delete_resource_policy(SecretId=SECRET)
+    return late
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_accepted_after_a_revocation_is_acknowledged(server: Server, crowd: Crowd, kind: str) -> None:
+    late = accepted_late(server, crowd, kind, ROUNDS)
     assert late == 0, f"{late} requests were accepted after the acknowledgement"
+
+
+def test_a_server_that_remembers_for_a_second_is_caught(tmp_path: Path) -> None:
+    program = faulty_server.with_fault(faulty_server.remembers_for_a_second)
+    with serving(tmp_path, program) as server, reading(server) as crowd:
+        assert sum(accepted_late(server, crowd, kind, 2) for kind in ("delete the user", "deny on the secret"))
