@@ -109,6 +109,13 @@ def test_the_aws_cli_goes_through_every_operation(one_server: Server, aws: Calla
     assert ask("reset-service-setting", "--setting-id", tier)["ServiceSetting"]["Status"] == "Default"
     ask("delete-parameter", "--name", "/cli/a")
     assert ask("delete-parameters", "--names", "/cli/tree/0", "/cli/a") == {"DeletedParameters": ["/cli/tree/0"], "InvalidParameters": ["/cli/a"]}  # fmt: skip
+    role = f"arn:aws:iam::{account}:role/acts"
+    given = json.dumps({"SecretId": ["db"], "AutomationAssumeRole": [role]})
+    started = ask("start-automation-execution", "--document-name", "Geumgo-TagSecret", "--parameters", given)
+    chosen = ("--automation-execution-id", started["AutomationExecutionId"])
+    assert ask("get-automation-execution", *chosen)["AutomationExecution"]["DocumentName"] == "Geumgo-TagSecret"
+    listed = ask("describe-automation-executions", "--page-size", "1")["AutomationExecutionMetadataList"]
+    assert [each["AutomationExecutionId"] for each in listed] == [started["AutomationExecutionId"]]
     assert used == set(room.ROOM.operations)
 
 
