@@ -25,7 +25,10 @@ class Sealing(Protocol):
         ...
 
     def check(self, table: str, row: Mapping[str, str | int | bytes | None], mac: bytes) -> None:
-        """Raises Unsealable unless `mac` vouches for exactly this row of this table."""
+        """Raises Unsealable, which names the table, unless `mac` vouches for exactly this row of it.
+
+        A row that somebody forged or moved fails closed, as a fault of ours: the log says which table, the caller learns nothing.
+        """
         ...
 
     def seal_token(self, claims: bytes, context: Mapping[str, str]) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from geumgo.context import Place
-from geumgo.sealing import Sealing, Unsealable
+from geumgo.sealing import Sealing
 from geumgo.services.config.records import Recorder, RecorderStatus, Rule, RuleStatus
 from geumgo.storage import Row, Tx
 
@@ -61,10 +61,7 @@ def _as_row(columns: tuple[str, ...], record: Any) -> dict[str, Cell]:
 
 def _as_record(sealing: Sealing, table: str, columns: tuple[str, ...], row: Row) -> dict[str, Any]:
     cells: dict[str, Any] = dict(zip(columns, row, strict=False))
-    try:
-        sealing.check(table, cells, row[len(columns)])
-    except Unsealable:
-        raise Unsealable(f"a row of {table} was changed from outside") from None
+    sealing.check(table, cells, row[len(columns)])
     for name in _JSON:
         if name in cells:
             cells[name] = json.loads(cells[name])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from geumgo.context import Place
-from geumgo.sealing import Sealing, Unsealable
+from geumgo.sealing import Sealing
 from geumgo.storage import Row, Tx
 
 _COLUMNS: Final = (
@@ -46,10 +46,7 @@ class Pack:
 
 def _as_pack(sealing: Sealing, row: Row) -> Pack:
     cells: dict[str, Any] = dict(zip(_COLUMNS, row, strict=False))
-    try:
-        sealing.check("config_pack", cells, row[len(_COLUMNS)])
-    except Unsealable:
-        raise Unsealable("a row of config_pack was changed from outside") from None
+    sealing.check("config_pack", cells, row[len(_COLUMNS)])
     for name in ("settings", "rules", "tags"):
         cells[name] = json.loads(cells[name])
     return Pack(**cells)

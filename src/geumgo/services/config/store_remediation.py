@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from geumgo.sealing import Sealing, Unsealable
+from geumgo.sealing import Sealing
 from geumgo.services.config.records import Rule
 from geumgo.storage import Row, Tx
 
@@ -61,10 +61,7 @@ def find(tx: Tx, sealing: Sealing, rule_id: str) -> Remediation | None:
     if row is None:
         return None
     cells = dict(zip(_COLUMNS, row, strict=False))
-    try:
-        sealing.check("config_remediation", cells, row[len(_COLUMNS)])
-    except Unsealable:
-        raise Unsealable("a row of config_remediation was changed from outside") from None
+    sealing.check("config_remediation", cells, row[len(_COLUMNS)])
     return Remediation(**{**cells, "definition": json.loads(cells["definition"])})
 
 

@@ -2,11 +2,10 @@
 """The only SQL of KMS. Rows that decide rights are vouched for when they are written and checked when they are read."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import astuple, fields, replace
 from typing import Any
 
-from geumgo.sealing import Sealing, Unsealable
+from geumgo.sealing import Sealing
 from geumgo.services.kms.records import Alias, Grant, Key, Material, Usage
 from geumgo.storage import Row, Tx
 from geumgo.storage.text import unkept
@@ -30,17 +29,6 @@ _WIDTH = len(_KEY) + 1
 
 def _dumped(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-
-
-def _check(sealing: Sealing, table: str, row: Mapping[str, Cell], mac: bytes) -> None:
-    """A row that somebody forged or moved fails closed, as a fault of ours:
-
-    the log says which table, the caller learns nothing.
-    """
-    try:
-        sealing.check(table, row, mac)
-    except Unsealable:
-        raise Unsealable(f"a row of {table} was changed from outside") from None
 
 
 # -- keys -------------------------------------------------------------------------------------------------------------
@@ -71,7 +59,7 @@ def _as_key(sealing: Sealing, row: Row) -> Key:
 
 def _read_key(sealing: Sealing, row: Row) -> Key:
     cells: dict[str, Any] = dict(zip(_KEY, row, strict=False))
-    _check(sealing, "kms_key", cells, row[_WIDTH - 1])
+    sealing.check("kms_key", cells, row[_WIDTH - 1])
     cells["multi_region"] = bool(cells["multi_region"])
     cells["tags"], cells["aliases"] = json.loads(cells["tags"]), tuple(json.loads(cells["aliases"]))
     return Key(**cells)
@@ -215,7 +203,7 @@ def overwrite(tx: Tx, key: Key, material: Material) -> None:
 
 def _as_alias(sealing: Sealing, row: Row) -> Alias:
     cells = dict(zip(_ALIAS_COLUMNS.split(", "), row, strict=False))
-    _check(sealing, "kms_alias", cells, row[6])
+    sealing.check("kms_alias", cells, row[6])
     return Alias(*row[:6])
 
 
@@ -274,7 +262,7 @@ def list_aliases(
 
 def _as_grant(sealing: Sealing, row: Row) -> Grant:
     cells: dict[str, Any] = dict(zip(_GRANT_COLUMNS.split(", "), row, strict=False))
-    _check(sealing, "kms_grant", cells, row[12])
+    sealing.check("kms_grant", cells, row[12])
     equals, subset = (None if cell is None else json.loads(cell) for cell in row[8:10])
     cells.update(key=cells.pop("key_id"), operations=tuple(json.loads(row[7])), equals=equals, subset=subset)
     return Grant(**cells)

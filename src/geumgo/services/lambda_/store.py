@@ -3,7 +3,6 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Final
 
@@ -28,14 +27,6 @@ def _dumped(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
-def _check(sealing: Sealing, table: str, row: Mapping[str, Cell], mac: bytes) -> None:
-    """A row that somebody forged or moved fails closed, as a fault of ours."""
-    try:
-        sealing.check(table, row, mac)
-    except Unsealable:
-        raise Unsealable(f"a row of {table} was changed from outside") from None
-
-
 # -- functions ---------------------------------------------------------------------------------------------------------
 
 
@@ -48,7 +39,7 @@ def _function_row(function: Function) -> dict[str, Cell]:
 
 def _as_function(sealing: Sealing, row: Row) -> Function:
     cells: dict[str, Any] = dict(zip(_FUNCTION, row, strict=False))
-    _check(sealing, "lambda_function", cells, row[-1])
+    sealing.check("lambda_function", cells, row[-1])
     cells["policies"] = {qualifier: tuple(each) for qualifier, each in json.loads(cells["policies"]).items()}
     cells["tags"] = json.loads(cells["tags"])
     return Function(**cells, revision=row[-2])
@@ -134,7 +125,7 @@ def _version_row(version: Version) -> dict[str, Cell]:
 
 def _as_version(sealing: Sealing, row: Row) -> Version:
     cells: dict[str, Any] = dict(zip(("function_id", "number", "configuration", "environment"), row, strict=False))
-    _check(sealing, "lambda_version", cells, row[-1])
+    sealing.check("lambda_version", cells, row[-1])
     configured = json.loads(cells.pop("configuration"))
     configured["layers"] = tuple(
         configured.get("layers", ())
@@ -244,7 +235,7 @@ def _alias_row(alias: Alias) -> dict[str, Cell]:
 
 def _as_alias(sealing: Sealing, row: Row) -> Alias:
     cells: dict[str, Any] = dict(zip(_ALIAS, row, strict=False))
-    _check(sealing, "lambda_alias", cells, row[-1])
+    sealing.check("lambda_alias", cells, row[-1])
     return Alias(**cells)
 
 

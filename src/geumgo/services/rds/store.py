@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Any, Final
 
 from geumgo.context import Place
-from geumgo.sealing import Plaintext, Sealing, Unsealable
+from geumgo.sealing import Plaintext, Sealing
 from geumgo.services.rds.records import Database, Kind
 from geumgo.storage import Row, Tx
 
@@ -34,10 +34,7 @@ def _vouched(row: dict[str, Any]) -> dict[str, Any]:
 
 def _as_database(sealing: Sealing, row: Row) -> Database:
     cells: dict[str, Any] = dict(zip(_COLUMNS, row, strict=False))
-    try:
-        sealing.check("rds_database", _vouched(cells), row[len(_COLUMNS)])
-    except Unsealable:
-        raise Unsealable("a row of rds_database was changed from outside") from None
+    sealing.check("rds_database", _vouched(cells), row[len(_COLUMNS)])
     for name in _JSON:
         cells[name] = json.loads(cells[name])
     cells["tls"] = bool(cells["tls"])

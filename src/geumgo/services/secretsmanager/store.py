@@ -3,7 +3,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from geumgo.sealing import Sealing, Unsealable
@@ -70,14 +70,6 @@ def policy_hash(document: str | None) -> str:
     return _digest(None if document is None else document.encode())
 
 
-def _check(sealing: Sealing, table: str, row: Mapping[str, Cell], mac: bytes) -> None:
-    """A row that somebody forged or moved fails closed, as a fault of ours: the log says which table, the caller learns nothing."""
-    try:
-        sealing.check(table, row, mac)
-    except Unsealable:
-        raise Unsealable(f"a row of {table} was changed from outside") from None
-
-
 # -- secrets ----------------------------------------------------------------------------------------------------------
 
 
@@ -90,7 +82,7 @@ def _as_row(secret: Secret) -> dict[str, Cell]:
 
 def _as_secret(sealing: Sealing, row: Row) -> Secret:
     cells: dict[str, Any] = dict(zip(_COLUMNS, row, strict=False))
-    _check(sealing, "secret", cells, row[_WIDTH - 1])
+    sealing.check("secret", cells, row[_WIDTH - 1])
     cells["stages"] = json.loads(cells["stages"])
     if cells["tags"] is not None:
         cells["tags"] = json.loads(cells["tags"])
@@ -223,7 +215,7 @@ def _as_version(sealing: Sealing, arn: str, row: Row) -> Version:
     version_id, kind, ciphertext, created_at_ms, mac, key_arn, is_default, wrapped, day_ms = row
     wrapping = None if key_arn is None else Wrapping(key_arn, bool(is_default), wrapped)
     version = Version(version_id, kind, ciphertext, created_at_ms, wrapping, day_ms)
-    _check(sealing, "secret_version", _version_row(arn, version), mac)
+    sealing.check("secret_version", _version_row(arn, version), mac)
     return version
 
 

@@ -4,7 +4,7 @@
 import json
 from typing import Any, Final
 
-from geumgo.sealing import Sealing, Unsealable
+from geumgo.sealing import Sealing
 from geumgo.services.secretsmanager.domain_rotation import Rotation
 from geumgo.services.secretsmanager.records import Secret
 from geumgo.storage import Row, Tx
@@ -37,10 +37,7 @@ def _as_row(rotation: Rotation) -> dict[str, Any]:
 
 def _as_rotation(sealing: Sealing, found: Row) -> Rotation:
     row: dict[str, Any] = dict(zip(_COLUMNS, found, strict=False))
-    try:
-        sealing.check(_TABLE, row, found[-1])
-    except Unsealable:
-        raise Unsealable(f"a row of {_TABLE} was changed from outside") from None
+    sealing.check(_TABLE, row, found[-1])
     row["rules"] = json.loads(row["rules"])
     row["enabled"], row["testing"] = bool(row["enabled"]), bool(row["testing"])
     return Rotation(**row)

@@ -3,7 +3,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from geumgo.context import Place
@@ -77,14 +77,6 @@ def digest(content: bytes | str | None) -> str:
     return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
 
 
-def _check(sealing: Sealing, table: str, row: Mapping[str, Cell], mac: bytes) -> None:
-    """A row that somebody forged or moved fails closed, as a fault of ours: the log says which table, the caller learns nothing."""
-    try:
-        sealing.check(table, row, mac)
-    except Unsealable:
-        raise Unsealable(f"a row of {table} was changed from outside") from None
-
-
 def _policies_text(policies: Iterable[Policy]) -> str:
     return _dumped([[policy.text, policy.status] for policy in policies])
 
@@ -105,7 +97,7 @@ def _as_row(parameter: Parameter) -> dict[str, Cell]:
 
 def _as_parameter(sealing: Sealing, row: Row) -> Parameter:
     cells: dict[str, Any] = dict(zip(_PARAMETER, row, strict=False))
-    _check(sealing, "ssm_parameter", cells, row[_WIDTH - 1])
+    sealing.check("ssm_parameter", cells, row[_WIDTH - 1])
     cells["labels"], cells["tags"] = json.loads(cells["labels"]), json.loads(cells["tags"])
     cells["policies"] = _policies(cells["policies"])
     return Parameter(**cells)
@@ -209,7 +201,7 @@ def _as_version(sealing: Sealing, parameter: Parameter, row: Row) -> Version:
     cells: dict[str, Any] = dict(zip(_VERSION, row, strict=False))
     cells["policies"] = _policies(cells["policies"])
     version = Version(**cells)
-    _check(sealing, "ssm_parameter_version", _version_row(parameter, version), row[len(_VERSION)])
+    sealing.check("ssm_parameter_version", _version_row(parameter, version), row[len(_VERSION)])
     return version
 
 
@@ -343,7 +335,7 @@ def find_setting(tx: Tx, sealing: Sealing, place: Place, setting_id: str) -> Set
     if row is None:
         return None
     setting = Setting(setting_id, *row[:3])
-    _check(sealing, "ssm_setting", _setting_row(place, setting), row[3])
+    sealing.check("ssm_setting", _setting_row(place, setting), row[3])
     return setting
 
 
