@@ -2,12 +2,13 @@
 
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -77,12 +78,13 @@ class Server:
     def kill(self) -> None:
         """SIGKILL for the whole process group: nobody gets to tidy up."""
         assert self.process is not None
-        try:
+        ends = [*ends_of_group(self.process.pid)]
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
-        finally:
-            self.process.wait()
+        self.process.wait()
+        for end in ends:  # the workers, whom the supervisor cannot wait for any more: until then their files are open
+            select.select([end], [], [], START_SECONDS)
+            os.close(end)
 
     def stop(self) -> int:
         """SIGTERM, and the exit status."""
@@ -144,6 +146,15 @@ class Server:
 def clean_environment() -> dict[str, str]:
     """This process's environment without anything that would configure an AWS client or this product."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GEUMGO_"))}
+
+
+def ends_of_group(group: int) -> Iterator[int]:
+    """A descriptor for each process of the group that is there, readable once it has ended with all its threads."""
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended meanwhile
+            # after the name, which may hold anything: state, parent, group
+            if int(place.read_text().rpartition(")")[2].split()[2]) == group:
+                yield os.pidfd_open(int(place.parent.name))
 
 
 def descendants(pid: int) -> list[int]:
