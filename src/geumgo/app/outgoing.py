@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import lru_cache
 
+from geumgo.attached.steward import Steward
 from geumgo.audit.follow import TrailFiles
 from geumgo.functions.host import Host, to_server
 from geumgo.functions.reach import Rules, read_listed
@@ -14,7 +15,7 @@ from geumgo.services.cloudtrail.sinks import BadSink, Sink, sink_of
 from geumgo.services.events.delivery import Carrier
 from geumgo.services.events.log_files import LogFiles
 from geumgo.services.lambda_.queue import Runner
-from geumgo.services.rds.steward import Steward
+from geumgo.services.rds.master_secret import OWNER as RDS
 from geumgo.settings import Settings, SettingsError, address
 
 
@@ -46,7 +47,7 @@ def jobs_of(settings: Settings) -> Mapping[str, JobHandler]:
     databases = Databases(allowed_of(settings), authorities=settings.database_authorities)
     return {
         **carrier_of(settings).jobs(),
-        **Steward(databases).jobs(),
+        **Steward(RDS, databases).jobs(),
         **Runner(function_host(settings)).jobs(),
         **Deliverer(settings.deliveries_path, TrailFiles(settings.audit)).jobs(),
     }

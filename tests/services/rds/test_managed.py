@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from geumgo.attached.steps import Steps
 from geumgo.jobs.worker import Held
 from geumgo.outbound import Failed
 from geumgo.outbound.databases import Databases
 from geumgo.sealing.random import uuid
-from geumgo.services.rds.steps import Steps
 from tests.house import House
 from tests.rotation_functions.targets import Target
 from tests.services.rds.attached import Attached

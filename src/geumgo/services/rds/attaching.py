@@ -1,10 +1,12 @@
 """What instances and clusters have in common: attach a database, change how its master password is kept, detach it, list them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from geumgo import paging
+from geumgo.attached import master_secret as secrets
+from geumgo.attached.domain import PORT_TAG, SECRET_TAG, BadValue, where
 from geumgo.context import Context, Params
 from geumgo.domain.storable import member_with_nul
 from geumgo.domain.tags import BadTags, merged_tags
@@ -21,8 +23,8 @@ from geumgo.services.rds.errors import (
 )
 from geumgo.services.rds.records import AVAILABLE, CLUSTER, CREATING, DELETING, RESETTING, Database, Kind, Task
 
-SETTLE: Final = "rds.settle"
-ROTATE_STEP: Final = "rds.rotate_step"
+Found = TypeVar("Found")
+
 _DATABASE_NAME: Final[dict[Kind, str]] = {"db": "DBName", "cluster": "DatabaseName"}
 _UNSERVED: Final = (
     "Domain", "DomainFqdn", "DomainOu", "DomainAuthSecretArn", "DomainDnsIps", "DomainIAMRoleName", "TdeCredentialArn",
@@ -77,9 +79,9 @@ def _described_by(ctx: Context, params: Params, kind: Kind, name: str) -> Databa
             f"Invalid DB engine: {params['Engine']}. Here it is one of {', '.join(domain.DIALECTS[kind])}."
         )
     tags = tags_of(params)
-    where = valid(lambda: domain.where(tags))
-    if params.get("Port", where.port) != where.port:
-        raise InvalidParameterCombination(f"Port is not the one that the tag {domain.PORT_TAG} says.")
+    found = valid(lambda: where(tags))
+    if params.get("Port", found.port) != found.port:
+        raise InvalidParameterCombination(f"Port is not the one that the tag {PORT_TAG} says.")
     username = params.get("MasterUsername", "")
     if not username:
         raise InvalidParameterValue("The parameter MasterUsername must be provided and must not be blank.")
@@ -92,9 +94,9 @@ def _described_by(ctx: Context, params: Params, kind: Kind, name: str) -> Databa
         identifier=name,
         resource_id=f"{kind}-{letters(26).upper()}",
         engine=params["Engine"],
-        host=where.host,
-        port=where.port,
-        tls=where.tls,
+        host=found.host,
+        port=found.port,
+        tls=found.tls,
         database_name=params.get(_DATABASE_NAME[kind], ""),
         username=username,
         created_at_ms=now_ms,
@@ -125,14 +127,14 @@ def _known_password(ctx: Context, params: Params, database: Database) -> Plainte
     """What the master user of a database that is to be managed logs in with so far. AWS makes the database and needs no such thing."""
     if "MasterUserPassword" in params:
         raise InvalidParameterCombination("You can't specify MasterUserPassword when ManageMasterUserPassword is true.")
-    secret = database.tags.get(domain.SECRET_TAG)
+    secret = database.tags.get(SECRET_TAG)
     if secret is None:
         raise InvalidParameterValue(
             "The database has a master password already, and the server must log in with it once. Name a secret that holds it (JSON with "
-            f"username and password) in the tag {domain.SECRET_TAG}; or attach the database with MasterUserPassword, and let it be managed "
+            f"username and password) in the tag {SECRET_TAG}; or attach the database with MasterUserPassword, and let it be managed "
             "afterwards."
         )
-    return master_secret.password_in(ctx, secret, database.username)
+    return valid(lambda: secrets.password_in(ctx, secret, database.username))
 
 
 def _with_own_password(ctx: Context, params: Params, database: Database) -> Database:
@@ -157,10 +159,10 @@ def kept_of(params: Params, kind: Kind) -> dict[str, Any]:
     return {name: params[name] for name in shown.KEPT[kind] if name in params}
 
 
-def valid(check: Any) -> Any:
+def valid(check: Callable[[], Found]) -> Found:
     try:
         return check()
-    except domain.BadValue as fault:
+    except BadValue as fault:
         raise InvalidParameterValue(str(fault)) from None
 
 
@@ -179,14 +181,15 @@ def refuse_unserved(params: Params) -> None:
 def promise_settling(ctx: Context, database: Database) -> None:
     """What is to be done to the database is done as soon as this transaction has committed."""
     payload = {"kind": database.kind, "identifier": database.identifier}
+    step = f"{master_secret.OWNER.rotate_step}:{database.secret_arn or database.arn}"
     promise(
         ctx.tx,
-        SETTLE,
+        master_secret.OWNER.settle,
         database.place,
         payload,
         run_at_ms=ctx.clock.now_ms(),
-        lock=f"{ROTATE_STEP}:{database.secret_arn or database.arn}",  # beside a step of a rotation nothing is done to a database
-        dedup=f"{SETTLE}:{database.arn}",
+        lock=step,  # beside a step of a rotation nothing is done to a database
+        dedup=f"{master_secret.OWNER.settle}:{database.arn}",
     )
 
 
@@ -258,7 +261,7 @@ def _asked(ctx: Context, params: Params, database: Database, task: Task) -> Data
         password = store.unseal(ctx.sealing, asked, asked.password)
         return replace(master_secret.make(ctx, asked, password, params.get("MasterUserSecretKmsKeyId")), password=None)
     if task == "rotate":
-        return replace(asked, secret_status=master_secret.ROTATING)
+        return replace(asked, secret_status=secrets.ROTATING)
     sealed = store.seal(ctx.sealing, asked, Plaintext(params["MasterUserPassword"].encode()))
     return replace(asked, next_password=sealed)
 

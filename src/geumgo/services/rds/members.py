@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from geumgo.attached.domain import HOST_TAG, PORT_TAG, SECRET_TAG, where
 from geumgo.context import Context, Params
 from geumgo.sealing.random import letters, uuid
 from geumgo.services.rds import domain, lookup, store
@@ -43,17 +44,17 @@ def join(ctx: Context, params: Params, kind: Kind) -> Database:
             f"The engine name requested for your DB instance ({params['Engine']}) doesn't match {cluster.engine}."
         )
     tags = tags_of(params)
-    where = valid(lambda: domain.where(_completed(tags, cluster)))
-    if where.secret:
-        raise InvalidParameterValue(f"The tag {domain.SECRET_TAG} belongs to the DB cluster.")
+    found = valid(lambda: where(_completed(tags, cluster)))
+    if found.secret:
+        raise InvalidParameterValue(f"The tag {SECRET_TAG} belongs to the DB cluster.")
     database = replace(
         cluster,
         kind=kind,
         identifier=name,
         resource_id=f"{kind}-{letters(26).upper()}",
-        host=where.host,
-        port=where.port,
-        tls=where.tls,
+        host=found.host,
+        port=found.port,
+        tls=found.tls,
         kept={**kept_of(params, kind), CLUSTER: cluster.identifier},
         tags=tags,
         status=AVAILABLE,
@@ -73,7 +74,7 @@ def join(ctx: Context, params: Params, kind: Kind) -> Database:
 
 
 def _completed(tags: Mapping[str, str], cluster: Database) -> dict[str, str]:
-    return {domain.HOST_TAG: cluster.host, domain.PORT_TAG: str(cluster.port), **tags}
+    return {HOST_TAG: cluster.host, PORT_TAG: str(cluster.port), **tags}
 
 
 def of(ctx: Context, cluster: Database) -> list[Database]:

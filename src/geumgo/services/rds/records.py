@@ -1,66 +1,30 @@
 """What RDS keeps of an attached database."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Final
 
-from geumgo.context import Place
+from geumgo.attached import records as attached
+from geumgo.attached.records import AVAILABLE, CREATING, DELETING, FAILED, RESETTING, Kind, Task
+from geumgo.outbound.databases import Dialect
+from geumgo.services.rds import domain
 
-Kind = Literal["db", "cluster"]
-Task = Literal["", "attach", "manage", "rotate", "change", "unmanage", "delete"]
+__all__ = ["AVAILABLE", "CLUSTER", "CREATING", "DELETING", "FAILED", "RESETTING", "Database", "Kind", "Task"]
 
 CLUSTER: Final = "DBClusterIdentifier"
 """Among what is kept of an instance: the cluster that it belongs to."""
 
-CREATING: Final = "creating"
-AVAILABLE: Final = "available"
-RESETTING: Final = "resetting-master-credentials"
-DELETING: Final = "deleting"
-FAILED: Final = "failed"
 
+class Database(attached.Database):
+    """A DB instance ("db") or a DB cluster."""
 
-@dataclass(frozen=True, slots=True)
-class Database:
-    """A DB instance ("db") or a DB cluster that runs elsewhere, and whose master user is looked after. Times are Unix milliseconds.
-
-    `task` is what is to be done to it, `token` names that very asking. `secret_arn` is empty unless the master password is managed.
-    `password` and `next_password` are sealed: what its master user logs in with where that is not managed, and what he is to log in with.
-    """
-
-    partition: str
-    account: str
-    region: str
-    kind: Kind
-    identifier: str
-    resource_id: str
-    engine: str
-    host: str
-    port: int
-    tls: bool
-    database_name: str
-    username: str
-    created_at_ms: int
-    kept: Mapping[str, Any] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
-    status: str = CREATING
-    message: str = ""
-    task: Task = ""
-    token: str = ""
-    asked_at_ms: int = 0
-    secret_arn: str = ""
-    secret_status: str = ""
-    secret_key: str = ""
-    password: bytes | None = None
-    next_password: bytes | None = None
-    revision: int = 1
-
-    @property
-    def place(self) -> Place:
-        return Place(self.account, self.region, self.partition)
+    __slots__ = ()
 
     @property
     def arn(self) -> str:
         return self.place.arn("rds", f"{self.kind}:{self.identifier}")
+
+    @property
+    def dialect(self) -> Dialect:
+        return domain.DIALECTS[self.kind][self.engine]
 
     @property
     def is_member(self) -> bool:

@@ -1,4 +1,4 @@
-"""The four steps of a managed rotation, done by this service's own role.
+"""The four steps of a managed rotation, done by the service's own role.
 
 As those of a rotation function: a step may run again after a crash at any line, so each looks first at what is already done. The new
 password is written down before the database hears of it, so at every moment one of AWSCURRENT, AWSPENDING and AWSPREVIOUS logs in.
@@ -7,16 +7,13 @@ password is written down before the database hears of it, so at every moment one
 import json
 from typing import Any, Final
 
+from geumgo.attached.owner import Owner
+from geumgo.attached.records import Database
 from geumgo.context import Work
 from geumgo.errors import ServiceError
 from geumgo.outbound.databases import Databases, Denied, Server
-from geumgo.services.rds import domain, master_secret
-from geumgo.services.rds.records import Database
 
 STEPS: Final = ("createSecret", "setSecret", "testSecret", "finishSecret")
-PASSWORD_LENGTH: Final = 32
-EXCLUDED: Final = "/@\"'\\ "
-"""Source: MasterUserPassword, CreateDBInstance, API reference: any printable character but slash, quotes, at sign and space."""
 
 
 class StepFailed(Exception):
@@ -24,15 +21,15 @@ class StepFailed(Exception):
 
 
 def server_of(database: Database) -> Server:
-    dialect = domain.DIALECTS[database.kind][database.engine]
-    return Server(dialect, database.host, database.port, database.database_name, database.tls)
+    return Server(database.dialect, database.host, database.port, database.database_name, database.tls)
 
 
 class Steps:
     """The steps of one rotation (`token`) of one database's managed secret."""
 
-    def __init__(self, work: Work, databases: Databases, database: Database, token: str) -> None:
+    def __init__(self, work: Work, databases: Databases, owner: Owner[Any], database: Database, token: str) -> None:
         self._work = work
+        self._owner = owner
         self._databases = databases
         self._database = database
         self._server = server_of(database)
@@ -68,9 +65,9 @@ class Steps:
             "secretsmanager",
             "GetRandomPassword",
             source_arn=self._database.arn,
-            role_arn=master_secret.role_arn(self._database.place),
-            PasswordLength=PASSWORD_LENGTH,
-            ExcludeCharacters=EXCLUDED,
+            role_arn=self._owner.role_arn(self._database.place),
+            PasswordLength=self._owner.password_length,
+            ExcludeCharacters=self._owner.excluded,
         )["RandomPassword"]
         text = json.dumps({"username": self._database.username, "password": made})
         self._ask("PutSecretValue", ClientRequestToken=self._token, SecretString=text, VersionStages=["AWSPENDING"])
@@ -132,7 +129,7 @@ class Steps:
         return stages
 
     def _ask(self, operation: str, **params: Any) -> dict[str, Any]:
-        role = master_secret.role_arn(self._database.place)
+        role = self._owner.role_arn(self._database.place)
         arn = self._database.arn
         return self._work.call(
             "secretsmanager", operation, source_arn=arn, role_arn=role, SecretId=self._database.secret_arn, **params

@@ -6,8 +6,12 @@ without a change.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
+from geumgo.attached import domain, master_secret
+from geumgo.attached.owner import Owner
+from geumgo.attached.records import AVAILABLE, FAILED, Database
+from geumgo.attached.steps import STEPS, StepFailed, Steps, server_of
 from geumgo.context import Params, Work
 from geumgo.errors import ServiceError
 from geumgo.jobs import promise
@@ -15,10 +19,6 @@ from geumgo.jobs.retry import TryLater
 from geumgo.outbound import Failed, Refused
 from geumgo.outbound.databases import Databases, Denied
 from geumgo.sealing import Plaintext
-from geumgo.services.rds import domain, master_secret, store
-from geumgo.services.rds.attaching import ROTATE_STEP, SETTLE
-from geumgo.services.rds.records import AVAILABLE, FAILED, Database
-from geumgo.services.rds.steps import STEPS, StepFailed, Steps, server_of
 
 STEP_DONE: Final = "secretsmanager.rotation_step_done"
 RECOVERY_DAYS: Final = 30
@@ -33,21 +33,23 @@ class Hopeless(Exception):
 
 
 class Steward:
-    """Looks after attached databases. What it needs of the world outside is given by app."""
+    """Looks after the attached databases of one service. What it needs of the world outside is given by app."""
 
-    def __init__(self, databases: Databases) -> None:
+    def __init__(self, owner: Owner[Any], databases: Databases) -> None:
+        self._owner = owner
+        self._store = owner.store
         self._databases = databases
 
     def jobs(self) -> Mapping[str, Callable[[Work, Params], None]]:
-        """The jobs of the room that reach outside, by kind."""
-        return {SETTLE: self.settle, ROTATE_STEP: self.rotate_step}
+        """The jobs of the service that reach outside, by kind."""
+        return {self._owner.settle: self.settle, self._owner.rotate_step: self.rotate_step}
 
     # -- what was asked of a database ---------------------------------------------------------------------------------
 
     def settle(self, work: Work, payload: Params) -> None:
         """The task of the database is done, or is tried again later, or is given up and the database says why."""
         with work.storage.reading() as tx:
-            database = store.find(tx, work.sealing, work.place, payload["kind"], payload["identifier"])
+            database = self._store.find(tx, work.sealing, work.place, payload["kind"], payload["identifier"])
         if database is None or not database.task:
             with work.finishing():
                 return
@@ -59,18 +61,18 @@ class Steward:
             waited_ms = work.clock.now_ms() - database.asked_at_ms
             said = fault.message if isinstance(fault, ServiceError) else str(fault)
             if waited_ms < domain.GIVE_UP_MS or database.task == "delete":
-                _say(work, database, said)
+                self._say(work, database, said)
                 raise TryLater(domain.wait_ms(waited_ms)) from None
             change = _given_up(said)
         with work.finishing() as tx:
-            now = store.find(tx, work.sealing, work.place, database.kind, database.identifier)
+            now = self._store.find(tx, work.sealing, work.place, database.kind, database.identifier)
             if now is None or now.token != database.token:
                 return
             after = change(now)
             if after is None:
-                store.remove(tx, now)
+                self._store.remove(tx, now)
             else:
-                store.save(tx, work.sealing, after)
+                self._store.save(tx, work.sealing, after)
 
     def _do(self, work: Work, database: Database) -> Change:
         if database.task == "delete":
@@ -93,7 +95,7 @@ class Steward:
         """
         rules = {}
         if database.task != "rotate":
-            steps = Steps(work, self._databases, database, database.token)
+            steps = Steps(work, self._databases, self._owner, database, database.token)
             known = [
                 each for each in steps.known() if self._databases.logs_in(server_of(database), database.username, each)
             ]
@@ -101,7 +103,7 @@ class Steward:
                 raise Hopeless(
                     f"The database does not let the master user in with the password in {domain.SECRET_TAG}."
                 )
-            rules = {"RotationRules": {"AutomaticallyAfterDays": domain.ROTATION_DAYS}}
+            rules = {"RotationRules": {"AutomaticallyAfterDays": self._owner.rotation_days}}
         try:
             self._ask(work, database, "RotateSecret", ClientRequestToken=database.token, **rules)
         except ServiceError as refusal:
@@ -112,24 +114,24 @@ class Steward:
     def _change(self, work: Work, database: Database) -> Change:
         """The master user logs in with the next password."""
         if not self._lets_in(work, database, database.next_password):
-            self._set(work, database, [_open(work, database, database.password)])
+            self._set(work, database, [self._open(work, database, database.password)])
         return lambda now: _done(now, password=now.next_password, next_password=None)
 
     def _unmanage(self, work: Work, database: Database) -> Change:
         """The master user logs in with the next password, and the secret is on its way out."""
         if not self._lets_in(work, database, database.next_password):
-            known = Steps(work, self._databases, database, database.token).known()
+            known = Steps(work, self._databases, self._owner, database, database.token).known()
             self._set(work, database, [Plaintext(each.encode()) for each in known])
         self._delete_secret(work, database)
         gone = {"secret_arn": "", "secret_status": "", "secret_key": ""}
         return lambda now: _done(now, password=now.next_password, next_password=None, **gone)
 
     def _lets_in(self, work: Work, database: Database, sealed: bytes | None) -> bool:
-        password = _open(work, database, sealed).reveal().decode()
+        password = self._open(work, database, sealed).reveal().decode()
         return self._databases.logs_in(server_of(database), database.username, password)
 
     def _set(self, work: Work, database: Database, known: list[Plaintext]) -> None:
-        new = _open(work, database, database.next_password).reveal().decode()
+        new = self._open(work, database, database.next_password).reveal().decode()
         for each in known:
             try:
                 self._databases.set_password(server_of(database), database.username, each.reveal().decode(), new)
@@ -156,30 +158,41 @@ class Steward:
                 raise
 
     def _ask(self, work: Work, database: Database, operation: str, **params: object) -> None:
-        arn, role = database.arn, master_secret.role_arn(database.place)
+        arn, role = database.arn, self._owner.role_arn(database.place)
         work.call("secretsmanager", operation, source_arn=arn, role_arn=role, SecretId=database.secret_arn, **params)
+
+    def _open(self, work: Work, database: Database, sealed: bytes | None) -> Plaintext:
+        assert sealed is not None, f"{database.task}: the password is kept here"
+        return self._store.unseal(work.sealing, database, sealed)
+
+    def _say(self, work: Work, database: Database, why: str) -> None:
+        """The database says why it waits."""
+        with work.writing() as tx:
+            now = self._store.find(tx, work.sealing, work.place, database.kind, database.identifier)
+            if now is not None and now.token == database.token and now.message != why:
+                self._store.save(tx, work.sealing, replace(now, message=why))
 
     # -- what Secrets Manager asks --------------------------------------------------------------------------------------
 
     def rotate_step(self, work: Work, payload: Params) -> None:
         """The step is done or has failed, and Secrets Manager is told. See docs/decisions on managed rotation."""
         with work.storage.reading() as tx:
-            database = store.find_by_secret(tx, work.sealing, payload["secret"])
+            database = self._store.find_by_secret(tx, work.sealing, payload["secret"])
         if database is not None and database.task:
             raise TryLater(BUSY_MS)
         error = "" if database is not None else "No database has this secret."
         if database is not None:
             try:
-                Steps(work, self._databases, database, payload["token"]).take(payload["step"])
+                Steps(work, self._databases, self._owner, database, payload["token"]).take(payload["step"])
             except (StepFailed, Refused, Failed) as fault:
                 error = str(fault)
             except ServiceError as refusal:
                 error = f"{refusal.code}: {refusal.message}"
         answer = {**{name: payload[name] for name in ("secret", "token", "step")}, "error": error}
         with work.finishing() as tx:
-            now = store.find_by_secret(tx, work.sealing, payload["secret"])
+            now = self._store.find_by_secret(tx, work.sealing, payload["secret"])
             if now is not None:
-                store.save(
+                self._store.save(
                     tx, work.sealing, replace(now, secret_status=_status_after(payload["step"], error), message=error)
                 )
             promise(tx, STEP_DONE, work.place, answer, run_at_ms=work.clock.now_ms())
@@ -189,11 +202,6 @@ def _status_after(step: str, error: str) -> str:
     if error:
         return master_secret.IMPAIRED
     return master_secret.ACTIVE if step == STEPS[-1] else master_secret.ROTATING
-
-
-def _open(work: Work, database: Database, sealed: bytes | None) -> Plaintext:
-    assert sealed is not None, f"{database.task}: the password is kept here"
-    return store.unseal(work.sealing, database, sealed)
 
 
 def _done(database: Database, **changes: object) -> Database:
@@ -209,11 +217,3 @@ def _given_up(why: str) -> Change:
         return replace(database, status=status, secret_status=secret_status, message=why, task="", next_password=None)
 
     return change
-
-
-def _say(work: Work, database: Database, why: str) -> None:
-    """The database says why it waits."""
-    with work.writing() as tx:
-        now = store.find(tx, work.sealing, work.place, database.kind, database.identifier)
-        if now is not None and now.token == database.token and now.message != why:
-            store.save(tx, work.sealing, replace(now, message=why))
