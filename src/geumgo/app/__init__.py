@@ -14,6 +14,7 @@ from geumgo.app.directory import (
     prepare,
     write_config,
 )
+from geumgo.app.indexing import work as index
 from geumgo.app.operators import create_account, explain, read_trail, rotations, status, trail_records, verify_trail
 from geumgo.app.outgoing import refuse_unusable
 from geumgo.app.process import App, build, warm, work
@@ -31,6 +32,7 @@ __all__ = [
     "build",
     "create_account",
     "explain",
+    "index",
     "initialise",
     "initialised",
     "occupy",

@@ -13,6 +13,7 @@ from geumgo.access.gate import Gate
 from geumgo.access.ports import Key
 from geumgo.app import readers
 from geumgo.app.directory import node_of, open_root, open_storage, trail_keys
+from geumgo.app.indexing import indexer_of
 from geumgo.app.outgoing import function_host, jobs_of
 from geumgo.app.rooms import ROOMS, handlers
 from geumgo.audit import recovery
@@ -186,7 +187,7 @@ def build(settings: Settings, *, slot: str, clock: Clock | None = None, count: C
         bench.worker(storage),
         anchor,
         dict(parts.rooms),
-        readers.indexer_of(settings, root, clock),
+        indexer_of(settings, root, clock),
     )
 
 
@@ -369,7 +370,7 @@ def work(settings: Settings, stop: threading.Event, meter: Meter | None = None) 
     anchor.keep(storage)
     beat = threading.Thread(target=bench.anchoring, args=(anchor, storage, stop), name="anchor")
     beat.start()
-    watching = readers.start(settings, root, clock, trail, stop, meter)
+    watching = readers.start(settings, clock, trail, stop, meter)
     try:
         crew.run(stop)
     finally:

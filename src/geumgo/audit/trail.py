@@ -23,11 +23,12 @@ from geumgo.context import Clock
 from geumgo.sealing.keyed import keyed
 from geumgo.sealing.plaintext import Plaintext
 
-__all__ = ["Head", "Kind", "Trail", "TrailBroken", "TrailFull", "TrailKeys"]
+__all__ = ["Head", "Kind", "Trail", "TrailBroken", "TrailFull", "TrailKeys", "reserve_given_up"]
 
 Kind = Literal["call", "intent", "outcome", "event"]
 
 SEGMENT_BYTES: Final = 16 << 20
+RESERVE_NAME: Final = "reserve"
 RESERVE_BYTES: Final = 32 << 20
 """Space that is held back for when the disk is full, so that deletions can still be recorded."""
 SMALL_SEGMENT_BYTES: Final = 1 << 20
@@ -134,7 +135,7 @@ class Trail:
             lock = _locked(place)
         except OSError as fault:
             raise TrailBroken(f"the audit trail in {place} cannot be opened: {fault.strerror}") from fault
-        trail = cls(place, chain, keys, clock, segment_bytes, directory / "reserve", disk, lock)
+        trail = cls(place, chain, keys, clock, segment_bytes, directory / RESERVE_NAME, disk, lock)
         try:
             with trail._disk_faults():
                 trail._start(anchor, reserve_bytes)
@@ -409,6 +410,11 @@ class Trail:
         except OSError as fault:
             self._fault = f"the audit trail in {self._directory} cannot be written: {fault.strerror or fault}"
             raise TrailBroken(self._fault) from fault
+
+
+def reserve_given_up(directory: Path) -> bool:
+    """Whether the space that trails in `directory` hold back was given up: `Trail.on_reserve`, for whoever writes none."""
+    return not (directory / RESERVE_NAME).exists()
 
 
 def new_event_id() -> str:

@@ -83,9 +83,10 @@ def run(settings: Settings, *, dev: bool) -> int:
         introduce(settings, app.initialise(settings), endpoint, dev=dev)
     app.write_config(settings, endpoint)
     slots = [f"api-{number}" for number in range(settings.api_processes)]
-    board = Board([*slots, "supervisor", "worker"])
+    board = Board([*slots, "supervisor", "worker", "index"])
     children = [supervisor.Child(slot, api(settings, slot, listener, metrics, board)) for slot in slots]
-    children.append(supervisor.Child("worker", jobs(settings, listener, metrics, board)))
+    for slot, work in (("worker", app.work), ("index", app.index)):  # jobs, and the index of the trail
+        children.append(supervisor.Child(slot, behind(work, settings, slot, listener, metrics, board)))
     return supervisor.Supervisor(
         children,
         settings.grace_seconds,
@@ -112,9 +113,10 @@ def api(settings: Settings, slot: str, listener: socket.socket, metrics: socket.
     return child
 
 
-def jobs(settings: Settings, listener: socket.socket, metrics: socket.socket | None, board: Any) -> Any:
-    """What the process for jobs does."""
-    from geumgo import app
+def behind(
+    work: Any, settings: Settings, slot: str, listener: socket.socket, metrics: socket.socket | None, board: Any
+) -> Any:
+    """What a process does that answers nobody: `work`, until it is told to stop."""
 
     def child(started: Any) -> None:
         for each in (listener, metrics):
@@ -124,7 +126,7 @@ def jobs(settings: Settings, listener: socket.socket, metrics: socket.socket | N
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         started()
-        app.work(settings, stop, board.page("worker"))
+        work(settings, stop, board.page(slot))
 
     return child
 

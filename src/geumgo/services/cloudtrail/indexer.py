@@ -1,16 +1,17 @@
-"""From the trail into the index, and to EventBridge: what the process for jobs does about once a second.
+"""From the trail into the index, and to EventBridge: what the process for the index does about once a second.
 
 Each machine indexes the chains that it writes. The index, what EventBridge is told and the position in the chain change in one
 transaction, so each record is indexed and told once, wherever the process dies. Transactions are short: who answers requests does not
-wait for them.
+wait for them. What need not be in one, reading and decoding above all, comes before it.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
-from geumgo.audit.follow import Found, TrailFiles
+from geumgo.audit.follow import Found, Position, TrailFiles
 from geumgo.context import Clock, Event, Place, Publisher
 from geumgo.sealing import Sealing
 from geumgo.services.cloudtrail import store, store_deliveries, store_trails
@@ -27,6 +28,8 @@ from geumgo.services.cloudtrail.domain import (
 from geumgo.services.cloudtrail.domain_trails import selects
 from geumgo.services.cloudtrail.records import Trail
 from geumgo.storage import Storage, Tx
+
+Did = TypeVar("Did")
 
 READER: Final = "index"
 BATCH: Final = 100  # records of one transaction: whoever writes on the same SQLite waits for it
@@ -58,6 +61,33 @@ _DETAIL_TYPES: Final[Mapping[str, str]] = {
 """Source: "AWS service events delivered via AWS CloudTrail", EventBridge User Guide."""
 
 
+class Turn(Protocol):
+    """How what needs the database is done: in another thread, say, that gets its time before this one."""
+
+    def __call__(self, what: Callable[[], Did], /) -> Did: ...
+
+
+def at_once(what: Callable[[], Did]) -> Did:
+    """A `Turn`: here and now."""
+    return what()
+
+
+class Taken(NamedTuple):
+    """How many records were read, and whether more wait already."""
+
+    records: int
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one transaction takes in: records of a chain, and the position behind them."""
+
+    chain: str
+    found: list[Found]
+    behind: Position
+
+
 @dataclass(slots=True)
 class Indexer:
     """Reads the chains of this machine on. `copies`: other machines answer too, which do not have its files."""
@@ -72,34 +102,52 @@ class Indexer:
     pruned_at_ms: int = 0
     promised_at_ms: dict[tuple[str, str], int] = field(default_factory=dict)
 
+    @property
+    def most(self) -> int:
+        """About how many records one transaction takes in."""
+        return LARGE_BATCH if self.copies else BATCH
+
     def run(self, storage: Storage) -> int:
-        """What is in the trail now is in the index, and told. Answers how many records were read.
+        """What is in the trail now is in the index, and told. Answers how many records were read. Raises as `step`."""
+        done = 0
+        while taken := self.step(storage).records:
+            done += taken
+        return done
+
+    def step(self, storage: Storage, turn: Turn = at_once) -> Taken:
+        """A batch of each chain is in the index, and told: however much there is in one, the others have their turn.
 
         Raises StorageError: what was committed before stays, the rest is read again at the next call.
         """
-        done = 0
+        records, more = 0, False
         for chain in self.files.chains():
-            while count := self._batch(storage, chain):
-                done += count
-        self._prune(storage)
-        return done
+            batch = self._next(chain, turn(partial(self._position, storage, chain)))
+            if batch is not None:
+                turn(partial(self._take, storage, batch))
+                records += len(batch.found)
+                more = more or len(batch.found) >= self.most
+        turn(partial(self._prune, storage))
+        return Taken(records, more)
 
-    def _batch(self, storage: Storage, chain: str) -> int:
+    def _position(self, storage: Storage, chain: str) -> Position:
         with storage.reading() as tx:
-            before = store.position(tx, READER, chain)
-        found, behind = self.files.follow(chain, before, LARGE_BATCH if self.copies else BATCH)
-        if behind == before:
-            return 0
+            return store.position(tx, READER, chain)
+
+    def _next(self, chain: str, before: Position) -> Batch | None:
+        """What stands behind a position. None: nothing that would have to be kept."""
+        found, behind = self.files.follow(chain, before, self.most)
         if not found and behind.segment == before.segment and behind.open == before.open:
-            return 0  # checkpoints alone: they are passed over again with the next record
+            return None  # checkpoints alone, at most: they are passed over again with the next record
+        return Batch(chain, found, behind)
+
+    def _take(self, storage: Storage, batch: Batch) -> None:
         with storage.writing() as tx:
             trails = _Trails(tx, self.sealing, self.partition)
-            for each in found:
-                self._take(tx, each, trails)
-            store.keep_position(tx, READER, chain, behind)
-        return len(found)
+            for each in batch.found:
+                self._add(tx, each, trails)
+            store.keep_position(tx, READER, batch.chain, batch.behind)
 
-    def _take(self, tx: Tx, found: Found, trails: "_Trails") -> None:
+    def _add(self, tx: Tx, found: Found, trails: "_Trails") -> None:
         """One record: found by its attributes in every account that it concerns, told in the first, awaited by their trails."""
         about = attributes_of(found.record)
         if not about.accounts:
