@@ -128,6 +128,43 @@ def test_run_answers_how_many_rows_were_touched(table: Storage) -> None:
         assert tx.run("CREATE TABLE other (id TEXT PRIMARY KEY)") == 0
 
 
+def test_many_rows_are_one_statement_for_each(table: Storage) -> None:
+    insert = "INSERT INTO t (number, id, bytes) VALUES (:number, :id, :bytes) ON CONFLICT (id) DO NOTHING"
+    with table.writing() as tx:
+        assert tx.many(insert, []) == 0
+        assert tx.many(insert, [(1, "a", b"x"), (None, "b", None)]) == 2
+        assert tx.many(insert, [(3, "a", None), (True, "c", b"")]) == 1
+        assert tx.many("UPDATE t SET number = :to WHERE id = :id", [(7, "a"), (8, "absent")]) == 1
+    with table.reading() as tx:
+        found = tx.all("SELECT id, number, bytes FROM t ORDER BY id")
+    assert found == [("a", 7, b"x"), ("b", None, None), ("c", 1, b"")]
+
+
+def test_many_rows_change_the_mark(table: Storage) -> None:
+    other = storage_at(open_again(table))
+    before = other.mark()
+    with table.writing() as tx:
+        tx.many("INSERT INTO t (id) VALUES (:id)", [("a",), ("b",)])
+    assert other.mark() != before
+    other.close()
+
+
+def test_of_many_rows_none_is_kept_if_one_is_refused(table: Storage) -> None:
+    with pytest.raises(Taken), table.writing() as tx:
+        tx.many("INSERT INTO t (id) VALUES (:id)", [("a",), ("b",), ("a",)])
+    with pytest.raises(AssertionError, match="does not write"), table.reading() as tx:
+        tx.many("INSERT INTO t (id) VALUES (:id)", [("a",)])
+    assert ids(table) == []
+
+
+def test_a_table_that_lies_in_the_order_of_its_key(storage: Storage) -> None:
+    with storage.writing() as tx:
+        tx.run("CREATE TABLE o (a BIGINT NOT NULL, b BIGINT NOT NULL, c BYTEA, PRIMARY KEY (a, b)) WITHOUT ROWID")
+        tx.many("INSERT INTO o (a, b) VALUES (:a, :b)", [(2, 1), (1, 2), (1, 1)])
+    with storage.reading() as tx:
+        assert tx.all("SELECT a, b FROM o ORDER BY a, b") == [(1, 1), (1, 2), (2, 1)]
+
+
 @pytest.mark.parametrize(
     "value", ["", "금고", "e\u0301", "\U0001f512", "'; DROP TABLE t; --", "$1 :id %s %%", "\x01\x7f\r\n"]
 )

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import binary, dictionaries, integers, none, one_of, sampled_from, text
 
-from geumgo.storage.text import HIGHEST, LOWEST, changes_rows, checked, for_postgres, for_sqlite, statements
+from geumgo.storage.text import (
+    HIGHEST,
+    LOWEST,
+    changes_rows,
+    checked,
+    checked_rows,
+    for_postgres,
+    for_sqlite,
+    statements,
+)
 
 
 @pytest.mark.parametrize(
@@ -18,6 +27,8 @@ from geumgo.storage.text import HIGHEST, LOWEST, changes_rows, checked, for_post
         ("SELECT id -- :no\nWHERE :a", "SELECT id -- :no\nWHERE $1", ("a",)),
         ("SELECT 100 % :a, '%'", "SELECT 100 % $1, '%'", ("a",)),
         ("SELECT '금고', :a_1", "SELECT '금고', $1", ("a_1",)),
+        ("CREATE TABLE t (a TEXT PRIMARY KEY) WITHOUT ROWID", "CREATE TABLE t (a TEXT PRIMARY KEY)", ()),
+        ("SELECT 'WITHOUT ROWID'", "SELECT 'WITHOUT ROWID'", ()),
     ],
 )
 def test_parameters_are_numbered_where_they_are_parameters(sql: str, expected: str, names: tuple[str, ...]) -> None:
@@ -33,6 +44,10 @@ def test_parameters_are_numbered_where_they_are_parameters(sql: str, expected: s
         ("SELECT 'BIGINT BYTEA'", "SELECT 'BIGINT BYTEA'"),
         ("CREATE TABLE t (a BIGINT, b BYTEA);", "CREATE TABLE t (a INT, b BLOB)\nSTRICT"),
         ("CREATE TABLE t (a TEXT) -- why", "CREATE TABLE t (a TEXT) -- why\nSTRICT"),
+        (
+            "CREATE TABLE t (a TEXT PRIMARY KEY) WITHOUT ROWID;",
+            "CREATE TABLE t (a TEXT PRIMARY KEY) WITHOUT ROWID,\nSTRICT",
+        ),
     ],
 )
 def test_sqlite_gets_its_own_words(sql: str, expected: str) -> None:
@@ -83,3 +98,18 @@ def test_what_both_can_keep_is_left_alone(params: dict[str, object]) -> None:
 
 def test_a_flag_is_a_number() -> None:
     assert checked({"on": True, "off": False, "name": "금고"}) == {"on": 1, "off": 0, "name": "금고"}
+
+
+@pytest.mark.parametrize("value", ["a\0b", "\ud800", HIGHEST + 1, LOWEST - 1])
+def test_values_of_many_rows_are_refused_as_those_of_one(value: object) -> None:
+    rows = [("a", 1, None), ("b", 2, value)]
+    with pytest.raises(ValueError, match="in a row"):
+        checked_rows(rows)
+
+
+def test_values_of_many_rows_are_kept_as_those_of_one() -> None:
+    rows = [("금고", HIGHEST, None, b"\0"), ("a", LOWEST, "b", b"")]
+    assert checked_rows(rows) is rows
+    assert checked_rows([("a", True), ("b", 0)]) == [("a", 1), ("b", 0)]
+    with pytest.raises(TypeError):
+        checked_rows([("a", 1.5)])

@@ -7,10 +7,11 @@
 
 SQL is the common part of SQLite and PostgreSQL: `:name` parameters, TEXT, BIGINT and BYTEA columns, `ON CONFLICT`,
 `RETURNING`, partial indexes. Ids and times are made by the program. A column that is sorted or searched by prefix says
-`COLLATE "C"`. Booleans are BIGINT 0 or 1. Times are Unix milliseconds in columns called `*_at_ms`.
+`COLLATE "C"`. Booleans are BIGINT 0 or 1. Times are Unix milliseconds in columns called `*_at_ms`. A table of narrow rows that is found
+by its primary key alone may say `WITHOUT ROWID`: on SQLite its rows lie in the order of the key, PostgreSQL does not see it.
 """
 
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
@@ -47,7 +48,7 @@ class Broken(StorageError):
 
 
 class Tx(Protocol):
-    """An open transaction. Its three verbs take one SQL text, and parameters by name.
+    """An open transaction. Its verbs take one SQL text, and parameters by name.
 
     Parameters are str, bytes, int of 64 bit, bool (kept as 0 or 1) and None. A text with NUL or half of a surrogate
     pair is a ValueError, as is a larger integer. After any error the transaction is spent: its block must be left with
@@ -64,6 +65,13 @@ class Tx(Protocol):
 
     def run(self, sql: str, /, **params: Any) -> int:
         """How many rows were inserted, changed or deleted."""
+        ...
+
+    def many(self, sql: str, rows: Sequence[Sequence[Any]], /) -> int:
+        """`run` for each of `rows`: the values of the parameters in the order in which they first stand in the text. Answers the sum.
+
+        The text drops nothing (`storage.text.unkept`), or all that is kept.
+        """
         ...
 
     def derived(

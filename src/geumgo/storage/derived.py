@@ -18,7 +18,7 @@ has used already may not fit the rows that it is about to see, so it ends with a
 What is kept is bounded in number and never holds a plaintext value, a data key or the secret of an access key.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -143,6 +143,9 @@ class Glance:
 
     def run(self, sql: str, /, **params: Any) -> int:
         return self._opened().run(sql, **params)
+
+    def many(self, sql: str, rows: Sequence[Sequence[Any]], /) -> int:
+        return self._opened().many(sql, rows)
 
     def derived(
         self, key: Hashable, make: Callable[[], Made | None], *, under: Callable[[Made], str] | None = None

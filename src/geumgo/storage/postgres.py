@@ -5,6 +5,7 @@ connection, which is all that a synchronous core can use, and makes a new one wh
 for the settings that durability hangs on before it is used, because after a failover it may lead to another server.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -151,6 +152,16 @@ class PostgresStorage(Engine):
         except psycopg.Error as error:
             raise self._translated(error) from None
         return rows, cursor.rowcount if counts else 0
+
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
+        text, _, counts = self._texts.get(sql) or self._learn(sql)
+        self.refuse_to_write(counts, sql)
+        cursor = self._cursor
+        try:
+            cursor.executemany(text, rows)
+        except psycopg.Error as error:
+            raise self._translated(error) from None
+        return cursor.rowcount
 
     def commit(self) -> None:
         self._committing, self._warned = True, ""

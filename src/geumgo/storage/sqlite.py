@@ -12,7 +12,7 @@ import ctypes
 import fcntl
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -137,6 +137,21 @@ class SqliteStorage(Engine):
         except apsw.Error as error:
             raise self._translated(error) from None
         return rows, self._connection.changes() if counts else 0
+
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
+        text, counts, dropped = self._texts.get(sql) or self._learn(sql)
+        self.refuse_to_write(counts, sql)
+        assert dropped in ("", EVERYTHING), "rows of many ids drop everything, or nothing"
+        if dropped:
+            self._note_dropped(dropped, {})
+        before = self._connection.total_changes()
+        try:
+            self._connection.executemany(text, rows)
+        except (apsw.SQLError, apsw.BindingsError, apsw.MisuseError):
+            raise  # a programmer's error: its message speaks of the SQL text alone
+        except apsw.Error as error:
+            raise self._translated(error) from None
+        return self._connection.total_changes() - before
 
     def commit(self) -> None:
         self._commits += 1  # before: a commit that fails half-way may have been seen by others

@@ -4,7 +4,7 @@ Pure functions. An engine translates each SQL text once and keeps the outcome.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 # What a rewrite must step over: a string, a quoted name, a comment.
@@ -15,9 +15,12 @@ _COMMENT = r"--[^\n]*"
 _FOR_SQLITE = re.compile(
     rf'{_STRING}|(?P<collation>\bCOLLATE\s+"C")|{_NAME}|{_COMMENT}|(?P<bigint>\bBIGINT\b)|(?P<bytea>\bBYTEA\b)'
 )
-_FOR_POSTGRES = re.compile(rf"{_STRING}|{_NAME}|{_COMMENT}|::|:(?P<parameter>[A-Za-z_][A-Za-z0-9_]*)")
+_FOR_POSTGRES = re.compile(
+    rf"{_STRING}|{_NAME}|{_COMMENT}|::|:(?P<parameter>[A-Za-z_][A-Za-z0-9_]*)|(?P<in_order>\s*\bWITHOUT\s+ROWID\b)"
+)
 _NO_CODE = re.compile(rf"(?P<comment>{_COMMENT})|{_STRING}|{_NAME}")
 _CREATES_TABLE = re.compile(r"\s*CREATE\s+TABLE\b", re.IGNORECASE)
+_IN_ORDER = re.compile(r"\bWITHOUT\s+ROWID$")
 _CHANGES_ROWS = re.compile(r"\b(?:INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 
 _UNKEPT: Final = "-- nothing that is kept rests on these rows\n"
@@ -61,6 +64,19 @@ def _plain(name: str, value: object) -> object:
     raise TypeError(f"parameter {name} is {type(value).__name__}; rows hold str, bytes, int and None")
 
 
+def checked_rows(rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+    """The same for the values of many rows. Raises as `checked`."""
+    values = [value for row in rows for value in row]
+    if set(map(type, values)) - {int, bytes, str, type(None)}:
+        return [tuple(checked({"in a row": value})["in a row"] for value in row) for row in rows]
+    numbers = [value for value in values if type(value) is int]
+    for value in {value for value in values if type(value) is str} | (
+        {min(numbers), max(numbers)} if numbers else set()
+    ):
+        checked({"in a row": value})
+    return rows
+
+
 def changes_rows(sql: str) -> bool:
     """Whether `sql` inserts, changes or deletes rows, so that it makes sense to count them."""
     return _CHANGES_ROWS.search(_NO_CODE.sub(" ", sql)) is not None
@@ -98,7 +114,10 @@ def for_sqlite(sql: str) -> str:
     wrong type is refused as PostgreSQL refuses it; STRICT tables know INT and BLOB, not BIGINT and BYTEA.
     """
     text = _FOR_SQLITE.sub(_in_sqlite, sql)
-    return f"{text.rstrip().rstrip(';')}\nSTRICT" if _CREATES_TABLE.match(text) else text
+    if not _CREATES_TABLE.match(text):
+        return text
+    bare = text.rstrip().rstrip(";").rstrip()
+    return f"{bare}{',' if _IN_ORDER.search(bare) else ''}\nSTRICT"
 
 
 def _in_sqlite(match: re.Match[str]) -> str:
@@ -110,11 +129,16 @@ def _in_sqlite(match: re.Match[str]) -> str:
 
 
 def for_postgres(sql: str) -> tuple[str, tuple[str, ...]]:
-    """`sql` with `$1`, `$2` ... in place of `:name`, and the names in the order of these numbers."""
+    """`sql` with `$1`, `$2` ... in place of `:name`, and the names in the order of these numbers.
+
+    Tables lie as PostgreSQL lays them: `WITHOUT ROWID` is left out.
+    """
     numbers: dict[str, int] = {}
 
     def numbered(match: re.Match[str]) -> str:
         name = match["parameter"]
+        if match["in_order"] is not None:
+            return ""
         return match[0] if name is None else f"${numbers.setdefault(name, len(numbers) + 1)}"
 
     return _FOR_POSTGRES.sub(numbered, sql), tuple(numbers)

@@ -2,12 +2,12 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from types import TracebackType
 from typing import Any
 
 from geumgo.storage import Broken, Made, Row
-from geumgo.storage.text import checked
+from geumgo.storage.text import checked, checked_rows
 
 
 class OpenTx:
@@ -29,6 +29,13 @@ class OpenTx:
 
     def run(self, sql: str, /, **params: Any) -> int:
         return self._do(sql, params)[1]
+
+    def many(self, sql: str, rows: Sequence[Sequence[Any]], /) -> int:
+        assert not self.failed, "this transaction has failed: leave its block"
+        self.failed = True  # until the last row is through
+        done = self._engine.execute_many(sql, checked_rows(rows)) if rows else 0
+        self.failed = False
+        return done
 
     def derived(
         self,
@@ -131,6 +138,10 @@ class Engine(ABC):
     @abstractmethod
     def execute(self, sql: str, params: dict[str, Any]) -> tuple[list[Row], int]:
         """The rows of the answer, and how many rows were inserted, changed or deleted (0 for other statements)."""
+
+    @abstractmethod
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
+        """How many rows were inserted, changed or deleted by all of it. There is one row at least."""
 
     @abstractmethod
     def commit(self) -> None: ...
