@@ -66,6 +66,15 @@ def test_a_log_shows_neither_a_secret_nor_its_parts() -> None:
     assert "host db user app" in shown
 
 
+def test_a_log_shows_no_secret_as_node_writes_it_and_none_of_its_lines() -> None:
+    secret = 'it\'s \\ "here" é\x1b\n-----second line-----\nshort'
+    hidden = learn(json.dumps({"SecretString": secret}).encode()).values
+    inspected = 'it\\\'s \\\\ "here" é\\x1B\\n-----second line-----\\nshort'
+    for form in (inspected, "-----second line-----", json.dumps(secret, ensure_ascii=False)[1:-1]):
+        assert form in hidden
+    assert "short" not in hidden  # it would stand in too many lines
+
+
 def test_the_end_of_a_long_log_is_kept_and_does_not_begin_inside_a_secret() -> None:
     journal = Journal()
     journal.hide(["s" * 60_000])

@@ -13,6 +13,7 @@ from typing import Any, Final
 LARGEST_HEAD: Final = 65_536
 LARGEST_BODY: Final = 4 << 20
 SHORTEST_VALUE: Final = 4  # what is shorter stands in every second line
+SHORTEST_LINE: Final = 12  # of a value of several lines, which a log may show one by one
 
 # Source: "JSON structure of Secrets Manager secrets", user guide, and the defaults of AWS's rotation functions
 PORTS: Final = {
@@ -163,10 +164,35 @@ def _hosts(inner: dict[str, Any]) -> set[tuple[str, int]]:
 
 
 def _forms(values: set[str]) -> Iterator[str]:
-    """The values as they may stand in a log: plain, as JSON and Python write them, base64."""
+    """The values as they may stand in a log: plain, as JSON, Python and Node.js write them, base64; and each of several lines."""
     for value in values:
         if len(value) >= SHORTEST_VALUE:
-            yield value
-            yield json.dumps(value)[1:-1]
-            yield repr(value)[1:-1]
+            yield from _written(value)
             yield base64.b64encode(value.encode()).decode()
+            for line in value.splitlines():
+                if line != value and len(line) >= SHORTEST_LINE:
+                    yield from _written(line)
+
+
+def _written(value: str) -> Iterator[str]:
+    yield value
+    yield json.dumps(value)[1:-1]
+    yield json.dumps(value, ensure_ascii=False)[1:-1]
+    yield repr(value)[1:-1]
+    for quote in ("'", '"', "`"):
+        yield _inspected(value, quote)
+
+
+def _inspected(value: str, quote: str) -> str:
+    """As `util.inspect` of Node.js writes a text between `quote`s. Source: its strEscape."""
+    return "".join(
+        _ESCAPED.get(each, f"\\x{ord(each):02X}")
+        if ord(each) < 0x20 or 0x7F <= ord(each) < 0xA0
+        else f"\\{each}"
+        if each in ("\\", quote)
+        else each
+        for each in value
+    )
+
+
+_ESCAPED: Final = {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
