@@ -29,11 +29,11 @@ run: $(VENV)/.run
 	@exec $(BIN)/geumgo serve $(ARGS)
 
 test: $(VENV)/.dev
-	@scripts/need postgresql mariadb-server redis-server strace bubblewrap
+	@scripts/need postgresql mariadb-server redis-server strace bubblewrap nodejs
 	@scripts/test $(ARGS)
 
 promises: $(VENV)/.dev
-	@scripts/need postgresql mariadb-server strace bubblewrap
+	@scripts/need postgresql mariadb-server strace bubblewrap nodejs
 	@KILLS=500 CRASH_STATES=100000 DISK_FAULTS=300 ORACLE_WORLDS=1000000 REVOCATIONS=100 READ_AFTER_WRITE_PAIRS=100000 \
 		$(BIN)/python -m pytest -s tests/promises $(ARGS)
 

@@ -110,6 +110,9 @@ class Settings:
         "The largest MemorySize of a function that runs here (MB). /tmp (512 MB) and the unpacked package (250 MB at most) come on top.",
         1_024,
     )
+    function_node: str = says(
+        "Path of the Node.js that functions run on; empty: `node` in /usr/local/bin, /usr/bin or /bin.", ""
+    )
     functions_at_once: int = says("The most functions that one process runs at a time; more are refused with 429.", 8)
     database_authorities: str = says(
         "Path of a PEM file with the authorities that sign the certificates of attached databases; empty: the system's.",

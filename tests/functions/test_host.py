@@ -94,6 +94,26 @@ def test_layers_lie_below_opt(tmp_path: Path) -> None:
     assert Host(nowhere, Rules(), directory=tmp_path, most=1).run(task(code, layers=(layer,))).payload == b"42"
 
 
+@pytest.mark.parametrize("privileged", [True, False] if os.geteuid() == 0 else [False])
+def test_whoever_runs_has_a_name_and_a_home(tmp_path: Path, privileged: bool) -> None:
+    code = """
+import grp, os, pwd
+def handler(event, context):
+    me = pwd.getpwuid(os.getuid())
+    return [me.pw_name, me.pw_dir, grp.getgrgid(os.getgid()).gr_name, os.path.expanduser("~")]
+"""
+    tools = find_tools([tmp_path], privileged=privileged)
+    outcome = Host(nowhere, Rules(), directory=tmp_path, most=1, tools=tools).run(task(code))
+    name, home = "sbx_user1051", "/home/sbx_user1051"
+    assert json.loads(outcome.payload) == [name, home, name, home]
+
+
+def test_a_package_of_many_small_files_has_room(tmp_path: Path) -> None:
+    code = "import os\ndef handler(e, c):\n    return len(os.listdir('/var/task/many'))\n"
+    many = package(code, **{f"many/{number}": "x" for number in range(2_000)})
+    assert Host(nowhere, Rules(), directory=tmp_path, most=1).run(replace(task(), code=many)).payload == b"2000"
+
+
 def test_an_invocation_believes_nobody_who_speaks_in_the_place_of_the_agent(tmp_path: Path) -> None:
     invocation = Invocation(task(), Surroundings(find_tools([tmp_path]), Rules(), nowhere))
     for said in (b"", b"x", b"[]", b"1", b"{}", b'{"socket":"host","address":"10.0.0.1","port":22}', b'{"socket":[],"address":1,"port":"x"}',

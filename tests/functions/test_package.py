@@ -57,6 +57,11 @@ def test_what_is_in_order_is_measured() -> None:
     assert packages.read(with_mode(stat.S_IFREG | 0o644)) == 11
 
 
+def test_many_small_files_take_whole_pages() -> None:
+    found = packages.measure(named(*(f"{number}.js" for number in range(1_000))))
+    assert (found.bytes, found.room) == (1_000, 1_000 * packages.PAGE)
+
+
 @pytest.mark.parametrize(
     "content",
     [

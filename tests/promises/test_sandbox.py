@@ -24,10 +24,13 @@ from geumgo.functions.host import Host
 from geumgo.functions.measuring import children
 from geumgo.functions.reach import Rules
 from geumgo.functions.sandbox import Tools, Walls, find_tools
+from tests.functions.node import RUNTIME, needs_node, node_package
 from tests.functions.zips import package
 from tests.promises import escapes
 
 SOURCE = Path(escapes.__file__).read_text("utf-8")
+NODE_SOURCE = (Path(escapes.__file__).parent / "escapes.js").read_text("utf-8")
+NODE_ATTEMPTS = re.findall(r"^  ([a-z_]+): ", NODE_SOURCE, re.MULTILINE)
 CANARY = f"escape-canary-{os.getpid()}-{time.monotonic_ns()}"  # nobody else on this machine has it
 PRIVILEGED = [True, False] if os.geteuid() == 0 else [False]
 REQUEST = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
@@ -151,7 +154,9 @@ def rules() -> Rules:
     return Rules(resolve=lambda _host: ["169.254.169.254", "127.0.0.1"])
 
 
-def attempt(outside: Outside, name: str, tools: Tools, *, timeout_s: int = 6) -> tuple[Any, Outcome]:
+def attempt(
+    outside: Outside, name: str, tools: Tools, *, timeout_s: int = 6, runtime: str = "python3.12"
+) -> tuple[Any, Outcome]:
     """What the attempt got at (None: nothing), and how its invocation ended."""
     host = Host(outside.server, rules(), directory=outside.directory, most=1, tools=tools)
     event = {
@@ -168,7 +173,8 @@ def attempt(outside: Outside, name: str, tools: Tools, *, timeout_s: int = 6) ->
         memory_mb=256,
         timeout_s=timeout_s,
         storage_mb=64,
-        code=package(SOURCE),
+        code=package(SOURCE) if runtime.startswith("python") else node_package(NODE_SOURCE),
+        runtime=runtime,
         environment={},
         credentials={},
         event=json.dumps(event).encode(),
@@ -214,14 +220,32 @@ def lasted(outcome: Outcome) -> float:
 
 @pytest.mark.parametrize("privileged", PRIVILEGED)
 def test_no_attempt_gets_out(outside: Outside, privileged: bool) -> None:
+    ended = try_all(outside, find_tools([outside.directory], privileged=privileged), list(escapes.ATTEMPTS))
+    assert len(ended) >= 45
+    for name in ("outlive_the_timeout", "print_without_end", "ask_for_names_without_end"):
+        assert b"Sandbox.Timedout" in ended[name].payload
+        assert lasted(ended[name]) < 1.0 + GONE_SECONDS, name
+
+
+@needs_node
+@pytest.mark.parametrize("privileged", PRIVILEGED)
+def test_no_attempt_of_node_gets_out(outside: Outside, privileged: bool) -> None:
     tools = find_tools([outside.directory], privileged=privileged)
-    names = sorted(escapes.ATTEMPTS, key=lambda name: name in LAST)
+    ended = try_all(outside, tools, NODE_ATTEMPTS, runtime=RUNTIME)
+    assert len(ended) >= 40
+    for name in ("outlive_the_timeout", "print_without_end"):
+        assert b"Sandbox.Timedout" in ended[name].payload
+        assert lasted(ended[name]) < 1.0 + GONE_SECONDS, name
+
+
+def try_all(outside: Outside, tools: Tools, attempts: list[str], **more: Any) -> dict[str, Outcome]:
+    """Every attempt was made, and none of them got at anything or left anything. Answers how they ended."""
+    names = sorted(attempts, key=lambda name: name in LAST)
 
     def tried(name: str) -> tuple[Any, Outcome, float]:
         started = time.monotonic()
-        found, outcome = attempt(
-            outside, name, tools, timeout_s=1 if name.endswith("without_end") or name in LAST else 6
-        )
+        short = name in LAST or (name.endswith("without_end") and not name.startswith("start_"))
+        found, outcome = attempt(outside, name, tools, timeout_s=1 if short else 6, **more)
         return found, outcome, time.monotonic() - started
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -229,14 +253,11 @@ def test_no_attempt_gets_out(outside: Outside, privileged: bool) -> None:
     got_out = {name: found for name, (found, _, _) in ended.items() if found}
     longest = max(took for *_, took in ended.values())
     print(f"{len(names)} attempts, {len(got_out)} got out, the longest took {longest:.1f} s")
-    assert len(names) >= 45
     assert not got_out
     assert not outside.tripped
     assert gone(outside), left_behind(outside)
     assert all(len(outcome.log) < 1_300_000 for _, outcome, _ in ended.values())
-    for name in ("outlive_the_timeout", "print_without_end", "ask_for_names_without_end"):
-        assert b"Sandbox.Timedout" in ended[name][1].payload
-        assert lasted(ended[name][1]) < 1.0 + GONE_SECONDS, name
+    return {name: outcome for name, (_, outcome, _) in ended.items()}
 
 
 @pytest.mark.parametrize("privileged", PRIVILEGED)
@@ -271,6 +292,59 @@ def handler(event, context):
     )
     outcome = host.run(task)
     assert json.loads(outcome.payload) == ["hi\n", "/var/task", 100 << 20], outcome.log.decode()
+
+
+@needs_node
+@pytest.mark.parametrize("privileged", PRIVILEGED)
+def test_what_is_allowed_works_in_node(outside: Outside, privileged: bool) -> None:
+    """The honest twin of the attempts in Node.js."""
+    code = """
+const fs = require("node:fs");
+const { execFileSync } = require("node:child_process");
+const { Worker } = require("node:worker_threads");
+exports.handler = async (event) => {
+    fs.writeFileSync("/tmp/file", "x".repeat(1000));
+    const said = await new Promise((kept) => new Worker("require('node:worker_threads').parentPort.postMessage(7)", { eval: true }).on("message", kept));
+    const answer = await fetch(process.env.AWS_ENDPOINT_URL, { method: "POST", body: "heard" });
+    return [execFileSync("/bin/echo", ["hi"]).toString(), fs.statSync("/tmp/file").size, said, await answer.text(), Buffer.alloc(100 << 20, 1).length];
+};
+"""
+    tools = find_tools([outside.directory], privileged=privileged)
+    host = Host(outside.server, rules(), directory=outside.directory, most=1, tools=tools)
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:f"
+    task = Task(
+        REQUEST,
+        arn,
+        "f",
+        "1",
+        "app.handler",
+        "us-east-1",
+        256,
+        9,
+        64,
+        node_package(code),
+        {},
+        {},
+        b"{}",
+        runtime=RUNTIME,
+    )
+    outcome = host.run(task)
+    assert json.loads(outcome.payload) == ["hi\n", 1000, 7, "heard", 100 << 20], outcome.log.decode()
+
+
+@needs_node
+def test_a_missing_wall_is_noticed_by_node(outside: Outside) -> None:
+    for wall, name in (
+        ("network", "connect_to_the_machine"),
+        ("filesystem", "read_it_below_other_mounts"),
+        ("processes", "see_the_server"),
+        ("limits", "start_processes_without_end"),
+    ):
+        tools = find_tools([], privileged=PRIVILEGED[-1] if wall == "filesystem" else None)
+        tools = replace(tools, walls=replace(Walls(), **{wall: False}))
+        found, outcome = attempt(outside, name, tools, runtime=RUNTIME)
+        assert found or outside.tripped, f"{name} did not notice that there is no wall: {wall}: {outcome.log.decode()}"
+        outside.tripped.clear()
 
 
 @pytest.mark.parametrize(

@@ -68,5 +68,10 @@ def function_host(settings: Settings) -> Host:
     rules = Rules(read_listed(settings.function_hosts), allowed_of(settings))
     server = to_server(address("listen", settings.listen), settings.tls_certificate)
     return Host(
-        server, rules, directory=settings.data, most=settings.functions_at_once, memory_mb=settings.function_memory_mb
+        server,
+        rules,
+        directory=settings.data,
+        most=settings.functions_at_once,
+        memory_mb=settings.function_memory_mb,
+        node=settings.function_node,
     )

@@ -190,6 +190,7 @@ def look_at_machine(settings: Settings) -> Iterator[Finding]:  # noqa: ARG001 - 
 def look_at_functions(settings: Settings) -> Iterator[Finding]:
     from geumgo.functions import NotRun
     from geumgo.functions.host import working_tools
+    from geumgo.functions.runtimes import find_node
 
     try:
         working_tools(settings.data.resolve())
@@ -200,6 +201,15 @@ def look_at_functions(settings: Settings) -> Iterator[Finding]:
         )  # fmt: skip
         return
     yield Finding("functions", "ok", "run in a sandbox, which holds")
+    try:
+        node = find_node(settings.function_node)
+    except NotRun as fault:
+        yield Finding(
+            "functions in Node.js", "advice", f"none will run: {fault}",
+            "if they should: apt-get install nodejs, or set function_node",
+        )  # fmt: skip
+    else:
+        yield Finding("functions in Node.js", "ok", f"run on {node.path}, version {node.major}")
 
 
 def swap_areas(text: str) -> list[str]:

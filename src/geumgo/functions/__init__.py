@@ -43,6 +43,7 @@ class Task:
     event: bytes = field(repr=False)
     layers: tuple[bytes, ...] = field(default=(), repr=False)
     client_context: str = field(default="", repr=False)
+    runtime: str = "python3.12"  # as CreateFunction was told
     most_at_once: int | None = None  # invocations of this function, whatever its version; None: as many as run at all
 
 
@@ -68,9 +69,16 @@ class Functions(Protocol):
         """
         ...
 
+    def refuse(self, runtime: str) -> None:
+        """Raises NotRun if no function of this runtime runs here; the message says why."""
+        ...
+
 
 class NoFunctions:
     """Nobody runs functions: what a Context has that was not told otherwise."""
 
     def run(self, task: Task) -> Outcome:  # noqa: ARG002
+        raise NotRun("Functions do not run here.")
+
+    def refuse(self, runtime: str) -> None:  # noqa: ARG002
         raise NotRun("Functions do not run here.")

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from geumgo.functions import Busy, NotRun, Outcome, Task
+from geumgo.functions import Busy, NotRun, Outcome, Task, runtimes
 from geumgo.functions.invocation import Invocation, Surroundings
 from geumgo.functions.log_files import LogFiles
 from geumgo.functions.network import Connect
@@ -27,7 +27,7 @@ class Host:
     """Runs functions in sandboxes, `most` at a time. Safe for threads.
 
     `directory` is the server's own: nothing in it is seen by a function, and logs of functions are kept in it. `tools`: what sandboxes are
-    made with; None: what this machine has, after it was tried whether they hold.
+    made with; None: what this machine has, after it was tried whether they hold. `node` is where Node.js is; empty: it is looked for.
     """
 
     def __init__(
@@ -39,9 +39,10 @@ class Host:
         most: int,
         memory_mb: int = 1_024,
         tools: Tools | None = None,
+        node: str = "",
     ) -> None:
         self._server, self._rules, self._directory = server, rules, directory
-        self._memory_mb = memory_mb
+        self._memory_mb, self._node = memory_mb, node
         self._most, self._running, self._counting = most, dict[str, int](), threading.Lock()
         self._tools = tools
         self._logs = LogFiles(directory / "functions")
@@ -53,12 +54,16 @@ class Host:
                 f"The function has a MemorySize of {task.memory_mb} MB; at most {self._memory_mb} MB run here."
             )
         with self._place_for(task):
-            outcome = Invocation(task, Surroundings(self._found(), self._rules, self._server)).run()
+            outcome = Invocation(task, Surroundings(self._found(), self._rules, self._server, self._node)).run()
         try:
             self._logs.append(task.function_arn, outcome.log)
         except OSError as fault:  # the function has run, and its answer counts
             log.warning("log of a function not kept", function=task.function_arn, fault=str(fault))
         return outcome
+
+    def refuse(self, runtime: str) -> None:
+        """As `Functions.refuse` says. Whether sandboxes hold is not tried for it."""
+        runtimes.refuse(runtime, self._node)
 
     @contextmanager
     def _place_for(self, task: Task) -> Iterator[None]:

@@ -12,14 +12,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from geumgo.functions import Outcome, Task, package, runtime_api, sandbox
+from geumgo.functions import Outcome, Task, package, runtime_api, runtimes, sandbox
 from geumgo.functions.carrying import Loop
-from geumgo.functions.environment import API, BOOTSTRAP, ENDPOINT, RESOLVER, environment
+from geumgo.functions.environment import API, ENDPOINT, RESOLVER, environment
 from geumgo.functions.journal import Journal
 from geumgo.functions.measuring import size_of
 from geumgo.functions.network import Connect, Network
 from geumgo.functions.reach import Rules
 from geumgo.functions.runtime_link import RuntimeLink
+from geumgo.functions.runtimes import Language
 from geumgo.functions.sandbox import Sandbox, Sizes, Tools
 
 INIT_SECONDS: Final = 10.0  # source: "Lambda execution environment", developer guide (the init phase)
@@ -27,16 +28,16 @@ LOOK_SECONDS: Final = 0.05  # between two looks at the memory
 LOG_BYTES: Final = 1 << 20  # that are read between two looks; a function that prints more waits
 PROCESSES: Final = 32
 OPEN_FILES: Final = 1_024
-ADDRESS_SPACE_MB: Final = 1_024  # beside the memory of the function: programs reserve more than they use
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What an invocation needs of its host. `server` connects to the server's own endpoint."""
+    """What an invocation needs of its host. `server` connects to the server's own endpoint; `node`: where Node.js is, or empty."""
 
     tools: Tools
     rules: Rules
     server: Connect
+    node: str = ""
 
 
 class Invocation:
@@ -72,11 +73,15 @@ class Invocation:
     def run(self) -> Outcome:
         """Raises NotRun."""
         task = self._task
-        unpacked = [package.read(each) for each in (task.code, *task.layers)]
-        sizes = Sizes(task.memory_mb, task.storage_mb, max(sum(unpacked), 1 << 20))
+        found = [package.measure(each) for each in (task.code, *task.layers)]
+        unpacked, room = max(sum(each.bytes for each in found), 1 << 20), sum(each.room for each in found)
+        sizes = Sizes(task.memory_mb, task.storage_mb, unpacked, room)
         packages = [(task.code, "/var/task"), *((each, "/opt") for each in task.layers)]
+        language = runtimes.language(
+            task.runtime, task.memory_mb, interpreter=sandbox.interpreter(), node=self._around.node
+        )
         try:
-            self._sandbox = sandbox.start(self._around.tools, sizes, packages, self._config())
+            self._sandbox = sandbox.start(self._around.tools, sizes, packages, self._config(language), language.bound)
             self._watch_all()
             while self._outcome is None:
                 self._turn()
@@ -84,14 +89,15 @@ class Invocation:
             self._end()
         return self._told()
 
-    def _config(self) -> dict[str, Any]:
+    def _config(self, language: Language) -> dict[str, Any]:
         task = self._task
         return {
             "listen": [[kind, *at] for kind, at in self._asked.items()],
-            "command": [sandbox.interpreter(), "-I", "-S", "-B", "-c", BOOTSTRAP],
-            "environment": environment(task),
+            "command": language.command,
+            "environment": environment(task, language),
             "limits": {
-                "memory_bytes": (task.memory_mb + ADDRESS_SPACE_MB) << 20,
+                "memory_bytes": language.memory_bytes,
+                "data_bytes": language.data_bytes,
                 "file_bytes": max(task.storage_mb << 20, package.UNPACKED_BYTES),
                 "processes": PROCESSES,
                 "files": OPEN_FILES,
@@ -254,9 +260,10 @@ class Invocation:
     def _ended(self, status: int | None) -> None:
         """The function's process has ended, and nothing was answered. Source: recorded on AWS (the error)."""
         if self._outcome is None:
-            how = "signal: killed" if status is None else _how(status)
-            message = f"RequestId: {self._task.request_id} Error: Runtime exited with error: {how}"
-            self._fail("Runtime.ExitError", message)
+            why = (
+                "without providing a reason" if status == 0 else f"with error: {_how(-9 if status is None else status)}"
+            )
+            self._fail("Runtime.ExitError", f"RequestId: {self._task.request_id} Error: Runtime exited {why}")
 
     def _look_at_size(self) -> None:
         """One that uses more than it was given ends. The kernel's own limits are those of single processes, and of a user."""

@@ -6,6 +6,7 @@ Source: "Lambda quotas", developer guide (250 MB unpacked). The other limits are
 import io
 import stat
 import zipfile
+from dataclasses import dataclass
 from typing import Final
 
 UNPACKED_BYTES: Final = 250 << 20
@@ -13,6 +14,7 @@ ENTRIES: Final = 10_000
 RATIO: Final = 200  # unpacked to packed, for an entry of more than SMALL
 SMALL: Final = 1 << 20
 NAME: Final = 1_024  # characters
+PAGE: Final = 4_096  # bytes, of the memory that files are in
 
 
 class BadPackage(Exception):
@@ -23,11 +25,21 @@ class TooLarge(BadPackage):
     """It would take more room than there is."""
 
 
-def read(content: bytes) -> int:
-    """The size of the package unpacked (bytes), after everything about it was found to be in order.
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What a package is unpacked: the `bytes` of its files, and the `room` (bytes) that they take where files are whole pages."""
 
-    Raises BadPackage, TooLarge.
-    """
+    bytes: int
+    room: int
+
+
+def read(content: bytes) -> int:
+    """The size of the package unpacked (bytes), after everything about it was found to be in order. Raises BadPackage, TooLarge."""
+    return measure(content).bytes
+
+
+def measure(content: bytes) -> Measure:
+    """How large the package is unpacked, after everything about it was found to be in order. Raises BadPackage, TooLarge."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as package:
             entries = package.infolist()
@@ -47,7 +59,7 @@ def read(content: bytes) -> int:
     total = sum(entry.file_size for entry in entries)
     if total > UNPACKED_BYTES:
         raise TooLarge(f"Unzipped size must be smaller than {UNPACKED_BYTES} bytes")
-    return total
+    return Measure(total, sum(-(-entry.file_size // PAGE) * PAGE for entry in entries))
 
 
 def _refuse_entry(entry: zipfile.ZipInfo) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from geumgo.functions import NotRun
+from geumgo.functions.runtimes import BASE, OWN
 
 RUNTIME_PACKAGES: Final = (
     "awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py",
@@ -55,10 +56,8 @@ MACHINE: Final = (
     "/proc/scsi",
 )  # never for writing
 DEVICES: Final = ("null", "zero", "full", "random", "urandom")
-BASE: Final = "/var/lang"  # where the interpreter is, unless it is the system's own
 HOSTS: Final = b"127.0.0.1 localhost\n"
-USERS: Final = b"sbx_user1051:x:993:990::/home/sbx_user1051:/sbin/nologin\n"
-GROUPS: Final = b"sbx_user1051:x:990:\n"
+USER, GROUP = 993, 990  # as Lambda has them
 RESOLVER: Final = b"nameserver 127.0.0.53\noptions ndots:0 timeout:5 attempts:1\n"
 NAMES: Final = b"passwd: files\ngroup: files\nhosts: files dns\n"
 
@@ -97,6 +96,7 @@ class Sizes:
     memory_mb: int
     storage_mb: int
     unpacked_bytes: int
+    room_bytes: int  # what is unpacked takes, in whole pages
 
 
 def find_tools(hidden: Sequence[Path], *, privileged: bool | None = None) -> Tools:
@@ -135,10 +135,16 @@ class Sandbox:
         assert ended, "the processes of a sandbox did not end"
 
 
-def start(tools: Tools, sizes: Sizes, packages: Sequence[tuple[bytes, str]], config: Mapping[str, Any]) -> Sandbox:
+def start(
+    tools: Tools,
+    sizes: Sizes,
+    packages: Sequence[tuple[bytes, str]],
+    config: Mapping[str, Any],
+    bound: Mapping[str, str],
+) -> Sandbox:
     """A sandbox in which the agent has read `config`. `packages` are zip files, and the directories that they are unpacked to.
 
-    Raises NotRun.
+    `bound` are files of the machine, by the path that they have in there. Raises NotRun.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     reading, writing = os.pipe2(os.O_CLOEXEC)
@@ -148,7 +154,8 @@ def start(tools: Tools, sizes: Sizes, packages: Sequence[tuple[bytes, str]], con
     try:
         files += [memory_file(content) for content, _ in packages]
         given += files
-        arguments, more = command(tools, sizes, theirs.fileno(), told)
+        uid = secrets.choice(UIDS) if tools.privileged else None
+        arguments, more = command(tools, sizes, theirs.fileno(), told, bound, uid)
         files += more
         given += more
         process = subprocess.Popen(  # noqa: S603  made of constants and numbers alone
@@ -174,7 +181,6 @@ def start(tools: Tools, sizes: Sizes, packages: Sequence[tuple[bytes, str]], con
     first, pid = first_process(process, info, reading, ours)
     sandbox = Sandbox(process, ours, reading, first, pid)
     entries = [{"descriptor": file, "at": at} for file, (_, at) in zip(files, packages, strict=False)]
-    uid = secrets.choice(UIDS) if tools.privileged else None
     message = {**config, "uid": uid, "packages": entries, "unpacked_bytes": sizes.unpacked_bytes}
     with contextlib.suppress(BrokenPipeError, ConnectionError):  # whoever reads finds out that it has ended
         ours.send(json.dumps(message).encode())
@@ -213,7 +219,9 @@ def memory_file(content: bytes) -> int:
     return descriptor
 
 
-def command(tools: Tools, sizes: Sizes, control: int, told: int) -> tuple[list[str], list[int]]:
+def command(
+    tools: Tools, sizes: Sizes, control: int, told: int, bound: Mapping[str, str], uid: int | None
+) -> tuple[list[str], list[int]]:
     """What makes the sandbox and starts the agent in it, and the descriptors that it needs beside those it was given."""
     walls = tools.walls
     arguments = [tools.bwrap, "--die-with-parent", "--new-session", "--hostname", "lambda", "--info-fd", str(told)]
@@ -224,33 +232,41 @@ def command(tools: Tools, sizes: Sizes, control: int, told: int) -> tuple[list[s
     if tools.privileged:
         arguments += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
     else:
-        arguments += ["--unshare-user", "--uid", "993", "--gid", "990"]
-    tree, files = filesystem(sizes, also=[] if walls.filesystem else ["--ro-bind", "/", "/host"])
+        arguments += ["--unshare-user", "--uid", str(USER), "--gid", str(GROUP)]
+    also = [part for inside, outside in bound.items() for part in ("--ro-bind", outside, inside)]
+    users = accounts(USER, GROUP) if uid is None else accounts(uid, uid)
+    tree, files = filesystem(sizes, users, also=[*also, *([] if walls.filesystem else ["--ro-bind", "/", "/host"])])
     hidden = [part for path in tools.hidden if covered(path) for part in ("--tmpfs", path)]
     agent = f"import sys; sys.path.insert(0, '/var/geumgo'); from inside.agent import main; sys.exit(main({control}))"
     python = [interpreter(), "-I", "-S", "-B", "-c", agent]
     return [*arguments, *tree, *hidden, "--chdir", "/", "--", *python], files
 
 
-def filesystem(sizes: Sizes, *, also: Sequence[str] = ()) -> tuple[list[str], list[int]]:
+def accounts(uid: int, gid: int) -> tuple[bytes, bytes]:
+    """/etc/passwd and /etc/group for whoever runs in there: what asks for its name or home has an answer."""
+    name = "sbx_user1051"
+    return f"{name}:x:{uid}:{gid}::/home/{name}:/sbin/nologin\n".encode(), f"{name}:x:{gid}:\n".encode()
+
+
+def filesystem(sizes: Sizes, users: tuple[bytes, bytes], *, also: Sequence[str] = ()) -> tuple[list[str], list[int]]:
     """The arguments that make the tree: small, read-only, and without anything of the server."""
     arguments = ["--perms", "0755", "--size", str(SMALL_BYTES), "--tmpfs", "/"]
     base = os.path.realpath(sys.base_prefix)
     for path in parents(
-        [*SHARED, *FILES, f"{base}/bin" if base.startswith("/usr/") else BASE, "/var/runtime", "/var/geumgo"]
+        [*SHARED, *FILES, f"{base}/bin" if base.startswith("/usr/") else BASE, "/var/runtime", OWN, f"{OWN}/bin/node"]
     ):
         arguments += ["--perms", "0755", "--dir", path]
     for path in [*SHARED, *([f"{base}/bin", f"{base}/lib"] if base.startswith("/usr/") else [])]:
         arguments += ["--ro-bind-try", path, path]
     for name in ("lib", "lib64", "lib32", "bin"):
-        arguments += ["--symlink", f"usr/{name}", f"/{name}"] if Path(f"/{name}").is_symlink() else bound(f"/{name}")
+        arguments += ["--symlink", f"usr/{name}", f"/{name}"] if Path(f"/{name}").is_symlink() else as_it_is(f"/{name}")
     for path in FILES:
         arguments += ["--ro-bind-try", path, path]
     if not base.startswith("/usr"):
         arguments += ["--ro-bind", base, BASE]
     files = []
     for content, path in (
-        (HOSTS, "/etc/hosts"), (USERS, "/etc/passwd"), (GROUPS, "/etc/group"), (RESOLVER, "/etc/resolv.conf"),
+        (HOSTS, "/etc/hosts"), (users[0], "/etc/passwd"), (users[1], "/etc/group"), (RESOLVER, "/etc/resolv.conf"),
         (NAMES, "/etc/nsswitch.conf"),
     ):  # fmt: skip
         files.append(memory_file(content))
@@ -261,11 +277,11 @@ def filesystem(sizes: Sizes, *, also: Sequence[str] = ()) -> tuple[list[str], li
 
 def parents(paths: Sequence[str]) -> list[str]:
     """The directories above `paths`, outermost first: made by themselves they would be closed to others."""
-    found = {str(each) for path in paths for each in Path(path).parents} | {"/var/runtime", "/var/geumgo"}
+    found = {str(each) for path in paths for each in Path(path).parents} | {"/var/runtime", OWN}
     return sorted(found - {"/"})
 
 
-def bound(path: str) -> list[str]:
+def as_it_is(path: str) -> list[str]:
     return ["--ro-bind-try", path, path]
 
 
@@ -274,7 +290,7 @@ def rooms(sizes: Sizes) -> list[str]:
     arguments = [
         "--proc",
         "/proc",
-        *(part for path in MACHINE for part in bound(path)),
+        *(part for path in MACHINE for part in as_it_is(path)),
         "--perms",
         "0755",
         "--size",
@@ -289,8 +305,8 @@ def rooms(sizes: Sizes) -> list[str]:
     arguments += ["--symlink", "/proc/self/fd", "/dev/fd"]
     for path, size in (
         ("/tmp", sizes.storage_mb << 20),  # noqa: S108  that of the sandbox
-        ("/var/task", sizes.unpacked_bytes + SMALL_BYTES),
-        ("/opt", sizes.unpacked_bytes + SMALL_BYTES),
+        ("/var/task", sizes.room_bytes + SMALL_BYTES),
+        ("/opt", sizes.room_bytes + SMALL_BYTES),
     ):
         arguments += ["--perms", "1777", "--size", str(size), "--tmpfs", path]
     arguments += ["--ro-bind", str(Path(__file__).parent / "inside"), "/var/geumgo/inside"]

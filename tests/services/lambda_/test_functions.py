@@ -36,7 +36,10 @@ def test_a_function_is_shown_as_it_was_made(make: Any, functions: Any, house: Ho
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"Runtime": "nodejs22.x"}, "nodejs22.x is not supported"),
+        (
+            {"Runtime": "java21"},
+            "Value java21 at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [",
+        ),
         ({"Code": {"ZipFile": b"x"}}, "Could not unzip uploaded file"),
         ({"Code": {"S3Bucket": "bucket", "S3Key": "key"}}, "not fetched from S3"),
         ({"Code": {}}, "provide a source"),

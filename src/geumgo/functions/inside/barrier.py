@@ -136,9 +136,14 @@ def forbid() -> None:
 
 
 def limit(given: Mapping[str, int]) -> None:
-    """Hard limits: `memory_bytes` of address space for each process, `file_bytes` for each file, `processes`, `files` that are open."""
+    """Hard limits, by their names in `given`.
+
+    Of each process: `memory_bytes` of address space, `data_bytes` of it that it may write to, open `files`. Of each file: `file_bytes`.
+    And `processes`.
+    """
     for which, value in (
         (resource.RLIMIT_AS, given["memory_bytes"]),
+        (resource.RLIMIT_DATA, given["data_bytes"]),
         (resource.RLIMIT_FSIZE, given["file_bytes"]),
         (resource.RLIMIT_NPROC, given["processes"]),
         (resource.RLIMIT_NOFILE, given["files"]),

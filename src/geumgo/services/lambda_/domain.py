@@ -21,7 +21,6 @@ MOST_POLICY: Final = 20_480  # bytes; source: "Lambda quotas"
 MOST_EVENT: Final = 6_291_456  # bytes; source: "Lambda quotas"
 MOST_QUEUED: Final = 1_048_576  # bytes; source: "Lambda quotas" (1 MB for asynchronous invocations)
 MOST_TAGS: Final = 50
-_RUNTIME: Final = re.compile(r"python3\.\d+")
 _NAME: Final = re.compile(r"[a-zA-Z0-9-_]{1,64}")
 _QUALIFIER: Final = re.compile(r"\$LATEST|[a-zA-Z0-9-_]{1,128}")
 _ACCOUNT: Final = re.compile(r"\d{12}", re.ASCII)
@@ -86,12 +85,6 @@ def version_number(qualifier: str) -> int | None:
     if qualifier in ("", LATEST):
         return 0
     return int(qualifier) if qualifier.isascii() and qualifier.isdigit() and len(qualifier) < 19 else None
-
-
-def refuse_runtime(runtime: str) -> None:
-    """Raises InvalidParameterValue unless functions of this runtime run here."""
-    if not _RUNTIME.fullmatch(runtime):
-        raise InvalidParameterValue(f"The runtime {runtime} is not supported here. Functions run on python3.x.")
 
 
 def checked_environment(variables: Mapping[str, str]) -> dict[str, str]:

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from geumgo.context import Context, Params
 from geumgo.errors import ServiceError
-from geumgo.functions import package
+from geumgo.functions import NotRun, package
+from geumgo.functions.runtimes import RUNTIMES
 from geumgo.room import operation, reads
 from geumgo.sealing import random
 from geumgo.services.lambda_ import domain, lookup, store, store_events
@@ -47,7 +48,7 @@ def create_function(ctx: Context, request: Params) -> Params:
         raise InvalidParameterValue(
             "Runtime and Handler are mandatory parameters for functions created with deployment packages."
         )
-    domain.refuse_runtime(runtime)
+    _refuse_runtime(ctx, runtime)
     content = read_package(request["Code"])
     if located.function is not None:
         raise ResourceConflict(f"Function already exist: {located.at.name}")
@@ -172,7 +173,7 @@ def update_function_configuration(ctx: Context, request: Params) -> Params:
     domain.refuse_absent(request)
     function, version = _latest(ctx, request)
     if "Runtime" in request:
-        domain.refuse_runtime(request["Runtime"])
+        _refuse_runtime(ctx, request["Runtime"])
     if "Role" in request:
         _refuse_role(ctx, request["Role"], function.arn)
     changes: dict[str, Any] = {
@@ -264,6 +265,26 @@ def _refuse_role(ctx: Context, role: str, function_arn: str) -> None:
         )
     except ServiceError:
         raise InvalidParameterValue("The role defined for the function cannot be assumed by Lambda.") from None
+
+
+def _refuse_runtime(ctx: Context, runtime: str) -> None:
+    """Raises InvalidParameterValue unless its functions run here. Source: recorded on AWS (the first sentence)."""
+    try:
+        ctx.functions.refuse(runtime)
+    except NotRun as refusal:
+        served = ", ".join(each for each in RUNTIMES if _is_served(ctx, each))
+        raise InvalidParameterValue(
+            f"Value {runtime} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [{served}] "
+            f"or be a valid ARN. {refusal}"
+        ) from None
+
+
+def _is_served(ctx: Context, runtime: str) -> bool:
+    try:
+        ctx.functions.refuse(runtime)
+    except NotRun:
+        return False
+    return True
 
 
 def _is_qualified(ctx: Context, request: Params) -> bool:

@@ -58,6 +58,7 @@ def task_of(
         },
         event=event,
         client_context=client_context,
+        runtime=version.runtime,
         most_at_once=function.concurrency,
     )
 
