@@ -75,6 +75,7 @@ def test_every_operation_of_every_room_is_denied_without_a_policy(house: House) 
         ("kms", "Decrypt"): {"CiphertextBlob": sealed},  # optional in the model, for calls with an attestation document
         ("sts", "AssumeRole"): {"RoleArn": f"arn:aws:iam::{house.account}:role/some"},
         ("rds", "AddTagsToResource"): {"Tags": [{"Key": "a"}]},  # a list of nothing is not sent
+        ("redshift", "CreateTags"): {"Tags": [{"Key": "a"}]},
     }
     reachable, seen = [], 0
     for service, room in sorted(house.app.rooms.items()):

@@ -16,6 +16,7 @@ from geumgo.services.events.delivery import Carrier
 from geumgo.services.events.log_files import LogFiles
 from geumgo.services.lambda_.queue import Runner
 from geumgo.services.rds.master_secret import OWNER as RDS
+from geumgo.services.redshift.admin_secret import OWNER as REDSHIFT
 from geumgo.settings import Settings, SettingsError, address
 
 
@@ -48,6 +49,7 @@ def jobs_of(settings: Settings) -> Mapping[str, JobHandler]:
     return {
         **carrier_of(settings).jobs(),
         **Steward(RDS, databases).jobs(),
+        **Steward(REDSHIFT, databases).jobs(),
         **Runner(function_host(settings)).jobs(),
         **Deliverer(settings.deliveries_path, TrailFiles(settings.audit)).jobs(),
     }

@@ -3,7 +3,20 @@
 from typing import Final
 
 from geumgo.room import JobHandler, Room
-from geumgo.services import cloudtrail, cloudwatch, config, events, iam, kms, lambda_, rds, secretsmanager, ssm, sts
+from geumgo.services import (
+    cloudtrail,
+    cloudwatch,
+    config,
+    events,
+    iam,
+    kms,
+    lambda_,
+    rds,
+    redshift,
+    secretsmanager,
+    ssm,
+    sts,
+)
 from geumgo.services import geumgo as geumgo_room
 
 ROOMS: Final[tuple[Room, ...]] = (
@@ -16,6 +29,7 @@ ROOMS: Final[tuple[Room, ...]] = (
     kms.ROOM,
     lambda_.ROOM,
     rds.ROOM,
+    redshift.ROOM,
     secretsmanager.ROOM,
     ssm.ROOM,
     sts.ROOM,

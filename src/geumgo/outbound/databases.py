@@ -19,12 +19,13 @@ from psycopg import sql
 from geumgo.outbound.addresses import Address, Allowed, read_url
 from geumgo.outbound.client import Failed, Resolve, addresses_of, system_resolve
 
-Dialect = Literal["postgresql", "mysql"]
+Dialect = Literal["postgresql", "redshift", "mysql"]
 
 _NO_TLS: Final[dict[str, Any]] = {
     "sslmode": "disable",
     "require_auth": "scram-sha-256,md5",
 }  # never the password itself in clear
+_FIRST_WITH_SCRAM: Final = 100_000  # PostgreSQL 10
 _DENIED_BY_MYSQL: Final = frozenset({1044, 1045, 1130, 1698, 3118, 4151})
 _DENIED_BY_POSTGRESQL: Final = ("authentication failed", "no pg_hba.conf entry", "does not exist", "is not permitted")
 
@@ -75,7 +76,8 @@ class Databases:
     def set_password(self, server: Server, username: str, password: str, new: str) -> None:
         """From now on `username` logs in with `new`; he has set it himself, logged in with `password`.
 
-        PostgreSQL is sent a verifier made here, so no log of statements ever holds the password.
+        PostgreSQL is sent a verifier made here, so no log of statements ever holds the password. Redshift is sent the password, as AWS's
+        own rotation function does it.
 
         Raises:
             Refused, Failed: as `logs_in`.
@@ -89,7 +91,7 @@ class Databases:
         name = f"[{server.host}]" if ":" in server.host else server.host
         host = read_url(f"https://{name}:{server.port}/", self._allowed).host
         addresses = addresses_of(host, server.port, self._allowed, self._resolve)
-        begin = self._postgresql if server.dialect == "postgresql" else self._mysql
+        begin = self._mysql if server.dialect == "mysql" else self._postgresql
         with begin(server, host, self._reachable(addresses, server.port), username, password) as change:
             yield change
 
@@ -103,7 +105,7 @@ class Databases:
             return address
         raise Failed("The database cannot be reached.")
 
-    # -- PostgreSQL ---------------------------------------------------------------------------------------------------
+    # -- PostgreSQL, and Redshift, which speaks as PostgreSQL 8.0 did ---------------------------------------------------
 
     @contextmanager
     def _postgresql(
@@ -123,7 +125,7 @@ class Databases:
                 connect_timeout=self._seconds,
                 autocommit=True,
                 gssencmode="disable",
-                options=f"-c statement_timeout={self._seconds * 1000}",
+                client_encoding="UTF8",  # unasked, Redshift says UNICODE, which psycopg does not know
                 **tls,
             )
         except psycopg.OperationalError as fault:
@@ -131,7 +133,7 @@ class Databases:
                 raise Denied("The database does not let the user in.") from None
             raise Failed(_not_spoken_to(server)) from None
         with connection:
-            yield lambda new: _set_in_postgresql(connection, username, new)
+            yield lambda new: _set_in_postgresql(connection, username, new, self._seconds)
 
     # -- MySQL and MariaDB --------------------------------------------------------------------------------------------
 
@@ -170,15 +172,26 @@ def _not_spoken_to(server: Server) -> str:
     return f"The database cannot be logged in to.{certificate}"
 
 
-def _set_in_postgresql(connection: psycopg.Connection[Any], username: str, new: str) -> None:
+def _set_in_postgresql(connection: psycopg.Connection[Any], username: str, new: str, seconds: int) -> None:
+    """Redshift says that it is PostgreSQL 8.0.2: it knows no verifier of SCRAM, and its roles are no users."""
+    statement, sent = sql.SQL("ALTER USER {} PASSWORD {}"), new
     try:
-        verifier = connection.pgconn.encrypt_password(new.encode(), username.encode()).decode()
-        statement = sql.SQL("ALTER ROLE {} WITH PASSWORD {}")
-        connection.execute(statement.format(sql.Identifier(username), sql.Literal(verifier)))
+        connection.execute(sql.SQL("SET statement_timeout TO {}").format(sql.Literal(seconds * 1000)))
+        if connection.info.server_version >= _FIRST_WITH_SCRAM:
+            statement = sql.SQL("ALTER ROLE {} WITH PASSWORD {}")
+            sent = _verifier(connection, username, new)
+        connection.execute(statement.format(sql.Identifier(username), sql.Literal(sent)))
     except psycopg.errors.InsufficientPrivilege:
         raise Denied("The database does not let the user set a password.") from None
     except psycopg.Error as fault:
         raise Failed(f"The database did not set the password: {type(fault).__name__}.") from None
+
+
+def _verifier(connection: psycopg.Connection[Any], username: str, password: str) -> str:
+    """In the form that the server keeps. It is asked for here: libpq would ask it itself, and stop every thread meanwhile."""
+    found = connection.execute("SHOW password_encryption").fetchone()
+    algorithm = str(found[0]) if found is not None else "scram-sha-256"
+    return connection.pgconn.encrypt_password(password.encode(), username.encode(), algorithm.encode()).decode()
 
 
 def _set_in_mysql(connection: Any, new: str) -> None:

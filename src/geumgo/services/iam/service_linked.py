@@ -22,7 +22,9 @@ KNOWN: Final = {
     "rds.amazonaws.com": ServiceLinked(
         "AWSServiceRoleForRDS", "arn:aws:iam::aws:policy/aws-service-role/AmazonRDSServiceRolePolicy"
     ),
-    "redshift.amazonaws.com": ServiceLinked("AWSServiceRoleForRedshift"),
+    "redshift.amazonaws.com": ServiceLinked(
+        "AWSServiceRoleForRedshift", "arn:aws:iam::aws:policy/aws-service-role/AmazonRedshiftServiceLinkedRolePolicy"
+    ),
     "ecs.amazonaws.com": ServiceLinked("AWSServiceRoleForECS"),
     "ssm.amazonaws.com": ServiceLinked("AWSServiceRoleForAmazonSSM"),
     "events.amazonaws.com": ServiceLinked("AWSServiceRoleForCloudWatchEvents"),
