@@ -62,8 +62,8 @@ NOT_FOR_THE_WIRE = Answer(200, (), b"")
 
 
 Found = TypeVar("Found")
-Count = Callable[[str, str, str], None]
-"""(service, operation, error code or "") of every answer, for the metrics."""
+Count = Callable[[str, str, str, Caller], None]
+"""(service, operation, error code or "", who asked) of every answer, for the metrics."""
 
 
 class Notes(Protocol):
@@ -187,7 +187,7 @@ class Pipeline:
             return Answer(202, (), b"", fetching((turn, call), waits.later))
         except Exception as fault:  # noqa: BLE001  the one place where a fault of ours becomes an answer
             return self._refused(turn, call or protocol.route.family(request), fault)
-        self._parts.count(turn.service, turn.operation, "")
+        self._parts.count(turn.service, turn.operation, "", turn.caller)
         return encoded
 
     def _refused(self, turn: Turn, form: protocol.Call | protocol.Family, fault: Exception) -> Answer:
@@ -195,11 +195,11 @@ class Pipeline:
             fault, Full
         ):  # what was held back is for deletions, not for refusals
             self._refusal(turn, fault)
-            self._parts.count(turn.service, turn.operation, "ServiceUnavailable")
+            self._parts.count(turn.service, turn.operation, "ServiceUnavailable", turn.caller)
             return self._unrecorded(turn)
         refusal = self._refusal(turn, fault)
         self._note_refusal(turn, refusal)
-        self._parts.count(turn.service, turn.operation, refusal.code)
+        self._parts.count(turn.service, turn.operation, refusal.code, turn.caller)
         return self._told(turn, refusal, protocol.encode_error(form, refusal, turn.request.id))
 
     def _resume(self, turn: Turn, fetched: Fetched) -> Answer:
@@ -213,7 +213,7 @@ class Pipeline:
         except Exception as fault:  # noqa: BLE001  the other place where a fault of ours becomes an answer
             return self._refused(turn, call, fault)
         self._note_call(turn)
-        self._parts.count(turn.service, turn.operation, "")
+        self._parts.count(turn.service, turn.operation, "", turn.caller)
         return encoded
 
     def _told(self, turn: Turn, refusal: ServiceError, answer: Answer) -> Answer:

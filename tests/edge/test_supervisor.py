@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from geumgo.context import NOBODY
 from geumgo.edge import supervisor
 from geumgo.edge.metrics import Board
 from geumgo.settings import SettingsError
@@ -187,29 +188,17 @@ def test_an_ipv6_address_is_listened_on():
         assert listener.getsockname()[0] == "::1"
 
 
-def test_a_page_that_is_taken_up_again_goes_on_counting():
-    board = Board(["api-0", "api-1"])
-    for _ in range(2):
-        board.page("api-0").answered("kms", "Decrypt", "")
-    board.page("api-1").answered("kms", "Decrypt", "")
-    board.page("api-1").answered("kms", "Decrypt", "AccessDeniedException")
-    text = board.text(ready=False)
-    assert 'geumgo_requests_total{service="kms",operation="Decrypt",code=""} 3\n' in text
-    assert 'geumgo_requests_total{service="kms",operation="Decrypt",code="AccessDeniedException"} 1\n' in text
-    assert "geumgo_ready 0\n" in text
-
-
 def test_too_many_different_things_are_counted_as_one():
     board = Board(["api-0"])
     page = board.page("api-0")
-    for number in range(2_000):
-        page.answered("kms", f"Operation{number}", "")
-    page.answered("kms", 'a"} 1\nx{b="', "")
+    for number in range(6_000):
+        page.answered("kms", f"Operation{number}", "", NOBODY)
+    page.answered("kms", 'a"} 1\nx{b="', "", NOBODY)
     text = board.text(ready=True)
     counted = [
         int(line.rpartition(" ")[2])
         for line in text.splitlines()
         if line.startswith(("geumgo_requests", "geumgo_uncounted"))
     ]
-    assert sum(counted) == 2_001
+    assert sum(counted) == 6_001
     assert 'x{b="' not in text

@@ -214,7 +214,7 @@ def parts_of(
         limits=protocol.Limits(size=settings.max_body_bytes),
         sessions=PasswordSessions(),
         functions=function_host(settings),
-        count=count or (lambda _service, _operation, _code: None),
+        count=count or (lambda _service, _operation, _code, _caller: None),
         most_derived=settings.derived_entries,
         publisher=DefaultBus(root),
         honour_child_denies=settings.honour_child_denies,
