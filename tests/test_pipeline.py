@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
+from botocore.awsrequest import AWSRequest, AWSResponse, HeadersDict
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from botocore.parsers import create_parser
+from botocore.retries.standard import RetryContext, ThrottledRetryableChecker
 
 from geumgo.audit.disk import Disk
-from geumgo.message import Request
+from geumgo.message import Request, Surplus
 from geumgo.pipeline import Pipeline
 from geumgo.storage import Conflict, Full, Storage, StorageError, Tx, Unknown
 from tests.clock import TurnedClock
@@ -316,3 +318,46 @@ def test_an_event_of_a_job_is_its_services_own(house: House) -> None:
     assert house.run_jobs() > 0
     events = [record for record in house.trail() if record["eventName"] == "DeleteKey"]
     assert [record["eventSource"] for record in events] == ["kms.amazonaws.com"]
+
+
+# -- more than can be answered -----------------------------------------------------------------------------------------
+
+
+def surplus(protocol: str, number: int = 0, key: str = "AKIAIOSFODNN7EXAMPLE") -> Surplus:
+    headers = {
+        "json": [(b"x-amz-target", b"secretsmanager.GetSecretValue"), (b"content-type", b"application/x-amz-json-1.1")],
+        "query": [(b"content-type", b"application/x-www-form-urlencoded")],
+        "rest-json": [],
+        "smithy-rpc-v2-cbor": [(b"smithy-protocol", b"rpc-v2-cbor")],
+    }[protocol]
+    claim = (b"authorization", f"AWS4-HMAC-SHA256 Credential={key}/20261129/us-east-1/x/aws4_request, x".encode())
+    target = b"/2015-03-31/functions" if protocol == "rest-json" else b"/"
+    return Surplus(Request("POST", target, (*headers, claim), b"", "198.51.100.7", False, f"surplus-{number}", 0))
+
+
+@pytest.mark.parametrize("protocol", ["json", "query", "rest-json", "smithy-rpc-v2-cbor"])
+def test_a_surplus_request_is_refused_so_that_clients_ask_again_later(house: House, protocol: str) -> None:
+    answer = house.app.pipeline.handle_batch([surplus(protocol)])[0]
+    told = {
+        "headers": HeadersDict({name.decode(): value.decode() for name, value in answer.headers}),
+        "body": answer.body,
+        "status_code": answer.status,
+    }
+    parsed = create_parser(protocol).parse(told, None)
+    assert answer.status == 400
+    assert parsed["Error"]["Message"] == "Rate exceeded"
+    context = RetryContext(attempt_number=1, parsed_response=parsed, http_response=AWSResponse("", 400, {}, None))
+    assert ThrottledRetryableChecker().is_retryable(context), parsed
+
+
+def test_surplus_requests_of_one_batch_share_a_record_that_has_all_their_ids(house: House) -> None:
+    house.client("secretsmanager").create_secret(Name="db", SecretString="hunter2")
+    batch = [surplus("json", 1), surplus("query", 2), surplus("json", 3, key="AKIAOTHER"), surplus("json", 4)]
+    honest = signed(house, "secretsmanager", "secretsmanager.GetSecretValue", {"SecretId": "db"})
+    answers = house.app.pipeline.handle_batch([honest, *batch])
+    assert [answer.status for answer in answers] == [200, 400, 400, 400, 400]
+    found = [record for record in house.trail() if record.get("errorCode") == "ThrottlingException"]
+    assert [record["userIdentity"]["accessKeyId"] for record in found] == ["AKIAIOSFODNN7EXAMPLE", "AKIAOTHER"]
+    assert found[0]["additionalEventData"] == {"requestIDs": ["surplus-1", "surplus-2", "surplus-4"]}
+    assert (found[1]["requestID"], found[1].get("additionalEventData")) == ("surplus-3", None)
+    assert {record["sourceIPAddress"] for record in found} == {"198.51.100.7"}

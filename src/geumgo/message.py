@@ -77,3 +77,10 @@ class Fetched:
     waits: Any
     found: dict[str, Any] | None = None
     fault: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Surplus:
+    """A request that came while more were waiting than can be answered in time: it is to be refused, and not to be read."""
+
+    request: Request

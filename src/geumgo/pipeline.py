@@ -40,7 +40,7 @@ from geumgo.context import (
 )
 from geumgo.errors import ServiceError
 from geumgo.functions import Functions, NoFunctions
-from geumgo.message import Answer, Fetched, Request
+from geumgo.message import Answer, Fetched, Request, Surplus
 from geumgo.principals import Principals
 from geumgo.room import Operation, Room
 from geumgo.sealing import Sealing
@@ -53,6 +53,7 @@ log = structlog.get_logger("geumgo.pipeline")
 
 CONFLICT_ATTEMPTS = 12  # tries of one writing transaction that others overtake, before the caller is asked to slow down
 ALONE_AFTER = 4  # tries after which it waits for its turn, so that nobody can overtake it
+IDS_TOGETHER = 1_000  # refusals of surplus requests that share a record
 RECORDS_BEHIND = 100  # records that travel inside one intent; more of them get an intent of their own
 GLOBAL_SERVICES = frozenset({"iam", "sts"})  # signed for us-east-1 by clients of any region
 GLOBAL_REGION = "us-east-1"
@@ -145,26 +146,35 @@ class Pipeline:
         self._forms = Forms()
         self._global_regions = parts.regions | {GLOBAL_REGION}
 
-    def handle_batch(self, requests: Sequence[Request | Fetched]) -> list[Answer]:
+    def handle_batch(self, requests: Sequence[Request | Fetched | Surplus]) -> list[Answer]:
         """The answers to `requests`, in order, after one sync of the trail has made the records of all of them durable.
 
         An answer with `fetch` is none yet: its record comes with what was fetched.
 
         Raises TrailBroken or storage.Broken when this process must not acknowledge anything more.
         """
-        turns = [each.waits[0] if isinstance(each, Fetched) else Turn(each, self._parts) for each in requests]
+        turns = [self._turn(each) for each in requests]
         self._derived.look()  # after all of them have arrived: whatever was acknowledged before is seen
         try:
-            answers = [
-                self._resume(turn, each) if isinstance(each, Fetched) else self._handle(turn)
-                for turn, each in zip(turns, requests, strict=True)
-            ]
+            answers = [self._answer(turn, each) for turn, each in zip(turns, requests, strict=True)]
+            self._note_surplus([each.request for each in requests if isinstance(each, Surplus)])
             self._parts.trail.settle()
         except TrailFull:
             self._parts.trail.abandon()
             log.exception("trail full", next="free space on the disk that holds the audit directory")
             return [turn.kept or self._unrecorded(turn) for turn in turns]
         return answers
+
+    def _turn(self, each: Request | Fetched | Surplus) -> Turn:
+        if isinstance(each, Fetched):
+            turn: Turn = each.waits[0]
+            return turn
+        return Turn(each.request if isinstance(each, Surplus) else each, self._parts)
+
+    def _answer(self, turn: Turn, each: Request | Fetched | Surplus) -> Answer:
+        if isinstance(each, Request):
+            return self._handle(turn)
+        return self._resume(turn, each) if isinstance(each, Fetched) else self._turned_away(turn)
 
     def _unrecorded(self, turn: Turn) -> Answer:
         """The answer to a request whose record cannot be kept."""
@@ -201,6 +211,31 @@ class Pipeline:
         self._note_refusal(turn, refusal)
         self._parts.count(turn.service, turn.operation, refusal.code, turn.caller)
         return self._told(turn, refusal, protocol.encode_error(form, refusal, turn.request.id))
+
+    def _turned_away(self, turn: Turn) -> Answer:
+        """The refusal of a surplus request. Nothing of it is looked at but what protocol it speaks; see `_note_surplus` for its record."""
+        if self._parts.trail.scarce:
+            return self._unrecorded(turn)
+        return protocol.encode_error(
+            protocol.route.family(turn.request), errors.Throttled("Rate exceeded"), turn.request.id
+        )
+
+    def _note_surplus(self, refused: Sequence[Request]) -> None:
+        """Surplus requests of one batch that came from one address with one access key id share a record, which has all their ids."""
+        if not refused or self._parts.trail.scarce:
+            return
+        alike: dict[tuple[str, str], list[Request]] = {}
+        for request in refused:
+            alike.setdefault((request.peer, signature.claimed_key(request)), []).append(request)
+        for (_, claimed), requests in alike.items():
+            for start in range(0, len(requests), IDS_TOGETHER):
+                some = requests[start : start + IDS_TOGETHER]
+                record = self._api_call(
+                    Turn(some[0], self._parts, claimed_key=claimed), errors.Throttled("Rate exceeded")
+                )
+                if len(some) > 1:
+                    record["additionalEventData"] = {"requestIDs": [each.id for each in some]}
+                self._parts.trail.note("call", record)
 
     def _resume(self, turn: Turn, fetched: Fetched) -> Answer:
         """The answer to a request that waited for the outside, and its record."""

@@ -74,6 +74,15 @@ class Settings:
     max_waiting_bytes: int = says(
         "The most that request bodies may take in one API process at once (bytes); more are refused with 503.", 32 << 20
     )
+    max_waiting_requests: int = says(
+        "The most requests that wait in one API process at once; more are refused with ThrottlingException: those of whoever has most.",
+        1_024,
+    )
+    max_waiting_seconds: float = says(
+        "How long a request may wait in line (seconds): of those that would wait for longer, going by the last batches, all but 128 are "
+        "refused with ThrottlingException.",
+        2.0,
+    )
     request_seconds: float = says(
         "How long a request may take to arrive, from its first byte to its last (seconds).", 20.0
     )
@@ -174,6 +183,8 @@ class Settings:
             "max_headers",
             "max_connections",
             "max_waiting_bytes",
+            "max_waiting_requests",
+            "max_waiting_seconds",
             "request_seconds",
             "idle_seconds",
             "batch_requests",

@@ -16,7 +16,7 @@ from geumgo.audit import TrailBroken
 from geumgo.edge import supervisor
 from geumgo.edge.metrics import Board
 from geumgo.edge.server import serve
-from geumgo.message import Answer, Fetched, Request
+from geumgo.message import Answer, Fetched, Request, Surplus
 from geumgo.settings import Settings
 
 PROBLEMS = Path(sys.argv[2]) if len(sys.argv) > 2 else None
@@ -32,10 +32,15 @@ class Echo:
     def pipeline(self) -> "Echo":
         return self
 
-    def handle_batch(self, requests: Sequence[Request | Fetched]) -> list[Answer]:
+    def handle_batch(self, requests: Sequence[Request | Fetched | Surplus]) -> list[Answer]:
         self.batches += 1
         return [
-            self.later(each) if isinstance(each, Fetched) else self.answer(each, len(requests)) for each in requests
+            self.later(each)
+            if isinstance(each, Fetched)
+            else Answer(400, (), b"Rate exceeded")
+            if isinstance(each, Surplus)
+            else self.answer(each, len(requests))
+            for each in requests
         ]
 
     def later(self, fetched: Fetched) -> Answer:

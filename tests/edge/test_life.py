@@ -327,3 +327,44 @@ def test_a_request_that_waits_for_the_outside_keeps_nobody_else_waiting(gate: Pa
         os.write(held.descriptor, b"from outside")
         held.release()
         assert waits.reply().body == b"from outside"
+
+
+# -- more than can be answered -----------------------------------------------------------------------------------------
+
+
+def test_more_requests_than_may_wait_are_refused_at_once_and_the_next_ones_served(gate: Path) -> None:
+    with Echo(max_waiting_requests=40) as echo, echo.connect() as first:
+        others = [echo.connect() for _ in range(100)]
+        for other in others:
+            other.send(GET)
+            other.reply()
+        first.send(waiting(gate))
+        held = Held(gate)
+        for other in others:
+            other.send(GET)
+        held.release()
+        said = [other.reply().status for other in others]
+        assert said.count(200) == 20  # half of the line, all of them being from one address
+        assert said.count(400) == 80
+        for other in others:  # the connections live, and nobody else is refused
+            other.send(GET)
+            assert other.reply().status == 200
+        scraped = echo.scrape()
+    assert "geumgo_throttled_requests_total 80\n" in scraped
+
+
+def test_heads_take_no_more_memory_than_there_is_room_for_and_give_it_back(gate: Path) -> None:
+    padded = GET[:-2] + b"".join(b"X-%d: %s\r\n" % (number, b"y" * 6_000) for number in range(5)) + b"\r\n"
+    ahead = 15
+    with Echo() as echo:
+        others = [echo.connect() for _ in range(60)]
+        for other in others:
+            other.send(
+                waiting(gate).replace(b"/wait", b"/outside")
+            )  # nothing behind it is answered before the gate opens
+        for other in others:
+            other.send(padded * ahead)
+        until(lambda: echo.ask(padded).status == 503)
+        for other in others:
+            other.sock.close()
+        until(lambda: echo.ask(padded).status == 200)

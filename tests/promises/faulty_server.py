@@ -14,6 +14,7 @@ from typing import Any, Final
 from geumgo.audit.trail import Trail, TrailFull
 from geumgo.cli import main
 from geumgo.edge import server
+from geumgo.edge.admission import Admission
 from geumgo.services.secretsmanager import lookup, versions
 from geumgo.storage.derived import Derived
 from geumgo.storage.sqlite import SqliteStorage
@@ -126,6 +127,19 @@ def remembers_for_a_second() -> None:
     setattr(Derived, "look", seldom)  # noqa: B010
 
 
+def keeps_all_that_waits() -> None:
+    """Whatever arrives is kept until its turn comes, however much it is."""
+    site_of = server.site_of
+
+    def roomy(*arguments: Any) -> Any:
+        site = site_of(*arguments)
+        site.room = site.head_room = 1 << 60
+        return site
+
+    setattr(server, "site_of", roomy)  # noqa: B010
+    setattr(Admission, "admits", lambda *_: True)  # noqa: B010
+
+
 FAULTS: Final[dict[str, Callable[[], None]]] = {
     each.__name__: each
     for each in (
@@ -135,6 +149,7 @@ FAULTS: Final[dict[str, Callable[[], None]]] = {
         goes_on_after_an_error_of_the_disk,
         swallows_a_full_trail,
         remembers_for_a_second,
+        keeps_all_that_waits,
     )
 }
 

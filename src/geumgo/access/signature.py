@@ -19,14 +19,25 @@ from functools import lru_cache
 from typing import Final
 
 from geumgo.access.signature_canonical import canonical_request, collapsed, is_ambiguous, pairs_of
-from geumgo.access.signature_claim import ALGORITHM, TERMINATOR, Claim, read_claim
+from geumgo.access.signature_claim import ALGORITHM, TERMINATOR, Claim, claimed_key, read_claim
 from geumgo.access.signature_form import MEANT, is_meant, usual_canonical_request
 from geumgo.errors import InvalidSignature, UnrecognizedClient
 from geumgo.message import Request
 from geumgo.sealing.keyed import Mac, keyed
 from geumgo.sealing.plaintext import Plaintext
 
-__all__ = ["SKEW_S", "Claim", "Derive", "Scoped", "nobodys_key", "read_claim", "signing_key", "verify", "verify_with"]
+__all__ = [
+    "SKEW_S",
+    "Claim",
+    "Derive",
+    "Scoped",
+    "claimed_key",
+    "nobodys_key",
+    "read_claim",
+    "signing_key",
+    "verify",
+    "verify_with",
+]
 
 SKEW_S: Final = 300
 """How far a request's date may be from ours, in seconds. AWS's query services allow 900; ours keep to the same 300."""

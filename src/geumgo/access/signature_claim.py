@@ -25,6 +25,7 @@ _BAD_DATE: Final = "Date must be in ISO-8601 'basic format'. See http://en.wikip
 _KEY_ID = re.compile(r"[A-Za-z0-9_]{1,128}")
 _SCOPE_PART = re.compile(r"[!-.0-~]{1,64}")
 _HEX = re.compile(rb"[0-9a-f]{64}")
+_KEY_BYTES: Final = 129  # of the longest access key id, and of what ends it
 _FRONT_BYTES: Final = 1_024  # the longest front of an Authorization header that is kept, in bytes
 _DAY = re.compile(r"[0-9]{8}")
 _HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
@@ -80,6 +81,13 @@ def read_claim(request: Request) -> Claim | None:
     if len(written) > 1:
         raise IncompleteSignature("The header 'authorization' is there twice.")
     return _read_query(request, pairs) if presigned else _read_header(request, written[0])
+
+
+def claimed_key(request: Request) -> str:
+    """The access key id that the Authorization header names, or "" if it names none. Cheap, never fails, and proves nothing."""
+    _, _, rest = (request.header(b"authorization") or b"").partition(b"Credential=")
+    found = rest[:_KEY_BYTES].partition(b"/")[0].decode("latin-1")
+    return found if _KEY_ID.fullmatch(found) else ""
 
 
 def _read_header(request: Request, written: bytes) -> Claim:

@@ -21,6 +21,10 @@ from geumgo.sealing.random import uuid
 
 PIECE_BYTES: Final = 16 << 10
 """What is parsed at once. Together with `Bounds.head_bytes` the most that one connection makes us keep of an unfinished head."""
+HEADS_BYTES: Final = 16 << 20
+"""What the heads of all requests that are here may take together."""
+HEADER_BYTES: Final = 192
+"""What a header takes here beside its own bytes."""
 PIPELINED: Final = 16
 """Requests of one connection that may wait for their turn."""
 LINGER_SECONDS: Final = 2.0
@@ -59,12 +63,16 @@ class Handle(Protocol):
 
 @dataclass(slots=True)
 class Site:
-    """What the connections of one listener share. `room` is how many bytes of bodies may still be kept, of all of them together."""
+    """What the connections of one listener share. `room` is how many bytes of bodies may still be kept, of all of them together.
+
+    `head_room` is the same of heads.
+    """
 
     handle: Handle
     bounds: Bounds
     room: int
     seen_as: Callable[[str, bool, list[tuple[bytes, bytes]]], tuple[str, bool]]
+    head_room: int = HEADS_BYTES
     connections: set["Connection"] = field(default_factory=set)
     stopping: bool = False
     _date: bytes = b""
@@ -101,8 +109,8 @@ class Refused(Exception):
 class Exchange:
     """A request as it arrives, and its place in the order of answers."""
 
-    __slots__ = ("answered", "body", "busy", "connection", "headers", "keep_alive", "method", "oversized", "ready", "size",
-                 "target", "waits_for_continue")  # fmt: skip
+    __slots__ = ("answered", "body", "busy", "connection", "head", "headers", "keep_alive", "method", "oversized", "ready",
+                 "size", "target", "waits_for_continue")  # fmt: skip
 
     def __init__(self, connection: "Connection") -> None:
         self.connection = connection
@@ -110,7 +118,7 @@ class Exchange:
         self.target = b""
         self.headers: list[tuple[bytes, bytes]] = []
         self.body: list[bytes] = []
-        self.size = 0  # bytes of the room for bodies that it has taken
+        self.head = self.size = 0  # bytes that head and body have taken of their rooms
         self.keep_alive = True
         self.oversized = self.busy = self.answered = False
         self.ready = False  # to be answered: all of it is there, or enough to refuse it
@@ -194,6 +202,8 @@ class Connection(AsyncioProtocol):
             self._turn_away(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         elif self._in_body and self._raw > self._site.bounds.raw_bytes:
             self._turn_away(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        elif self._in_head and self._arriving is not None and not self._keeps_head(self._arriving):
+            self._turn_away(HTTPStatus.SERVICE_UNAVAILABLE)
 
     def eof_received(self) -> bool:
         """A client that has said all may still listen: what it asked for is answered, then the connection is closed."""
@@ -275,6 +285,9 @@ class Connection(AsyncioProtocol):
         self._queue.append(exchange)
         exchange.oversized = length > self._site.bounds.body_bytes
         exchange.waits_for_continue = expects
+        if not self._keeps_head(exchange):
+            exchange.busy, exchange.keep_alive, exchange.ready = True, False, True
+            exchange.headers = []
         if exchange.oversized:
             exchange.keep_alive = exchange.keep_alive and not expects  # nobody knows whether the body will come
             exchange.ready = True
@@ -316,6 +329,15 @@ class Connection(AsyncioProtocol):
         if self._head_spent > self._site.bounds.head_bytes:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
+    def _keeps_head(self, exchange: Exchange) -> bool:
+        """Whether there is room for what has arrived of its head; if so, it has taken it."""
+        more = self._head_spent + HEADER_BYTES * len(exchange.headers) - exchange.head
+        if more > self._site.head_room:
+            return False
+        self._site.head_room -= more
+        exchange.head += more
+        return True
+
     def _check_head(self, headers: list[tuple[bytes, bytes]], version: str) -> tuple[int, bool]:
         """The length that was announced (0: none was), and whether the client waits to be told to go on."""
         length, expects = 0, False
@@ -354,8 +376,9 @@ class Connection(AsyncioProtocol):
         self._deaf, self._arriving_by = True, 0.0
         broken, self._arriving = self._arriving, None
         self._in_head = self._in_body = False
-        if broken is not None and broken in self._queue and broken is not self._first_running():
-            self._queue.remove(broken)
+        if broken is not None and broken is not self._first_running():
+            if broken in self._queue:
+                self._queue.remove(broken)
             self._give_back(broken)
         if self._queue:
             self._queue[-1].keep_alive = False
@@ -446,5 +469,6 @@ class Connection(AsyncioProtocol):
 
     def _give_back(self, exchange: Exchange) -> None:
         self._site.room += exchange.size
-        exchange.size = 0
+        self._site.head_room += exchange.head
+        exchange.head = exchange.size = 0
         exchange.body = []

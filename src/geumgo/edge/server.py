@@ -19,10 +19,11 @@ from typing import Protocol
 import structlog
 import uvloop
 
+from geumgo.edge.admission import Admission
 from geumgo.edge.batch import Batcher, Done
 from geumgo.edge.connection import Bounds, Connection, Site
 from geumgo.edge.metrics import Board, Page
-from geumgo.message import Answer, Fetched, Request
+from geumgo.message import Answer, Fetched, Request, Surplus
 from geumgo.settings import Settings
 
 log = structlog.get_logger("geumgo.edge")
@@ -41,7 +42,7 @@ BACKLOG = 2_048
 class Door(Protocol):
     """The pipeline, as the edge sees it."""
 
-    def handle_batch(self, requests: Sequence[Request | Fetched]) -> list[Answer]: ...
+    def handle_batch(self, requests: Sequence[Request | Fetched | Surplus]) -> list[Answer]: ...
 
 
 class Core(Protocol):
@@ -62,6 +63,7 @@ class Front:
         self._batcher = Batcher(
             core.pipeline.handle_batch,
             most=settings.batch_requests,
+            admission=Admission(most=settings.max_waiting_requests, seconds=settings.max_waiting_seconds),
             fatal=give_up,
             observe=page.waited,
             outside=ThreadPoolExecutor(settings.waiting_outside, thread_name_prefix="outside"),

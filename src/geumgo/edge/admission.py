@@ -1,0 +1,80 @@
+"""Who may still stand in line when more requests arrive than are answered.
+
+A process answers what it has taken on, and refuses the rest at once, before anything of it is read: a queue that only grows makes every
+caller wait until he has given up, and his request is worked on nevertheless. The line is as long as can be answered in time, and never
+longer than its bound. Whoever has many requests in it leaves room for others: a source may add one as long as it has fewer in the line
+than there are places free. So one source alone gets half of the line at most, two a third each, and a newcomer always finds a place.
+
+A source is a peer's address, together with the access key id once a request from there with that key was answered: whoever cannot sign
+shares one place with all who cannot from his address, however many keys he invents, and a key that is used elsewhere is not held up by him.
+
+Source: A. K. Choudhury, E. L. Hahne, "Dynamic queue length thresholds for shared-memory packet switches", 1998.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Final, final
+
+from geumgo.access.signature import claimed_key
+from geumgo.message import Request
+
+FREE: Final = 32
+"""So few may wait whoever they are: nobody looks."""
+LEAST: Final = 128
+"""The line is never shorter for being slow: one disk that pauses is no reason to refuse anybody."""
+REMEMBERS: Final = 0.9
+"""How much of what is known of the speed counts on with each batch: about the last ten batches decide."""
+KNOWN: Final = 4_096
+"""Pairs of address and access key id that are remembered to have been answered."""
+
+Source = tuple[str, str]
+
+
+@final
+class Admission:
+    """Decides for one process. `most` requests wait at once, none of which would wait longer than `seconds`, going by the last batches."""
+
+    def __init__(self, *, most: int, seconds: float) -> None:
+        self._most, self._seconds = most, seconds
+        self._free = min(FREE, most // 4)
+        self._busy = self._done = 0.0
+        self._known: dict[Source, None] = {}
+        self._held: Counter[Source] | None = None  # of those that wait, while it is worth counting
+
+    def admits(self, request: Request, waiting: int, those: Callable[[], Iterable[Request]]) -> bool:
+        """Whether `request` may join the `waiting` ones, which `those` answers."""
+        if waiting < self._free:
+            return True
+        if self._held is None:
+            self._held = Counter(map(self._source, those()))
+        source = self._source(request)
+        if self._held[source] >= self._places() - waiting:
+            return False
+        self._held[source] += 1
+        return True
+
+    def taken(self) -> None:
+        """Some of those that waited are answered now: who waits is counted anew."""
+        self._held = None
+
+    def took(self, seconds: float, requests: int) -> None:
+        """A batch of `requests` was answered in `seconds`."""
+        self._busy = self._busy * REMEMBERS + seconds
+        self._done = self._done * REMEMBERS + requests
+
+    def answered(self, request: Request) -> None:
+        """The request's signature held, if it has one."""
+        source = request.peer, claimed_key(request)
+        if source not in self._known:
+            if len(self._known) >= KNOWN:
+                del self._known[next(iter(self._known))]
+            self._known[source] = None
+
+    def _places(self) -> int:
+        if not self._busy:
+            return self._most
+        return min(self._most, max(LEAST, int(self._seconds * self._done / self._busy)))
+
+    def _source(self, request: Request) -> Source:
+        named = request.peer, claimed_key(request)
+        return named if named in self._known else (request.peer, "")
