@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
-from geumgo.functions import Functions, NoFunctions
+from geumgo.functions import NO_FUNCTIONS, Functions
 from geumgo.principals import NO_PRINCIPALS, Login, Principals
 from geumgo.sealing import Sealing
 from geumgo.storage import Storage, Tx
@@ -125,6 +125,9 @@ class NoSessions:
         raise AssertionError("a session was asked for where nobody makes them")
 
 
+NO_SESSIONS: Final = NoSessions()
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """What EventBridge is told of: the members of its envelope that its source decides. Never a secret.
@@ -183,6 +186,9 @@ class NoArchive:
         """Nothing is there."""
 
 
+NO_ARCHIVE: Final = NoArchive()
+
+
 @dataclass(frozen=True, slots=True)
 class Later:
     """What an operation answers when the answer lies outside (a function that runs): it is permitted, and has written nothing.
@@ -225,9 +231,9 @@ class Context:
     afterwards: list[Callable[[Tx], None]] = field(default_factory=list)
     events: list[tuple[str, Params]] = field(default_factory=list)
     published: list[tuple[Place, Event]] = field(default_factory=list)
-    sessions: Sessions = field(default_factory=NoSessions)
-    functions: Functions = field(default_factory=NoFunctions)  # who runs them; app joins the host
-    archive: Archive = field(default_factory=NoArchive)
+    sessions: Sessions = NO_SESSIONS
+    functions: Functions = NO_FUNCTIONS  # who runs them; app joins the host
+    archive: Archive = NO_ARCHIVE
     proven: Proven | None = None  # set by an operation that nobody signs, as soon as it knows
     prepared: Any = None  # what the operation's `Access.before` answered
     found: dict[Any, Any] = field(

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
-    """One HTTP request, as it came over the wire.
+    """One HTTP request, as it came over the wire. Never changed once it is made (frozen, it would take twice as long to make).
 
     `target` is the raw request target, path and query, undecoded. `headers` keep their order; names are lower case, values raw and
     stripped of surrounding white space; a name may occur twice. `peer` is the address of the other end of the connection (or what a
@@ -27,7 +27,7 @@ class Request:
     _first: dict[bytes, bytes] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_first", dict(reversed(self.headers)))  # of twins the first one stays
+        self._first = dict(reversed(self.headers))  # of twins the first one stays
 
     @property
     def first_values(self) -> dict[bytes, bytes]:
@@ -56,9 +56,9 @@ class Request:
         return self.target.partition(b"?")[2]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
-    """One HTTP answer. `headers` are without Date and Content-Length, which the edge adds.
+    """One HTTP answer, never changed once it is made. `headers` are without Date and Content-Length, which the edge adds.
 
     `fetch`: this is no answer yet. It lies outside: whoever holds this calls `fetch` where nobody is kept waiting by it, and hands what it
     gives to the core again, which then has the answer.

@@ -328,7 +328,7 @@ def test_a_stale_request_is_refused_in_aws_words() -> None:
     request = signed(headers=JSON, body=BODY)
     read = read_claim(request)
     assert read is not None
-    claim = replace(read, signed_at_ms=1_762_380_538_000, date="20251105")
+    claim = read._replace(signed_at_ms=1_762_380_538_000, date="20251105")
 
     def said(at_ms: int) -> str:
         with pytest.raises(InvalidSignature) as caught:
@@ -455,7 +455,7 @@ def test_a_target_that_can_be_read_in_two_ways_is_refused_though_its_signature_h
         KEY_ID, "20260101", "us-east-1", "lambda", None, ("host", "x-amz-date"), "", 1_767_225_600_000, False
     )
     secret = Plaintext(SECRET.encode())
-    right = replace(claim, signature=signed_as(request, claim, secret))
+    right = claim._replace(signature=signed_as(request, claim, secret))
 
     def door(asked: Request) -> None:
         verify(asked, right, secret, regions=REGIONS, services=SERVICES, now_ms=right.signed_at_ms)
@@ -463,7 +463,7 @@ def test_a_target_that_can_be_read_in_two_ways_is_refused_though_its_signature_h
     with pytest.raises(InvalidSignature):
         door(request)
     good = replace(request, target=b"/a")
-    fitting = replace(claim, signature=signed_as(good, claim, secret))
+    fitting = claim._replace(signature=signed_as(good, claim, secret))
     verify(good, fitting, secret, regions=REGIONS, services=SERVICES, now_ms=fitting.signed_at_ms)
 
 

@@ -1,6 +1,6 @@
 import re
 from collections import Counter
-from uuid import UUID
+from uuid import RFC_4122, UUID
 
 import pytest
 from hypothesis import given
@@ -77,3 +77,13 @@ def test_keys_differ_and_are_not_shown():
     assert random.key().reveal() != random.key().reveal()
     assert len(random.key()) == 32
     assert f"{random.key()!r} {random.key()}" == "Plaintext(***) ***"
+
+
+def test_uuids_that_are_drawn_many_at_a_time_are_version_4_and_never_twice_the_same():
+    uuids = random.Uuids()
+    drawn = [uuids.next() for _ in range(1_000)]
+    assert len(set(drawn)) == len(drawn)
+    for each in drawn:
+        read = UUID(each)
+        assert str(read) == each
+        assert (read.version, read.variant) == (4, RFC_4122)

@@ -6,10 +6,9 @@ twins, on bytes that cannot be printed and on the order of SignedHeaders are our
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from geumgo.access.signature_canonical import pairs_of
 from geumgo.errors import IncompleteSignature, InvalidSignature
@@ -41,8 +40,7 @@ _QUERY_NAMES = ("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz
 _QUERY_TRACES = frozenset(name.encode() for name in _QUERY_NAMES if name != "X-Amz-Date") | {b"X-Amz-Expires"}
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """What a request says of its own signature. Nothing of it is proven before `verify`.
 
     `date` is the scope's day (YYYYMMDD), `signed_headers` are in order. `expires_s` is the life of a presigned request that
@@ -105,17 +103,8 @@ def _read_header(request: Request, written: bytes) -> Claim:
         raise IncompleteSignature(
             "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
         )
-    return Claim(
-        access_key_id=key_id,
-        date=day,
-        region=region,
-        service=service,
-        session_token=_only(request, b"x-amz-security-token"),
-        signed_headers=signed_headers,
-        signature=signature,
-        signed_at_ms=_moment(date),
-        presigned=False,
-    )
+    token = _only(request, b"x-amz-security-token")
+    return Claim(key_id, day, region, service, token, signed_headers, signature, _moment(date), presigned=False)
 
 
 @lru_cache(maxsize=4096)

@@ -22,6 +22,7 @@ from geumgo.audit.segment import CHECKPOINT, SEGMENT, End, find_end, holds, path
 from geumgo.context import Clock
 from geumgo.sealing.keyed import keyed
 from geumgo.sealing.plaintext import Plaintext
+from geumgo.sealing.random import Uuids
 
 __all__ = ["Head", "Kind", "Trail", "TrailBroken", "TrailFull", "TrailKeys", "reserve_given_up"]
 
@@ -97,6 +98,7 @@ class Trail:
         self._unsigned_since_ms: int | None = None
         self._head: Head | None = None
         self._fault = ""
+        self._ids = Uuids()
 
     @classmethod
     def open(
@@ -180,7 +182,7 @@ class Trail:
             self.settle()
         noted = _Noted(
             kind,
-            new_event_id(),
+            self._ids.next(),
             self._clock.now_ms(),
             record if isinstance(record, bytes) else self._bounded(record),
             record["intent"] if kind == "outcome" and not isinstance(record, bytes) else "",
@@ -273,7 +275,7 @@ class Trail:
             "open": list(after.open.items()),
         }
         opening, hash_ = self._line(
-            after.seq + 1, after.hash, _Noted(SEGMENT, new_event_id(), now_ms, encode_record(record), "")
+            after.seq + 1, after.hash, _Noted(SEGMENT, self._ids.next(), now_ms, encode_record(record), "")
         )
         signing, signing_hash, head = self._signed(after.seq + 2, hash_, now_ms)
         path = path_of(self._directory, after.number + 1)
@@ -379,7 +381,7 @@ class Trail:
         record: dict[str, Any] = {"seq": head.seq, "hash": head.hash, "signature": head.signature}
         if last:
             record["last"] = True
-        line, hash_ = self._line(seq, prev, _Noted(CHECKPOINT, new_event_id(), now_ms, encode_record(record), ""))
+        line, hash_ = self._line(seq, prev, _Noted(CHECKPOINT, self._ids.next(), now_ms, encode_record(record), ""))
         return line, hash_, head
 
     def _bounded(self, record: Mapping[str, Any]) -> bytes:
@@ -415,15 +417,6 @@ class Trail:
 def reserve_given_up(directory: Path) -> bool:
     """Whether the space that trails in `directory` hold back was given up: `Trail.on_reserve`, for whoever writes none."""
     return not (directory / RESERVE_NAME).exists()
-
-
-def new_event_id() -> str:
-    """A random UUID (version 4), as text."""
-    digits = bytearray(os.urandom(16))
-    digits[6] = digits[6] & 0x0F | 0x40
-    digits[8] = digits[8] & 0x3F | 0x80
-    text = digits.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _locked(place: Path) -> int:

@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 import httptools
 
 from geumgo.message import Answer, Request
-from geumgo.sealing.random import uuid
+from geumgo.sealing.random import Uuids
 
 PIECE_BYTES: Final = 16 << 10
 """What is parsed at once. Together with `Bounds.head_bytes` the most that one connection makes us keep of an unfinished head."""
@@ -75,6 +75,7 @@ class Site:
     head_room: int = HEADS_BYTES
     connections: set["Connection"] = field(default_factory=set)
     stopping: bool = False
+    ids: Uuids = field(default_factory=Uuids)  # of requests
     _date: bytes = b""
     _second: int = 0
 
@@ -430,7 +431,7 @@ class Connection(AsyncioProtocol):
             body=body[0] if len(body) == 1 else b"".join(body),
             peer=peer,
             secure=secure,
-            id=uuid(),
+            id=self._site.ids.next(),
             received_at_ms=time.time_ns() // 1_000_000,
             oversized=exchange.oversized,
         )

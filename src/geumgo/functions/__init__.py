@@ -6,7 +6,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class NotRun(Exception):
@@ -82,3 +82,7 @@ class NoFunctions:
 
     def refuse(self, runtime: str) -> None:  # noqa: ARG002
         raise NotRun("Functions do not run here.")
+
+
+NO_FUNCTIONS: Final = NoFunctions()
+"""For a `Context` that was not told otherwise."""

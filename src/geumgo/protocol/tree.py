@@ -165,31 +165,54 @@ class Writer:
             "blob": lambda member, value: blob(scalar(member, value)),
             "document": _document,
         }
+        self._places: dict[Shape, dict[str, tuple[str, bool, Scalar, Member]]] = {}
 
     def member(self, member: Member, value: Any) -> Any:
-        return self._kinds.get(member.shape.kind, scalar)(member, value)
+        return self._writer(member)(member, value)
+
+    def _writer(self, member: Member) -> Scalar:
+        if member.shape.kind == "list" and member.shape.element.shape.kind == "string":
+            return self._list_of_texts
+        return self._kinds.get(member.shape.kind, scalar)
+
+    def _places_of(self, shape: Shape) -> dict[str, tuple[str, bool, Scalar, Member]]:
+        """Of each member: its name on the wire, whether it is text, and what writes it. Found out once for each shape."""
+        made = {
+            name: (member.wire, member.shape.kind == "string", self._writer(member), member)
+            for name, member in shape.members.items()
+        }
+        self._places[shape] = made
+        return made
 
     def structure(self, shape: Shape, value: Any) -> dict[str, Any]:
-        check(isinstance(value, dict), "is not a dict")
-        check(not shape.union or len(value) == 1, "is a union and must have exactly one member")
-        kinds, members = self._kinds, shape.members
+        if not isinstance(value, dict):
+            raise NotInModel("is not a dict")
+        if shape.union:
+            check(len(value) == 1, "is a union and must have exactly one member")
+        places = self._places.get(shape) or self._places_of(shape)
         made: dict[str, Any] = {}
         for name, item in value.items():
-            member = members.get(name)
-            if member is None:
+            place = places.get(name)
+            if place is None:
                 raise NotInModel(f"{shape.name} has no member {name}")
-            kind = member.shape.kind
-            if type(item) is str and kind == "string":  # most of what is ever answered
-                made[member.wire] = item
-                continue
-            if kind == "list" and type(item) is list and _are_texts(member.shape, item):
-                made[member.wire] = item
+            wire, is_text, write, member = place
+            if is_text and type(item) is str:  # most of what is ever answered
+                made[wire] = item
                 continue
             try:
-                made[member.wire] = kinds.get(kind, scalar)(member, item)
+                made[wire] = write(member, item)
             except NotInModel as wrong:
                 raise wrong.inside(name) from None
         return made
+
+    def _list_of_texts(self, member: Member, value: Any) -> Any:
+        if type(value) is list:
+            for item in value:
+                if type(item) is not str:
+                    break
+            else:
+                return value
+        return self._list(member, value)
 
     def _list(self, member: Member, value: Any) -> list[Any]:
         check(isinstance(value, list | tuple), "is not a list")
@@ -202,15 +225,6 @@ class Writer:
         leads_from, leads_to = member.shape.entry
         write = self._kinds.get(leads_to.shape.kind, scalar)
         return {scalar(leads_from, key): write(leads_to, item) for key, item in value.items()}
-
-
-def _are_texts(shape: Shape, items: list[Any]) -> bool:
-    if shape.element.shape.kind != "string":
-        return False
-    for item in items:  # noqa: SIM110  (a generator costs more than most of these lists)
-        if type(item) is not str:
-            return False
-    return True
 
 
 def check(holds: bool, what: str) -> None:
