@@ -42,6 +42,7 @@ from geumgo.errors import ServiceError
 from geumgo.functions import Functions, NoFunctions
 from geumgo.message import Answer, Fetched, Request, Surplus
 from geumgo.principals import Principals
+from geumgo.repeats import Meaning, Repeats
 from geumgo.room import Operation, Room
 from geumgo.sealing import Sealing
 from geumgo.sealing.keyed import Mac, keyed
@@ -143,7 +144,8 @@ class Pipeline:
         self._parts = parts
         self._signing_names = frozenset(model.signing_name for model in parts.models.values())
         self._derived = Derived(parts.storage, most=parts.most_derived)
-        self._forms = Forms()
+        self._forms = Forms(parts.most_derived)
+        self._repeats = Repeats(parts.most_derived)
         self._global_regions = parts.regions | {GLOBAL_REGION}
 
     def handle_batch(self, requests: Sequence[Request | Fetched | Surplus]) -> list[Answer]:
@@ -187,9 +189,17 @@ class Pipeline:
         call: protocol.Call | None = None
         try:
             self._identify(turn)
-            call = self._route(turn)
-            params = self._read(turn, call)
-            encoded = self._run(turn, call, params)
+            words = self._repeats.words(request, turn.service)
+            known = self._repeats.find(words)
+            call = self._route(turn) if known is None else known.call
+            operation = self._admit(turn, call)
+            if known is None:
+                params = self._read(turn, call, operation)
+                if words is not None and operation.access.repeats:
+                    self._repeats.keep(words, Meaning(call, params, turn.recorded))
+            else:
+                params, turn.recorded = known.params, known.recorded
+            encoded = self._run(turn, operation, call, params)
         except (TrailBroken, Broken):
             raise
         except Waits as waits:
@@ -320,16 +330,19 @@ class Pipeline:
         signing_name = turn.service or None
         if signing_name is None and turn.request.method in ("GET", "HEAD") and turn.request.target == b"/":
             raise errors.NothingThere
-        call = protocol.route.find(self._parts.models, turn.request, signing_name, self._parts.limits)
+        return protocol.route.find(self._parts.models, turn.request, signing_name, self._parts.limits)
+
+    def _admit(self, turn: Turn, call: protocol.Call) -> Operation:
+        """The operation that is called, if it is served to such a caller at such a time."""
         turn.service, turn.operation = call.service.name, call.operation.name
-        operation = self._operation(call.service.name, call.operation.name)
+        operation = self._operation(turn.service, turn.operation)
         turn.read_only = not operation.writes
         if self._parts.trail.scarce and not operation.takes_away:
             raise TrailFull("what space is left is for what takes away")
         if turn.caller.kind == "Anonymous" and not operation.access.unsigned:
             raise errors.MissingToken("Missing Authentication Token")
         turn.region = turn.region or min(self._parts.regions)
-        return call
+        return operation
 
     def _operation(self, service: str, name: str) -> Operation:
         operation = self._parts.rooms[service].operations.get(name)
@@ -337,18 +350,17 @@ class Pipeline:
             raise errors.UnknownOperation(f"{name} is not served here.")
         return operation
 
-    def _read(self, turn: Turn, call: protocol.Call) -> Params:
+    def _read(self, turn: Turn, call: protocol.Call, operation: Operation) -> Params:
         params = protocol.decode(call, turn.request, self._parts.limits)
-        access = self._operation(turn.service, turn.operation).access
+        access = operation.access
         turn.recorded = {name: params[name] for name in access.recorded if name in params}
         protocol.validate(call.operation, params, leave=access.leave)
         return params
 
     # -- run, keep, note ----------------------------------------------------------------------------------------------
 
-    def _run(self, turn: Turn, call: protocol.Call, params: Params) -> Answer:
+    def _run(self, turn: Turn, operation: Operation, call: protocol.Call, params: Params) -> Answer:
         """The answer as it goes over the wire: what cannot be said is found out while it can still be undone."""
-        operation = self._operation(turn.service, turn.operation)
         self._prepare(turn, operation, params)
         if operation.writes:
             return self._write(turn, operation, call, params)
@@ -623,7 +635,7 @@ class Pipeline:
         self._derived.look()
         try:
             protocol.validate(call.operation, params, leave=operation.access.leave)
-            self._run(turn, call, params)
+            self._run(turn, operation, call, params)
         except Waits as waits:
             self._alone_outside(turn, call, waits.later)
         except ServiceError as refusal:
@@ -713,7 +725,8 @@ class Pipeline:
             at_ms=self._parts.clock.now_ms(),
             read_only=turn.read_only,
             recipient=self._recipient(turn),
-            resources=self._resources(turn, permitted=True),
+            touched=_touched(turn, permitted=True),
+            resource_type=self._parts.rooms[turn.service].resource_type,
         )
         return self._api_call(turn) if encoded is None else encoded
 
@@ -760,13 +773,7 @@ class Pipeline:
         kind = self._parts.rooms[turn.service].resource_type if turn.service in self._parts.rooms else ""
         if not kind:
             return []
-        return [
-            {"ARN": each.arn, "accountId": each.account, "type": kind}
-            for each in turn.touches
-            if (permitted or each.shown == each.arn)
-            and each.shown is not None
-            and each.arn.split(":", 3)[2:3] == [turn.service]
-        ]
+        return [trail_record.resource(arn, account, kind) for arn, account in _touched(turn, permitted=permitted)]
 
     def _refusal(self, turn: Turn, fault: Exception) -> ServiceError:
         """What the caller may see of `fault`. What he may not is in the log, under the request id."""
@@ -806,6 +813,20 @@ class InnerDoor:
     def forbids(self, ctx: Context, demand: Demand) -> bool:
         parts = self.turn.parts
         return parts.honour_child_denies and parts.gate.forbids(ctx, demand)
+
+
+def _touched(turn: Turn, *, permitted: bool) -> tuple[tuple[str, str], ...]:
+    """The things of its service that the call touched: the ARN of each, and the account that owns it. See `Pipeline._resources`."""
+    service = [turn.service]
+    return tuple(
+        [
+            (each.arn, each.account)
+            for each in turn.touches
+            if (permitted or each.shown == each.arn)
+            and each.shown is not None
+            and each.arn.split(":", 3)[2:3] == service
+        ]
+    )
 
 
 def fetching(waits: tuple[Turn, protocol.Call], later: Later) -> Callable[[], Fetched]:

@@ -20,7 +20,9 @@ class Access:
     `demands` gives the permissions that this request needs; it may read through `ctx.tx`, and must never reveal by an exception whether
     something exists. An empty answer means that everybody who is signed in may call (sts:GetCallerIdentity). `recorded` and `answered`
     are the only members of request and answer that reach the trail, by their wire names; secrets are never among them. `before` is called
-    once before the transaction of the operation opens, which finds its answer in `Context.prepared`.
+    once before the transaction of the operation opens, which finds its answer in `Context.prepared`. `repeats`: it is asked the
+    same again and again, and nothing that it is asked with is a secret: what a request means may be kept (see `geumgo.repeats`). Such an
+    operation must not change its parameters.
     """
 
     demands: Callable[[Context, Params], Demands]
@@ -28,6 +30,7 @@ class Access:
     answered: tuple[str, ...] = ()
     leave: frozenset[str] = frozenset()
     before: Callable[[Outside, Params], Any] | None = None
+    repeats: bool = False
     unsigned: bool = False  # AssumeRoleWithWebIdentity and its kind: the proof is in the request, not in its signature
 
 

@@ -16,12 +16,12 @@ USER = Caller("IAMUser", "111122223333", "arn:aws:iam::111122223333:user/ann", "
 SESSION = Session("arn:aws:iam::111122223333:role/app", "AROA1", "app", "s", 1_790_000_000_000, 1_790_000_900_000)
 ROLE = Caller("AssumedRole", "111122223333", "arn:aws:sts::111122223333:assumed-role/app/s", "AROA1:s", session=SESSION)
 CALLERS = [USER, ROLE, replace(USER, via=("secretsmanager.amazonaws.com",))]
-RESOURCE = {"ARN": "arn:aws:kms:us-east-1:111122223333:key/1", "accountId": "111122223333", "type": "AWS::KMS::Key"}
+KEY = "arn:aws:kms:us-east-1:111122223333:key/1"
 
 
 def both(forms: Forms, **changed: Any) -> tuple[bytes | None, bytes]:
     """A record by form, and as any record is encoded."""
-    said = {
+    said: dict[str, Any] = {
         "caller": USER,
         "claimed_key": "AKIA1",
         "service": "kms.amazonaws.com",
@@ -35,11 +35,14 @@ def both(forms: Forms, **changed: Any) -> tuple[bytes | None, bytes]:
         "at_ms": 1_790_000_000_000,
         "read_only": True,
         "recipient": "",
-        "resources": [RESOURCE],
+        "touched": ((KEY, "111122223333"),),
+        "resource_type": "AWS::KMS::Key",
         **changed,
     }
+    known = {name: value for name, value in said.items() if name not in ("touched", "resource_type")}
     plain = record.api_call(
-        **{**said, "user_agent": said["user_agent"].decode("utf-8", "replace")},
+        **{**known, "user_agent": said["user_agent"].decode("utf-8", "replace")},
+        resources=[record.resource(arn, account, "AWS::KMS::Key") for arn, account in said["touched"]],
         error_code="",
         error_message="",
         secure=True,
@@ -52,7 +55,7 @@ def both(forms: Forms, **changed: Any) -> tuple[bytes | None, bytes]:
     "changed",
     [
         {},
-        {"resources": []},
+        {"touched": ()},
         {"response_elements": {"ARN": "arn", "VersionId": "v"}},
         {"request_parameters": {}},
         {"recipient": "444455556666"},
@@ -86,3 +89,21 @@ def test_a_form_is_of_one_caller():
     for caller in CALLERS:
         formed, plain = both(forms, caller=caller)
         assert formed == plain
+
+
+def test_what_comes_again_is_encoded_once_and_never_mistaken_for_another():
+    forms = Forms(most=2)
+    asked = [
+        {"A": {"b": "c"}},
+        {"A": "b"},
+        {"A": {"b": "c", "d": "e"}},
+        {"A": {"d": "e", "b": "c"}},
+        {"A": ["b"]},
+        {"A": 1},
+        {"A": True},
+    ]
+    for _ in range(2):
+        for each in asked:
+            for touched in ((), ((KEY, "111122223333"),), ((KEY, "444455556666"),)):
+                formed, plain = both(forms, request_parameters=each, touched=touched)
+                assert formed == plain

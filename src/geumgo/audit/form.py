@@ -4,7 +4,7 @@ The bytes are those that `record.api_call` and `line.encode_record` give. What i
 parameters) has no form: it is encoded as any record is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -29,11 +29,18 @@ class Form(NamedTuple):
     type: bytes
 
 
-class Forms:
-    """The forms of one process. Not for several threads."""
+Asked = tuple[str | tuple[tuple[str, str], ...], ...]
+"""Names and values by turns, where all values are texts, or mappings of texts."""
 
-    def __init__(self) -> None:
+
+class Forms:
+    """The forms of one process, and the members of `most` requests that came again, encoded. Not for several threads."""
+
+    def __init__(self, most: int = MOST_FORMS) -> None:
+        self._most = most
         self._forms: dict[tuple[Any, ...], Form] = {}
+        self._asked: dict[Asked, bytes] = {}
+        self._touched: dict[tuple[str, tuple[tuple[str, str], ...]], bytes] = {}
 
     def encoded(
         self,
@@ -51,32 +58,57 @@ class Forms:
         at_ms: int,
         read_only: bool,
         recipient: str,
-        resources: Sequence[Mapping[str, str]],
+        touched: tuple[tuple[str, str], ...],
+        resource_type: str,
     ) -> bytes | None:
-        """The record of a call that was answered, encoded; None if it has no form. Arguments as of `record.api_call`."""
+        """The record of a call that was answered, encoded; None if it has no form.
+
+        Arguments as of `record.api_call`; its `resources` are those `touched` (ARN and account), of `resource_type` (empty: none is named).
+        """
         key = (id(caller), claimed_key, service, name, region, source_ip, user_agent, read_only, recipient)
         form = self._forms.get(key)
         if form is None or form.caller is not caller:
             form = self._make(key, caller)
-        asked, omitted = trail_record.members(request_parameters)
-        answered, more_omitted = trail_record.members(response_elements) if response_elements else (None, False)
-        if omitted or more_omitted:
-            return None
         try:
+            asked = self._encoded(request_parameters)
+            answered = _members(response_elements) if response_elements else b"null"
+            if asked is None or answered is None:
+                return None
             made = b'%b%b%b%b,"responseElements":%b,"requestID":%b%b%b%b' % (
                 form.time,
                 trail_record.iso(at_ms).encode(),
                 form.parameters,
-                _encode(asked),
-                _encode(answered) if answered is not None else b"null",
+                asked,
+                answered,
                 _encode(request_id),
                 form.read_only,
-                b',"resources":%b' % _encode(resources) if resources else b"",
+                self._resources(touched, resource_type) if touched and resource_type else b"",
                 form.type,
             )
         except UnicodeEncodeError:
             return None
         return made if len(made) <= LONGEST and made.isascii() and b"\x7f" not in made else None
+
+    def _encoded(self, request_parameters: Mapping[str, Any]) -> bytes | None:
+        """As `_members`; made once for requests that come again."""
+        key = _key(request_parameters)
+        if key is None:
+            return _members(request_parameters)
+        known = self._asked.get(key)
+        if known is None:
+            known = _members(request_parameters)
+            if known is not None and len(known) <= LONGEST:
+                _keep(self._asked, key, known, self._most)
+        return known
+
+    def _resources(self, touched: tuple[tuple[str, str], ...], kind: str) -> bytes:
+        known = self._touched.get((kind, touched))
+        if known is None:
+            named = [trail_record.resource(arn, account, kind) for arn, account in touched]
+            known = b',"resources":%b' % _encode(named)
+            if len(known) <= LONGEST:
+                _keep(self._touched, (kind, touched), known, self._most)
+        return known
 
     def _make(self, key: tuple[Any, ...], caller: Caller) -> Form:
         _, claimed_key, service, name, region, source_ip, user_agent, read_only, recipient = key
@@ -116,3 +148,32 @@ class Forms:
             self._forms.clear()
         self._forms[key] = form
         return form
+
+
+def _members(values: Mapping[str, Any]) -> bytes | None:
+    """The members encoded; None if they are too long for a form. Raises UnicodeEncodeError."""
+    kept, omitted = trail_record.members(values)
+    return None if omitted else _encode(kept)
+
+
+def _key(values: Mapping[str, Any]) -> Asked | None:
+    """What no other members have; None if some value is neither a text nor a mapping of texts."""
+    key: list[str | tuple[tuple[str, str], ...]] = []
+    for name, value in values.items():
+        if type(value) is str:
+            key += (name, value)
+            continue
+        if type(value) is not dict:
+            return None
+        for inner in value.values():
+            if type(inner) is not str:
+                return None
+        key += (name, tuple(value.items()))
+    return tuple(key)
+
+
+def _keep(kept: dict[Any, bytes], key: Hashable, value: bytes, most: int) -> None:
+    """The oldest one goes when there are too many."""
+    if len(kept) >= most:
+        del kept[next(iter(kept))]
+    kept[key] = value

@@ -95,6 +95,11 @@ def api_call(
     return record
 
 
+def resource(arn: str, account: str, kind: str) -> dict[str, str]:
+    """A thing that a call touched, as a record names it. `kind` is its CloudFormation type: "AWS::KMS::Key"."""
+    return {"ARN": arn, "accountId": account, "type": kind}
+
+
 def service_event(
     *, service: str, name: str, region: str, account: str, at_ms: int, request_id: str, details: Mapping[str, Any]
 ) -> dict[str, Any]:

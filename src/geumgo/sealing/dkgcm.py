@@ -56,7 +56,11 @@ def encrypt(key: bytes, key_id: bytes, key_version: int, context: Mapping[str, s
     return _encrypt(key, key_id, key_version, context, plaintext, os.urandom(28))
 
 
-def decrypt(key: bytes, key_id: bytes, key_version: int, context: Mapping[str, str], blob: bytes) -> bytes:
+Bound = Mapping[str, str] | bytes
+"""What a blob is bound to: its context, or that in canonical form, for whoever opens it again and again."""
+
+
+def decrypt(key: bytes, key_id: bytes, key_version: int, context: Bound, blob: bytes) -> bytes:
     """What was sealed.
 
     Raises Unsealable if a bit of the blob, the key, its id, its version or the context is not the one that was sealed.
@@ -64,7 +68,7 @@ def decrypt(key: bytes, key_id: bytes, key_version: int, context: Mapping[str, s
     return decrypt_with(keyed(key), key_id, key_version, context, blob)
 
 
-def decrypt_with(mac: Mac, key_id: bytes, key_version: int, context: Mapping[str, str], blob: bytes) -> bytes:
+def decrypt_with(mac: Mac, key_id: bytes, key_version: int, context: Bound, blob: bytes) -> bytes:
     """As `decrypt`, for a key that opens many blobs. `mac` is `keyed(key)`."""
     if len(blob) < OVERHEAD_BYTES or blob[:22] != _NAMED.pack(VERSION, AES_256_GCM, key_id, key_version):
         raise Unsealable
@@ -72,8 +76,9 @@ def decrypt_with(mac: Mac, key_id: bytes, key_version: int, context: Mapping[str
     encryption_key, commitment = _derive(mac, head)
     if not hmac.compare_digest(commitment, blob[HEADER_BYTES : HEADER_BYTES + 32]):
         raise Unsealable
+    bound = context if isinstance(context, bytes) else canonical(context)
     try:
-        return AESGCM(encryption_key).decrypt(head[38:], blob[HEADER_BYTES + 32 :], head + canonical(context))
+        return AESGCM(encryption_key).decrypt(head[38:], blob[HEADER_BYTES + 32 :], head + bound)
     except InvalidTag:
         raise Unsealable from None
 

@@ -15,7 +15,7 @@ def seal_value(data_key: Plaintext, context: Mapping[str, str], value: Plaintext
     return dkgcm.encrypt(data_key.reveal(), _KEY_ID, _KEY_VERSION, context, _padded(value.reveal()))
 
 
-def open_value(data_key: Plaintext, context: Mapping[str, str], sealed: bytes) -> Plaintext:
+def open_value(data_key: Plaintext, context: dkgcm.Bound, sealed: bytes) -> Plaintext:
     """What was sealed, without its padding. Raises Unsealable if a bit, the key or the context differs."""
     padded = dkgcm.decrypt(data_key.reveal(), _KEY_ID, _KEY_VERSION, context, sealed).rstrip(b"\0")
     if padded[-1:] != b"\x80":

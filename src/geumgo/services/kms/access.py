@@ -11,7 +11,7 @@ from geumgo.access.demand import Demand, Demands, Target
 from geumgo.context import Context, Params
 from geumgo.errors import ServiceError
 from geumgo.room import Access
-from geumgo.sealing import Unsealable
+from geumgo.sealing import Unsealable, dkgcm
 from geumgo.services.kms import grants, lookup, store
 from geumgo.services.kms.domain import SYMMETRIC, grant_covers, is_account
 from geumgo.services.kms.errors import InvalidArn
@@ -115,19 +115,27 @@ def decrypt(ctx: Context, params: Params) -> Demands:
     if not ctx.caller.via or params.keys() != _KEPT_DECRYPT or len(blob) > KEPT_BLOB_BYTES:
         return _decrypt(ctx, params)
     key = ("kms.decrypt", ctx.place, ctx.caller.account, blob, tuple(params["EncryptionContext"].items()))
-    return ctx.tx.derived(key, lambda: _decrypt_to_keep(ctx, params, blob)) or _decrypt(ctx, params)
+    kept = ctx.tx.derived(key, lambda: _decrypt_to_keep(ctx, params, blob))
+    if kept is None:
+        return _decrypt(ctx, params)
+    demands, ctx.found["bound", blob] = kept
+    return demands
 
 
 def _decrypt(ctx: Context, params: Params) -> Demands:
     return _opening(ctx, params, "Decrypt", "KeyId", "EncryptionContext", _ALGORITHM(ctx, params))
 
 
-def _decrypt_to_keep(ctx: Context, params: Params, blob: bytes) -> Demands | None:
-    """None if there is no such key, or it has grants: whom they are for is to be found out for each caller."""
+def _decrypt_to_keep(ctx: Context, params: Params, blob: bytes) -> tuple[Demands, bytes] | None:
+    """The demands, and what the blob must be bound to.
+
+    None if there is no such key, or it has grants: whom they are for is to be found out for each caller.
+    """
     opened = lookup.locate_blob(ctx, blob)
     if opened is None or opened.key.grants:
         return None
-    return tuple(replace(demand, permitted={}) for demand in _decrypt(ctx, params))
+    demands = tuple(replace(demand, permitted={}) for demand in _decrypt(ctx, params))
+    return demands, dkgcm.canonical(opened.key.bound_to(params["EncryptionContext"]))
 
 
 def _opening(ctx: Context, params: Params, action: str, member: str, context_member: str, keys: Keys) -> Demands:

@@ -30,19 +30,9 @@ _DATA_KEY_BYTES: Final = {"AES_128": 16, "AES_256": 32}
 # -- the sealing of callers' data -------------------------------------------------------------------------------------
 
 
-def _bound_to(key: Key, context: Mapping[str, str]) -> dict[str, str]:
-    """The caller's encryption context, and the key.
-
-    A multi-Region key decrypts in every region, so its region is left out.
-    """
-    bound = {f"context:{name}": value for name, value in context.items()}
-    bound["key"] = key.arn_in("") if key.multi_region else key.arn
-    return bound
-
-
 def _seal(ctx: Context, key: Key, version: Material, context: Mapping[str, str], plaintext: bytes) -> bytes:
     secret = open_material(ctx, key, version).reveal()
-    return dkgcm.encrypt(secret, bytes.fromhex(key.id), version.version, _bound_to(key, context), plaintext)
+    return dkgcm.encrypt(secret, bytes.fromhex(key.id), version.version, key.bound_to(context), plaintext)
 
 
 def _open(ctx: Context, opened: lookup.Opened, context: Mapping[str, str], blob: bytes) -> bytes:
@@ -54,7 +44,8 @@ def _open(ctx: Context, opened: lookup.Opened, context: Mapping[str, str], blob:
     )
     assert mac is not None, "material opens or raises"
     try:
-        return dkgcm.decrypt_with(mac, bytes.fromhex(key.id), version.version, _bound_to(key, context), blob)
+        bound: dkgcm.Bound = ctx.found.get(("bound", blob)) or key.bound_to(context)
+        return dkgcm.decrypt_with(mac, bytes.fromhex(key.id), version.version, bound, blob)
     except Unsealable:
         raise InvalidCiphertext from None
 

@@ -57,6 +57,15 @@ class Key:
         """The ARN of the related key in another region."""
         return f"arn:{self.partition}:kms:{region}:{self.account}:key/{self.key_id}"
 
+    def bound_to(self, context: Mapping[str, str]) -> dict[str, str]:
+        """What a ciphertext under this key is bound to: the caller's encryption context, and the key.
+
+        A multi-Region key decrypts in every region, so its region is left out.
+        """
+        bound = {f"context:{name}": value for name, value in context.items()}
+        bound["key"] = self.arn_in("") if self.multi_region else self.arn
+        return bound
+
     @property
     def is_primary(self) -> bool:
         return self.multi_region and self.region == self.primary_region

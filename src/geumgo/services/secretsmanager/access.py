@@ -113,19 +113,24 @@ def _readable(declare: Declare) -> Declare:
 
 
 def _get_secret_value(ctx: Context, params: Params) -> Demands:
-    secret_id, version_id, label = params["SecretId"], params.get("VersionId"), params.get("VersionStage")
-    located = lookup.locate_value(ctx, secret_id, version_id)
-    secret = located.secret
-    if secret is None:
-        return (_demand("GetSecretValue", located, secret_id, _VERSION(ctx, params)),)
-    key = ("secretsmanager.demand", ctx.place, secret_id, version_id, label)
-    demands = ctx.tx.derived(
-        key,
-        lambda: (replace(_demand("GetSecretValue", located, secret_id, _VERSION(ctx, params)), permitted={}),),
-        under=lambda _: secret.id,
-    )
-    assert demands is not None, "there is a demand for every secret"
+    """The secret, its version and the demand are kept together, under the secret."""
+    secret_id = params["SecretId"]
+    key = ("secretsmanager.value", ctx.place, secret_id, params.get("VersionId"), params.get("VersionStage"))
+    kept = ctx.tx.derived(key, lambda: _value_to_keep(ctx, params), under=lambda made: made[0].secret.id)
+    if kept is None:
+        return (_demand("GetSecretValue", lookup.locate(ctx, secret_id), secret_id, _VERSION(ctx, params)),)
+    value, demands = kept
+    lookup.found_value(ctx, secret_id, value)
     return demands
+
+
+def _value_to_keep(ctx: Context, params: Params) -> tuple[lookup.Value, Demands] | None:
+    secret_id = params["SecretId"]
+    value = lookup.find_value(ctx, secret_id, params.get("VersionId"))
+    if value is None:
+        return None
+    demand = _demand("GetSecretValue", value.located, secret_id, _VERSION(ctx, params))
+    return value, (replace(demand, permitted={}),)
 
 
 def _create_secret(ctx: Context, params: Params) -> Demands:
@@ -342,6 +347,9 @@ _DECLARED: Final[Mapping[str, tuple[Declare, tuple[str, ...], tuple[str, ...]]]]
     "ValidateResourcePolicy": (_validate_resource_policy, ("SecretId", "ResourcePolicy"), ("PolicyValidationPassed",)),
 }  # fmt: skip
 
+_REPEATS: Final = frozenset({"GetSecretValue", "DescribeSecret"})
+
 ACCESS: Final[Mapping[str, Access]] = {
-    name: Access(_readable(declare), recorded, answered) for name, (declare, recorded, answered) in _DECLARED.items()
+    name: Access(_readable(declare), recorded, answered, repeats=name in _REPEATS)
+    for name, (declare, recorded, answered) in _DECLARED.items()
 }

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from geumgo.context import Context
 from geumgo.errors import ServiceError
-from geumgo.sealing import Plaintext
+from geumgo.sealing import Plaintext, dkgcm
 from geumgo.sealing.values import open_value, seal_value
 from geumgo.services.secretsmanager import domain, store
 from geumgo.services.secretsmanager.errors import (
@@ -53,7 +53,13 @@ def unseal(ctx: Context, secret: Secret, version: Version) -> Plaintext:
     assert version.ciphertext is not None, f"version {version.id} has no value"
     refuse_default_key(ctx, secret, is_default=version.wrapping.is_default)
     data_key = _data_key(ctx, secret, version)
-    return open_value(data_key, _value_context(secret, version.id, version.kind), version.ciphertext)
+    bound: dkgcm.Bound | None = ctx.found.get(("bound", secret.id, version.id))
+    return open_value(data_key, bound or _value_context(secret, version.id, version.kind), version.ciphertext)
+
+
+def bound_to(secret: Secret, version: Version) -> bytes:
+    """What the value of a version is bound to, in canonical form. Whoever keeps it puts it into `Context.found` for `unseal`."""
+    return dkgcm.canonical(_value_context(secret, version.id, version.kind))
 
 
 def _data_key(ctx: Context, secret: Secret, version: Version) -> Plaintext:

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from geumgo.context import Context
 from geumgo.domain.policy import Policy, PolicyKind, compile_policy
 from geumgo.sealing import random
-from geumgo.services.secretsmanager import domain, label_events, owners, store, store_rotation
+from geumgo.services.secretsmanager import domain, envelope, label_events, owners, store, store_rotation
 from geumgo.services.secretsmanager.errors import no_such_secret
 from geumgo.services.secretsmanager.records import Address, Secret, Version
 
@@ -52,25 +52,29 @@ def locate(ctx: Context, secret_id: str) -> Located:
     return located
 
 
-def locate_value(ctx: Context, secret_id: str, version_id: str | None) -> Located:
-    """As `locate`; the version, by default the current one, is read in the same query and waits for `get_value`."""
-    key = ("secretsmanager.value", ctx.place, secret_id, version_id)
-    found = ctx.tx.derived(key, lambda: _find_value(ctx, secret_id, version_id), under=_id_of)
-    located, version = found or (_located(ctx, secret_id, address(ctx, secret_id), None), None)
-    ctx.found["secret", secret_id] = located
-    if located.secret is not None and version is not None:
-        ctx.found["version", located.secret.id, version.id] = version
-    return located
+class Value(NamedTuple):
+    """A secret that is there, and its version with what that is bound to; without, if it is too long to be kept, or has no such version."""
+
+    located: Located
+    secret: Secret
+    version: Version | None
+    bound: bytes
 
 
-def _id_of(found: tuple[Located, Version | None]) -> str:
-    secret = found[0].secret
-    assert secret is not None, "only what is there is kept"
-    return secret.id
+def found_value(ctx: Context, secret_id: str, value: Value) -> None:
+    """`value` was read for `secret_id`: whoever in this call looks for it or its parts finds it."""
+    found, secret, version = ctx.found, value.secret, value.version
+    found["secret", secret_id] = value.located
+    if version is not None:
+        found["version", secret.id, version.id] = version
+        found["bound", secret.id, version.id] = value.bound
 
 
-def _find_value(ctx: Context, secret_id: str, version_id: str | None) -> tuple[Located, Version | None] | None:
-    """What `secret_id` names and its version, unless that is too long to be kept; None if there is no such secret."""
+def find_value(ctx: Context, secret_id: str, version_id: str | None) -> Value | None:
+    """What `secret_id` names and its version, by default the current one, in one query; None if there is no such secret.
+
+    Raises ValidationFailed if `secret_id` cannot be a name.
+    """
     at = address(ctx, secret_id)
     row = store.find_with_value(ctx.tx, ctx.sealing, at, version_id) if _is_served_here(ctx, at) else None
     if row is None:
@@ -79,8 +83,9 @@ def _find_value(ctx: Context, secret_id: str, version_id: str | None) -> tuple[L
     located = _located(ctx, secret_id, at, found)
     if located.secret is None:  # an ARN of another partition
         return None
-    long = version is not None and len(version.ciphertext or b"") > KEPT_VALUE_BYTES
-    return located, None if long else version
+    if version is None or len(version.ciphertext or b"") > KEPT_VALUE_BYTES:
+        return Value(located, located.secret, None, b"")
+    return Value(located, located.secret, version, envelope.bound_to(located.secret, version))
 
 
 def _is_served_here(ctx: Context, at: Address) -> bool:

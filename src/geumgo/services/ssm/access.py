@@ -351,5 +351,6 @@ _DECLARED: Final[Mapping[str, tuple[Declare, tuple[str, ...], tuple[str, ...]]]]
 }  # fmt: skip
 
 ACCESS: Final[Mapping[str, Access]] = {
-    name: Access(_readable(declare), recorded, answered) for name, (declare, recorded, answered) in _DECLARED.items()
+    name: Access(_readable(declare), recorded, answered, repeats=name == "GetParameter")
+    for name, (declare, recorded, answered) in _DECLARED.items()
 }
