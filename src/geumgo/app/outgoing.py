@@ -1,10 +1,10 @@
 """What this process may send to the outside, and how."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 
 from geumgo.attached.steward import Steward
 from geumgo.audit.follow import TrailFiles
+from geumgo.functions import Functions, Seats
 from geumgo.functions.host import Host, to_server
 from geumgo.functions.reach import Rules, read_listed
 from geumgo.outbound import Allowed, Outbound
@@ -43,14 +43,14 @@ def carrier_of(settings: Settings) -> Carrier:
     return Carrier(Outbound(allowed_of(settings)), LogFiles(settings.data / "events"))
 
 
-def jobs_of(settings: Settings) -> Mapping[str, JobHandler]:
+def jobs_of(settings: Settings, functions: Functions) -> Mapping[str, JobHandler]:
     """The jobs that reach outside, by kind. Raises SettingsError."""
     databases = Databases(allowed_of(settings), authorities=settings.database_authorities)
     return {
         **carrier_of(settings).jobs(),
         **Steward(RDS, databases).jobs(),
         **Steward(REDSHIFT, databases).jobs(),
-        **Runner(function_host(settings)).jobs(),
+        **Runner(functions).jobs(),
         **Deliverer(settings.deliveries_path, TrailFiles(settings.audit)).jobs(),
     }
 
@@ -64,8 +64,7 @@ def sinks_of(settings: Settings) -> list[tuple[str, Sink]]:
         raise SettingsError(f"The setting 'trail_sinks' cannot be used: {fault}.") from None
 
 
-@lru_cache(maxsize=8)
-def function_host(settings: Settings) -> Host:
+def function_host(settings: Settings, seats: Seats) -> Host:
     """What runs functions, with the operator's word on whom they may talk to. One for a process. Raises SettingsError."""
     rules = Rules(read_listed(settings.function_hosts), allowed_of(settings))
     server = to_server(address("listen", settings.listen), settings.tls_certificate)
@@ -76,4 +75,5 @@ def function_host(settings: Settings) -> Host:
         most=settings.functions_at_once,
         memory_mb=settings.function_memory_mb,
         node=settings.function_node,
+        seats=seats,
     )

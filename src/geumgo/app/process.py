@@ -23,6 +23,7 @@ from geumgo.audit.record import service_event
 from geumgo.audit.trail import Head, Kind, Trail, TrailFull
 from geumgo.clock import ForwardClock, SystemClock
 from geumgo.context import Clock, Params, Place
+from geumgo.functions import Functions
 from geumgo.jobs.crew import Crew
 from geumgo.jobs.worker import Failure, Worker
 from geumgo.pipeline import Count, Notes, Parts, Pipeline, host_of
@@ -35,6 +36,7 @@ from geumgo.services.events.publisher import DefaultBus
 from geumgo.services.iam.directory import Directory
 from geumgo.services.iam.keyring import LongTermKeyring
 from geumgo.services.iam.rights import Rights
+from geumgo.services.lambda_.seats import Seats, give_all_back
 from geumgo.services.secretsmanager.rotation_clock import clock_was_set_back
 from geumgo.services.sts import time_line
 from geumgo.services.sts.keyring import TemporaryKeyring
@@ -139,6 +141,7 @@ class App:
     anchor: Anchor
     rooms: dict[str, Room]
     indexer: Indexer
+    seats: Seats
 
     def ready(self) -> list[str]:
         """What keeps this process from serving, in plain words. Empty: nothing."""
@@ -163,6 +166,7 @@ class App:
             self.trail.close()
             self.anchor.keep_heads(self.storage)
         finally:
+            self.seats.close()
             self.storage.close()
 
 
@@ -173,10 +177,12 @@ def build(settings: Settings, *, slot: str, clock: Clock | None = None, count: C
     node = node_of(settings)
     clock = forward(clock or SystemClock(), storage, f"{node}-{slot}")
     trail = open_trail(settings, storage, root, clock, node, slot)
-    parts = parts_of(settings, storage, root, trail, clock, count)
-    pipeline = Pipeline(parts)
     owner = f"{node}-{slot}"
-    bench = Bench(root, clock, trail, owner, threading.Lock(), lambda _storage: pipeline, jobs_of(settings))
+    seats = seats_of(settings, storage, clock, owner)
+    host = function_host(settings, seats)
+    parts = parts_of(settings, storage, root, trail, clock, host, count)
+    pipeline = Pipeline(parts)
+    bench = Bench(root, clock, trail, owner, threading.Lock(), lambda _storage: pipeline, jobs_of(settings, host))
     anchor = Anchor(trail, node, clock, root)
     anchor.keep(storage)
     return App(
@@ -188,11 +194,24 @@ def build(settings: Settings, *, slot: str, clock: Clock | None = None, count: C
         anchor,
         dict(parts.rooms),
         indexer_of(settings, root, clock),
+        seats,
     )
 
 
+def seats_of(settings: Settings, storage: Storage, clock: Clock, owner: str) -> Seats:
+    """What counts the functions with reserved concurrency. Those of the process that had this name before have ended with it."""
+    give_all_back(storage, owner)
+    return Seats(lambda: open_storage(settings), clock, owner)
+
+
 def parts_of(
-    settings: Settings, storage: Storage, root: RootKeys, trail: Notes, clock: Clock, count: Count | None = None
+    settings: Settings,
+    storage: Storage,
+    root: RootKeys,
+    trail: Notes,
+    clock: Clock,
+    functions: Functions,
+    count: Count | None = None,
 ) -> Parts:
     """What a pipeline on `storage` is made of."""
     directory = Directory(root, settings.partition)
@@ -213,7 +232,7 @@ def parts_of(
         partition=settings.partition,
         limits=protocol.Limits(size=settings.max_body_bytes),
         sessions=PasswordSessions(),
-        functions=function_host(settings),
+        functions=functions,
         count=count or (lambda _service, _operation, _code, _caller: None),
         most_derived=settings.derived_entries,
         publisher=DefaultBus(root),
@@ -349,14 +368,16 @@ def work(settings: Settings, stop: threading.Event, meter: Meter | None = None) 
     trail = open_trail(settings, storage, root, clock, node, slot)
     lock = threading.Lock()
     shared = SharedTrail(trail, lock)
+    seats = seats_of(settings, storage, clock, f"{node}-{slot}")
+    host = function_host(settings, seats)
     bench = Bench(
         root,
         clock,
         trail,
         f"{node}-{slot}",
         lock,
-        lambda each: Pipeline(parts_of(settings, each, root, shared, clock)),
-        jobs_of(settings),
+        lambda each: Pipeline(parts_of(settings, each, root, shared, clock, host)),
+        jobs_of(settings, host),
     )
     crew = Crew(
         lambda: open_storage(settings),
@@ -377,6 +398,7 @@ def work(settings: Settings, stop: threading.Event, meter: Meter | None = None) 
         stop.set()
         beat.join()
         readers.end(watching)
+        seats.close()
         trail.close()
         anchor.keep_heads(storage)
         storage.close()

@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -44,7 +45,14 @@ class Task:
     layers: tuple[bytes, ...] = field(default=(), repr=False)
     client_context: str = field(default="", repr=False)
     runtime: str = "python3.12"  # as CreateFunction was told
-    most_at_once: int | None = None  # invocations of this function, whatever its version; None: as many as run at all
+    most_at_once: int | None = (
+        None  # invocations of this function anywhere, whatever its version; None: as many as run at all
+    )
+
+    @property
+    def function(self) -> str:
+        """The ARN of the function, without a qualifier."""
+        return ":".join(self.function_arn.split(":")[:7])
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,14 @@ class Functions(Protocol):
 
     def refuse(self, runtime: str) -> None:
         """Raises NotRun if no function of this runtime runs here; the message says why."""
+        ...
+
+
+class Seats(Protocol):
+    """Who counts the invocations of functions with reserved concurrency: app joins the room."""
+
+    def held(self, task: Task) -> AbstractContextManager[None]:
+        """While it lasts the invocation counts. Raises Busy when there is no seat for it."""
         ...
 
 

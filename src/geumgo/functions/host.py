@@ -4,13 +4,13 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
 import structlog
 
-from geumgo.functions import Busy, NotRun, Outcome, Task, runtimes
+from geumgo.functions import Busy, NotRun, Outcome, Seats, Task, runtimes
 from geumgo.functions.invocation import Invocation, Surroundings
 from geumgo.functions.log_files import LogFiles
 from geumgo.functions.network import Connect
@@ -28,6 +28,7 @@ class Host:
 
     `directory` is the server's own: nothing in it is seen by a function, and logs of functions are kept in it. `tools`: what sandboxes are
     made with; None: what this machine has, after it was tried whether they hold. `node` is where Node.js is; empty: it is looked for.
+    `seats` counts what has reserved concurrency; None: it is not counted.
     """
 
     def __init__(
@@ -40,10 +41,12 @@ class Host:
         memory_mb: int = 1_024,
         tools: Tools | None = None,
         node: str = "",
+        seats: Seats | None = None,
     ) -> None:
         self._server, self._rules, self._directory = server, rules, directory
         self._memory_mb, self._node = memory_mb, node
-        self._most, self._running, self._counting = most, dict[str, int](), threading.Lock()
+        self._most, self._running, self._counting = most, 0, threading.Lock()
+        self._seats = seats
         self._tools = tools
         self._logs = LogFiles(directory / "functions")
 
@@ -53,7 +56,7 @@ class Host:
             raise NotRun(
                 f"The function has a MemorySize of {task.memory_mb} MB; at most {self._memory_mb} MB run here."
             )
-        with self._place_for(task):
+        with self._place(), self._seats.held(task) if self._seats is not None else nullcontext():
             outcome = Invocation(task, Surroundings(self._found(), self._rules, self._server, self._node)).run()
         try:
             self._logs.append(task.function_arn, outcome.log)
@@ -66,23 +69,17 @@ class Host:
         runtimes.refuse(runtime, self._node)
 
     @contextmanager
-    def _place_for(self, task: Task) -> Iterator[None]:
-        """Raises Busy. Source: TooManyRequestsException, API reference (the reasons)."""
-        function = ":".join(task.function_arn.split(":")[:7])
+    def _place(self) -> Iterator[None]:
+        """One of those that this process has. Raises Busy. Source: TooManyRequestsException, API reference (the reason)."""
         with self._counting:
-            running = self._running.get(function, 0)
-            if task.most_at_once is not None and running >= task.most_at_once:
-                raise Busy("ReservedFunctionConcurrentInvocationLimitExceeded")
-            if sum(self._running.values()) >= self._most:
+            if self._running >= self._most:
                 raise Busy("ConcurrentInvocationLimitExceeded")
-            self._running[function] = running + 1
+            self._running += 1
         try:
             yield
         finally:
             with self._counting:
-                self._running[function] -= 1
-                if not self._running[function]:
-                    del self._running[function]
+                self._running -= 1
 
     def _found(self) -> Tools:
         """Raises NotRun. What is missing may be installed while the server runs: it is looked for again."""

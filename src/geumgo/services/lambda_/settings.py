@@ -9,7 +9,7 @@ from geumgo.services.lambda_ import domain, lookup, store
 
 @operation
 def put_function_concurrency(ctx: Context, request: Params) -> Params:
-    """At most so many invocations of the function run at a time in each process of the server; with 0 none.
+    """At most so many invocations of the function run at a time, on all servers of the database together; with 0 none.
 
     Source: PutFunctionConcurrency, API reference. Nothing is set aside for it: other functions may use up what a process runs at a time.
     """

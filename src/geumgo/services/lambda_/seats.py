@@ -1,0 +1,110 @@
+"""Reserved concurrency: an invocation of a function that has one holds a seat, and all servers on the database count the same seats.
+
+A seat is a row: taken before the function starts, given back when it has ended. The seats of a process that was killed are given back by
+the one that is started in its place; what a whole machine has left behind runs out with the timeouts of the functions.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import structlog
+
+from geumgo.context import Clock
+from geumgo.functions import Busy, Task
+from geumgo.sealing import random
+from geumgo.storage import Conflict, Storage, StorageError, Tx
+from geumgo.storage.text import unkept
+
+log = structlog.get_logger("geumgo.lambda")
+
+SPARE_S: Final = 60  # that an invocation may take beside its timeout: to start, to end; and clocks of servers differ
+ATTEMPTS: Final = 10
+ALONE_AFTER: Final = 3  # attempts that others overtook
+
+
+class Seats:
+    """The seats that the functions of one process hold. Safe for threads: it has a connection of its own, opened when it is needed."""
+
+    def __init__(self, opening: Callable[[], Storage], clock: Clock, owner: str) -> None:
+        self._opening, self._clock, self._owner = opening, clock, owner
+        self._storage: Storage | None = None
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def held(self, task: Task) -> Iterator[None]:
+        """While this lasts the invocation counts, if its function has reserved concurrency.
+
+        Raises Busy: as many run as may, anywhere; and StorageError: it could not be counted.
+        """
+        if task.most_at_once is None:
+            yield
+            return
+        seat = random.uuid()
+        self._write(lambda tx: self._take(tx, seat, task))
+        try:
+            yield
+        finally:
+            try:
+                self._write(lambda tx: give_back(tx, seat))
+            except (StorageError, Busy) as fault:
+                log.warning(
+                    "a seat is not given back", function=task.function, fault=str(fault), next="it runs out by itself"
+                )
+
+    def close(self) -> None:
+        with self._lock:
+            if self._storage is not None:
+                self._storage.close()
+                self._storage = None
+
+    def _take(self, tx: Tx, seat: str, task: Task) -> None:
+        now_ms = self._clock.now_ms()
+        tx.run(
+            unkept("DELETE FROM lambda_seat WHERE function_arn = :arn AND until_ms <= :now_ms"),
+            arn=task.function,
+            now_ms=now_ms,
+        )
+        row = tx.one("SELECT COUNT(*) FROM lambda_seat WHERE function_arn = :arn", arn=task.function)
+        assert row is not None, "a count has one row"
+        if task.most_at_once is not None and row[0] >= task.most_at_once:
+            raise Busy("ReservedFunctionConcurrentInvocationLimitExceeded")
+        tx.run(
+            unkept("""
+            INSERT INTO lambda_seat (id, function_arn, owner, until_ms) VALUES (:id, :arn, :owner, :until_ms)
+            """),
+            id=seat,
+            arn=task.function,
+            owner=self._owner,
+            until_ms=now_ms + (task.timeout_s + SPARE_S) * 1000,
+        )
+
+    def _write(self, write: Callable[[Tx], None]) -> None:
+        """Raises StorageError, and Busy while others overtake it again and again."""
+        with self._lock:
+            if self._storage is None:
+                self._storage = self._opening()
+            for attempt in range(ATTEMPTS):
+                try:
+                    with self._storage.writing(alone=attempt >= ALONE_AFTER) as tx:
+                        write(tx)
+                except Conflict:
+                    continue
+                return
+        raise Busy("CallerRateLimitExceeded")
+
+
+def give_back(tx: Tx, seat: str) -> None:
+    tx.run(unkept("DELETE FROM lambda_seat WHERE id = :id"), id=seat)
+
+
+def give_all_back(storage: Storage, owner: str) -> None:
+    """What a process of this name held before it ended: a function does not outlive the process that runs it. Raises StorageError."""
+    for attempt in range(ATTEMPTS):
+        try:
+            with storage.writing(alone=attempt >= ALONE_AFTER) as tx:
+                tx.run(unkept("DELETE FROM lambda_seat WHERE owner = :owner"), owner=owner)
+        except Conflict:
+            continue
+        return

@@ -1,0 +1,160 @@
+"""Reserved concurrency: what runs is counted, whichever process it runs in."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from geumgo.app.directory import prepare_tables
+from geumgo.functions import Busy
+from geumgo.services.lambda_.seats import SPARE_S, Seats, give_all_back
+from geumgo.storage import Storage
+from geumgo.storage.postgres import open_postgres
+from geumgo.storage.sqlite import open_sqlite
+from tests.clock import TurnedClock
+from tests.functions.test_host import task
+from tests.functions.test_on_a_server import make as make_on
+from tests.house import House
+from tests.server import Server
+
+ONE = replace(task(), most_at_once=1)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    """Opens one more connection to a database with all tables."""
+    with ExitStack() as stack:
+        if request.param == "postgres":
+            dsn = stack.enter_context(request.getfixturevalue("postgres_server").database())
+
+        def open_one() -> Storage:
+            made = open_postgres(dsn) if request.param == "postgres" else open_sqlite(tmp_path / "geumgo.db")
+            stack.callback(made.close)
+            return made
+
+        prepare_tables(open_one())
+        yield open_one
+
+
+def test_two_processes_count_together(opened: Any, clock: TurnedClock) -> None:
+    here, there = Seats(opened, clock, "node-api-0"), Seats(opened, clock, "node-api-1")
+    other = replace(ONE, function_arn="arn:aws:lambda:us-east-1:123456789012:function:other")
+    with here.held(ONE):
+        for seats in (here, there):
+            with pytest.raises(Busy) as caught, seats.held(replace(ONE, function_arn=f"{ONE.function}:2")):
+                pass
+            assert caught.value.reason == "ReservedFunctionConcurrentInvocationLimitExceeded"
+        with there.held(other), there.held(replace(ONE, most_at_once=2)), there.held(replace(ONE, most_at_once=None)):
+            pass
+    with there.held(ONE):
+        pass
+
+
+def test_no_race_has_two_winners(opened: Any, clock: TurnedClock) -> None:
+    """Eight processes ask at once, again and again: at no moment do more than three hold a seat, and all get one in the end."""
+    three, most, holding, got = replace(ONE, most_at_once=3), 0, 0, 0
+    counting, begin = threading.Lock(), threading.Barrier(8)
+
+    def work(seats: Seats) -> None:
+        nonlocal most, holding, got
+        begin.wait()
+        for _ in range(5):
+            while True:
+                try:
+                    with seats.held(three):
+                        with counting:
+                            holding += 1
+                            most, got = max(most, holding), got + 1
+                        with counting:
+                            holding -= 1
+                    break
+                except Busy:
+                    continue
+
+    threads = [threading.Thread(target=work, args=(Seats(opened, clock, f"p{number}"),)) for number in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert (got, most <= 3) == (40, True)
+
+
+def test_what_a_process_left_behind_is_free_again(opened: Any, clock: TurnedClock) -> None:
+    killed, other = Seats(opened, clock, "node-api-0"), Seats(opened, clock, "other-api-0")
+    first, second = killed.held(ONE), killed.held(ONE)  # they are never left, as in a process that was killed
+    first.__enter__()
+    with pytest.raises(Busy), other.held(ONE):
+        pass
+    give_all_back(opened(), "node-api-1")
+    with pytest.raises(Busy), other.held(ONE):
+        pass
+    give_all_back(opened(), "node-api-0")
+    with other.held(ONE):
+        pass
+    second.__enter__()
+    clock.turn(ms=(ONE.timeout_s + SPARE_S) * 1000 - 1)
+    with pytest.raises(Busy), other.held(ONE):
+        pass
+    clock.turn(ms=1)
+    with other.held(ONE):
+        pass
+
+
+def test_a_function_that_failed_has_given_its_seat_back(make: Any, functions: Any, house: House) -> None:
+    make(code="def handler(event, context):\n    raise ValueError\n")
+    functions.put_function_concurrency(FunctionName="echo", ReservedConcurrentExecutions=1)
+    for _ in range(3):
+        assert functions.invoke(FunctionName="echo")["FunctionError"] == "Unhandled"
+    with house.app.storage.reading() as tx:
+        assert tx.one("SELECT COUNT(*) FROM lambda_seat") == (0,)
+
+
+SLOW = "import time\ndef handler(event, context):\n    print('running')\n    time.sleep(event.get('seconds', 0))\n"
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_the_workers_of_a_server_count_together(request: pytest.FixtureRequest, tmp_path: Path, engine: str) -> None:
+    """One runs; whichever of the two processes is asked meanwhile refuses. Afterwards it runs again."""
+    with ExitStack() as stack:
+        environment = {}
+        if engine == "postgres":
+            environment["GEUMGO_DATABASE"] = stack.enter_context(request.getfixturevalue("postgres_server").database())
+        server = stack.enter_context(Server(tmp_path / "data", arguments=("--workers", "2"), environment=environment))
+        functions = make_on(server, SLOW)
+        functions.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=1)
+        dsn = environment.get("GEUMGO_DATABASE")
+        storage = open_postgres(dsn) if dsn else open_sqlite(server.data / "geumgo.db")
+        stack.callback(storage.close)
+
+        def taken() -> bool:
+            with storage.reading() as tx:
+                return tx.one("SELECT COUNT(*) FROM lambda_seat") == (1,)
+
+        running = threading.Thread(target=functions.invoke, kwargs={"FunctionName": "f", "Payload": '{"seconds": 6}'})
+        running.start()
+        while not taken():
+            assert running.is_alive()  # it has not begun
+        answers = [ask(server) for _ in range(12)]  # each over a connection of its own
+        assert running.is_alive()
+        assert answers == [REFUSED] * 12
+        running.join()
+        assert ask(server) == {}
+
+
+REFUSED = {"Reason": "ReservedFunctionConcurrentInvocationLimitExceeded", "Message": "Rate Exceeded.", "Type": "User"}
+
+
+def ask(server: Server) -> dict[str, Any]:
+    """How Invoke refuses; empty: it does not."""
+    client = server.client("lambda", read_timeout=60)
+    try:
+        client.invoke(FunctionName="f", Payload=json.dumps({}))
+    except client.exceptions.TooManyRequestsException as refusal:
+        said = refusal.response
+        return {"Reason": said["Reason"], "Message": said["Error"]["Message"], "Type": said["Type"]}
+    return {}
