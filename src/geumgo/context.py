@@ -193,9 +193,9 @@ NO_ARCHIVE: Final = NoArchive()
 class Later:
     """What an operation answers when the answer lies outside (a function that runs): it is permitted, and has written nothing.
 
-    Its transaction ends, then `fetch` is called where nobody is kept waiting by it, and gives the answer or raises a ServiceError. It may
-    take long, and must not touch the transaction. Then the call is recorded and answered. Only for a request of its own: another room
-    cannot ask for such an operation inside its transaction.
+    Its transaction ends, the marks that it left `behind` are kept, then `fetch` is called where nobody is kept waiting by it, and gives the
+    answer or raises a ServiceError. It may take long, and must not touch the transaction. Then the call is recorded and answered. Only
+    for a request of its own: another room cannot ask for such an operation inside its transaction.
     """
 
     fetch: Callable[[], Params]

@@ -108,9 +108,10 @@ class Parts:
 class Waits(Exception):
     """The answer lies outside: whatever transaction is open ends, and nothing of it is kept."""
 
-    def __init__(self, later: Later) -> None:
+    def __init__(self, later: Later, marks: Sequence[Callable[[Tx], None]]) -> None:
+        """`marks` are the dates of use and the like that the call leaves: it is permitted, whatever is fetched."""
         super().__init__("the answer lies outside")
-        self.later = later
+        self.later, self.marks = later, marks
 
 
 @dataclass(slots=True)
@@ -204,6 +205,7 @@ class Pipeline:
             raise
         except Waits as waits:
             assert call is not None, "an operation that waits was found first"
+            self._leave_marks(turn, waits.marks)
             return Answer(202, (), b"", fetching((turn, call), waits.later))
         except Exception as fault:  # noqa: BLE001  the one place where a fault of ours becomes an answer
             return self._refused(turn, call or protocol.route.family(request), fault)
@@ -371,7 +373,7 @@ class Pipeline:
             return ctx, self._perform_and_encode(turn, ctx, operation, call, params)
 
         ctx, encoded = self._look(read)
-        self._leave_marks(turn, ctx)
+        self._leave_marks(turn, ctx.afterwards)
         self._note_call(turn)
         return encoded
 
@@ -422,7 +424,7 @@ class Pipeline:
             turn.inner.clear()
             for intent in intents:
                 parts.trail.note("outcome", {"intent": intent, "committed": True})
-            self._leave_marks(turn, ctx)
+            self._leave_marks(turn, ctx.afterwards)
             return encoded
         raise errors.Throttled("Rate exceeded")
 
@@ -454,7 +456,7 @@ class Pipeline:
             self._parts.gate.check(ctx, demands)
             answer = operation.handler(ctx, params)
             if isinstance(answer, Later):
-                raise Waits(answer)
+                raise Waits(answer, ctx.afterwards)
             answered = dict(answer)
             if operation.writes:
                 self._parts.watcher.changed(ctx, turn.service, turn.operation, params, answered)
@@ -552,17 +554,17 @@ class Pipeline:
         turn.inner.append(self._answered_call(step) if turn.read_only else self._api_call(step))
         return answer
 
-    def _leave_marks(self, turn: Turn, ctx: Context) -> None:
+    def _leave_marks(self, turn: Turn, marks: Sequence[Callable[[Tx], None]]) -> None:
         """Dates of use and the like. A read is not refused because its mark could not be left; the log says so."""
         now_ms = self._parts.clock.now_ms()
         key_is_due = turn.key is not None and turn.key.mark_is_due(now_ms)
-        if not ctx.afterwards and not key_is_due:
+        if not marks and not key_is_due:
             return
         try:
             with self._derived.writing() as tx:
                 if key_is_due:
                     self._parts.keyring.mark_used(tx, turn.claimed_key, turn.service, turn.region, now_ms)
-                for write in ctx.afterwards:
+                for write in marks:
                     write(tx)
             self._derived.forget_touched()
         except Broken:
@@ -637,6 +639,7 @@ class Pipeline:
             protocol.validate(call.operation, params, leave=operation.access.leave)
             self._run(turn, operation, call, params)
         except Waits as waits:
+            self._leave_marks(turn, waits.marks)
             self._alone_outside(turn, call, waits.later)
         except ServiceError as refusal:
             self._note_refusal(turn, refusal)

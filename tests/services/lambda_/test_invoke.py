@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.functions.zips import ECHO
 from tests.house import House
 from tests.promises.tricks import allow, refused
 
@@ -136,3 +137,28 @@ def test_who_may_not_invoke_learns_nothing_of_the_code(make: Any, house: House) 
     assert len(lister.list_functions()["Functions"]) == 1
     with refused():
         lister.get_function(FunctionName="echo")
+
+
+@pytest.mark.parametrize("code", [ECHO, "def handler(event, context):\n    raise ValueError\n"])
+def test_an_invocation_leaves_dates_of_use(make: Any, functions: Any, house: House, code: str) -> None:
+    """Of the execution role and of the caller's key, though the answer comes later and whatever it is."""
+    make(code=code)
+    iam, ann = house.client("iam"), house.user("ann", allow("lambda:InvokeFunction"))
+    house.clock.turn(days=1)
+    house.client("lambda", ann).invoke(FunctionName="echo")
+    now_s = house.clock.now_ms() // 1000
+    used = iam.get_role(RoleName="runs")["Role"]["RoleLastUsed"]
+    assert (used["Region"], int(used["LastUsedDate"].timestamp())) == ("us-east-1", now_s)
+    key = iam.get_access_key_last_used(AccessKeyId=ann.identity)["AccessKeyLastUsed"]
+    assert (key["ServiceName"], int(key["LastUsedDate"].timestamp())) == ("lambda", now_s)
+
+
+def test_an_event_that_nobody_waits_for_leaves_the_date_of_use_of_its_role(
+    make: Any, functions: Any, house: House
+) -> None:
+    make()
+    house.clock.turn(days=1)
+    functions.invoke(FunctionName="echo", InvocationType="Event")
+    house.run_jobs()
+    used = house.client("iam").get_role(RoleName="runs")["Role"]["RoleLastUsed"]
+    assert int(used["LastUsedDate"].timestamp()) == house.clock.now_ms() // 1000
