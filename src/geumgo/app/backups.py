@@ -1,4 +1,4 @@
-"""Backup of a server that may be running, and the way back onto an empty directory."""
+"""Backup of a server that may be running, and the way back onto an empty directory, and an empty database of either kind."""
 
 import os
 import re
@@ -11,23 +11,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from geumgo.app.directory import NODE_NAME, open_root, seal_of
+from geumgo.app.directory import NODE_NAME, fill_tables, open_root, open_storage, seal_of
 from geumgo.audit.verify import records
 from geumgo.clock import SystemClock
 from geumgo.sealing import Plaintext, Unsealable, keyring
 from geumgo.sealing.envelope import BackupError, Reader, Writer, damaged, new_recipient
 from geumgo.sealing.files import make_private_directory, read_private, write_private
 from geumgo.settings import FILE_NAME, Settings
-from geumgo.storage.sqlite import rows_of, snapshot
+from geumgo.storage import Storage, rows
+from geumgo.storage.sqlite import open_sqlite, rows_of, snapshot, tables_of
 
 RECIPIENTS_NAME: Final = "backup.recipients"
 KEY_BYTES: Final = 4096
 PIECE_BYTES: Final = 1 << 20
 RESERVE: Final = "audit/reserve"  # room kept for a full disk; a start makes it again
 
-_DATABASE: Final = "geumgo.db"
+_DATABASE: Final = "geumgo.db"  # of SQLite
+_ROWS: Final = "database.rows"  # of PostgreSQL
+_FILLED: Final = "filled.db"  # while it is filled
 _NAME: Final = re.compile(
-    r"keyring\.json|node|geumgo\.db|backup\.recipients|audit(/[A-Za-z0-9][A-Za-z0-9._-]{0,200}){1,2}"
+    r"keyring\.json|node|geumgo\.db|database\.rows|backup\.recipients|audit(/[A-Za-z0-9][A-Za-z0-9._-]{0,200}){1,2}"
 )
 _MEMBER: Final = struct.Struct(
     ">HQQ"
@@ -59,33 +62,33 @@ def add_recipient(settings: Settings, key_file: Path) -> None:
 def backup(settings: Settings, to: Path) -> Verified:
     """`to` is a new file (0600) with the database as of one moment, the sealed keyring, the node's name and the trail.
 
-    The trail is copied after the database, so every anchor that the database holds is in it. Raises BackupError, StorageError, SealError.
+    The trail is copied after the database, so every anchor of this machine that the database holds is in it. Raises BackupError,
+    StorageError, SealError.
     """
-    if settings.database:
-        raise BackupError(
-            "The database is PostgreSQL's: copy it with pg_dump, and keep with it keyring.json, node and audit/ of every machine. "
-            "Keep the seal apart."
-        )
     signer = open_root(settings).backup_signer()
+    ring = (settings.data / keyring.FILE_NAME).read_bytes()
     made_at_ms = SystemClock().now_ms()
     partial = to.with_name(f".{to.name}.partial")
     with tempfile.TemporaryDirectory(prefix=".backup-", dir=settings.data) as place:
-        copy = Path(place) / _DATABASE
-        rows = snapshot(settings.database_file, copy)
+        copy, counts = _copied(settings, Path(place))
+        if (
+            settings.data / keyring.FILE_NAME
+        ).read_bytes() != ring:  # a term that was dropped may be one that the copy needs
+            raise BackupError("The root keys or their seals were changed while the database was copied; try again.")
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as out:
                 writer = Writer(out, _recipients(settings), {"made_at_ms": made_at_ms}, signer)
                 members = {name: _add(writer, name, path) for name, path in _contents(settings, copy)}
                 writer.write(_MEMBER.pack(0, 0, 0))
-                writer.close({"rows": rows, "members": members})
+                writer.close({"rows": counts, "members": members})
                 out.flush()
                 os.fsync(descriptor)
             os.link(partial, to)  # never over something that is there
             _sync(to.parent)
         finally:
             partial.unlink()
-    return Verified(made_at_ms, signer.term, rows, members)
+    return Verified(made_at_ms, signer.term, counts, members)
 
 
 def verify_backup(settings: Settings, file: Path, key_file: Path) -> Verified:
@@ -98,9 +101,11 @@ def verify_backup(settings: Settings, file: Path, key_file: Path) -> Verified:
 
 
 def restore(settings: Settings, file: Path, key_file: Path) -> Verified:
-    """The data directory is as it was. Everything is verified before its first file is in its place; the keyring comes last.
+    """The data directory is as it was, and the database: the one that the settings name, whichever kind the backup is of.
 
-    Raises BackupError if the directory holds more than its seal and its settings file, or the backup is refused.
+    Everything is verified before anything is in its place. A database on a server is filled in one transaction, then the files come, the
+    keyring last. Raises BackupError if the directory holds more than its seal and its settings file, or the backup is refused;
+    StorageError if the database is not empty, or out of reach.
     """
     data = settings.data
     make_private_directory(data)
@@ -108,14 +113,41 @@ def restore(settings: Settings, file: Path, key_file: Path) -> Verified:
     extra = sorted(path.name for path in data.iterdir() if path.name not in allowed)
     if extra:
         raise BackupError(f"{data} is not empty: it holds {extra[0]}. Name a new directory.")
+    if settings.database:
+        postgres_copy().refuse_filled(settings.database)
     with tempfile.TemporaryDirectory(prefix=".restore-", dir=data) as place:
         found = _unpack(settings, file, key_file, Path(place))
+        _bring_back(settings, Path(place), found)
         for path in sorted(Path(place).iterdir(), key=lambda path: path.name == keyring.FILE_NAME):
             for part in (*path.rglob("*"), path):
                 _sync(part)
             path.rename(data / path.name)
             _sync(data)
     return found
+
+
+def _bring_back(settings: Settings, place: Path, found: Verified) -> None:
+    """The database that was unpacked into `place` is in the one that the settings name; a file of SQLite is left to be moved."""
+    copy = next(place / name for name in (_DATABASE, _ROWS) if name in found.members)
+    tables = tables_of(copy) if copy.name == _DATABASE else rows.tables_of(copy)
+    if settings.database:
+        _fill(open_storage(settings), tables, found)
+    elif copy.name == _ROWS:
+        _fill(open_sqlite(place / _FILLED), tables, found)
+        snapshot(place / _FILLED, place / _DATABASE)
+        for each in place.glob(f"{_FILLED}*"):
+            each.unlink()
+    else:
+        return
+    copy.unlink()
+
+
+def _fill(storage: Storage, tables: Iterator[rows.Table], found: Verified) -> None:
+    try:
+        filled = fill_tables(storage, tables)
+    finally:
+        storage.close()
+    assert all(found.rows[name] == count for name, count in filled.items()), "as many rows as were counted before"
 
 
 def revoked_since(trail: Path, since_ms: int) -> list[str]:
@@ -131,7 +163,23 @@ def revoked_since(trail: Path, since_ms: int) -> list[str]:
     return found
 
 
+def postgres_copy() -> Any:
+    """Loaded where it is needed: SQLite can do without PostgreSQL's library."""
+    from geumgo.storage import postgres_copy
+
+    return postgres_copy
+
+
 # -- writing -----------------------------------------------------------------------------------------------------------
+
+
+def _copied(settings: Settings, place: Path) -> tuple[Path, dict[str, int]]:
+    """The database as of one moment, in a file of `place`, and the rows of each table."""
+    if settings.database:
+        copy = place / _ROWS
+        return copy, postgres_copy().copy_out(settings.database, copy)
+    copy = place / _DATABASE
+    return copy, snapshot(settings.database_file, copy)
 
 
 def _recipients(settings: Settings) -> list[str]:
@@ -144,7 +192,7 @@ def _recipients(settings: Settings) -> list[str]:
 def _contents(settings: Settings, copy: Path) -> Iterator[tuple[str, Path]]:
     for name in (keyring.FILE_NAME, NODE_NAME, RECIPIENTS_NAME):
         yield name, settings.data / name
-    yield _DATABASE, copy
+    yield copy.name, copy
     for path in sorted(settings.audit.rglob("*")):  # a directory for each chain
         name = f"audit/{path.relative_to(settings.audit).as_posix()}"
         if path.is_file() and not path.is_symlink() and name != RESERVE and _NAME.fullmatch(name):
@@ -194,13 +242,14 @@ def _unpack(settings: Settings, file: Path, key_file: Path, place: Path) -> Veri
             _extract(reader, place / name, size, stored)
             members[name] = size
         footer, signed = reader.close()
-    if not {keyring.FILE_NAME, NODE_NAME, _DATABASE} <= members.keys():
+    if not {keyring.FILE_NAME, NODE_NAME} <= members.keys() or (_DATABASE in members) == (_ROWS in members):
         raise damaged()
     try:
         signed.check(keyring.open_keyring(place, seal_of(settings)).backup_signer(footer.get("term")).public_key)
     except Unsealable:
         raise damaged() from None
-    if footer.get("members") != members or footer.get("rows") != rows_of(place / _DATABASE):
+    counts = rows_of(place / _DATABASE) if _DATABASE in members else rows.counted(place / _ROWS)
+    if footer.get("members") != members or footer.get("rows") != counts:
         raise damaged()
     return Verified(int(reader.facts["made_at_ms"]), int(footer["term"]), footer["rows"], members)
 

@@ -4,6 +4,7 @@ import fcntl
 import os
 import secrets
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,7 +21,8 @@ from geumgo.sealing.seals import FileSeal, PassphraseSeal, Seal, SealError, Shar
 from geumgo.services.iam.bootstrap import account_ids, bootstrap
 from geumgo.settings import CONFIG_NAME, CREDENTIALS_NAME, Settings, SettingsError
 from geumgo.storage import Storage, Tx
-from geumgo.storage.migrate import migrate
+from geumgo.storage.migrate import fill, migrate
+from geumgo.storage.rows import Table
 from geumgo.storage.sqlite import open_sqlite
 
 NODE_NAME: Final = "node"
@@ -164,9 +166,17 @@ def prepare(settings: Settings) -> bool:
 
 
 def prepare_tables(storage: Storage) -> list[str]:
+    return migrate(storage, rooms_with_tables())
+
+
+def fill_tables(storage: Storage, tables: Iterable[Table]) -> dict[str, int]:
+    """An empty database has the tables and rows of another one. See `storage.migrate.fill`."""
+    return fill(storage, rooms_with_tables(), tables)
+
+
+def rooms_with_tables() -> list[tuple[str, str]]:
     rooms = [("audit", "geumgo.audit.tables"), ("jobs", "geumgo.jobs.tables")]
-    rooms += [(room.service, room.tables) for room in ROOMS if room.tables is not None]
-    return migrate(storage, rooms)
+    return rooms + [(room.service, room.tables) for room in ROOMS if room.tables is not None]
 
 
 def open_storage(settings: Settings) -> Storage:

@@ -7,18 +7,22 @@ stopped. Several processes may start at once: the row is written first, and its 
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
+from itertools import islice
 from typing import TypeVar
 
-from geumgo.storage import Conflict, Storage, StorageError, Tx
+from geumgo.storage import Conflict, Row, Storage, StorageError, Tx
+from geumgo.storage.rows import SCHEMA_TABLE, Table, broken
 from geumgo.storage.text import statements
 
 T = TypeVar("T")
 
 TRIES = 60  # each waits up to the engine's lock timeout (5 s) for a process that migrates at the same time
+
+ROWS_AT_ONCE = 500  # of a table that is filled
 
 _FILE = re.compile(r"(?P<number>[0-9]{4})_(?P<name>[a-z0-9_]+)\.sql")
 _TABLE = """
@@ -58,6 +62,55 @@ def migrate(storage: Storage, rooms: Sequence[tuple[str, str]]) -> list[str]:
             _refuse_strange(room, migrations, applied(tx, room))
     ours = [migration for migrations in known.values() for migration in migrations]
     return [str(migration) for migration in ours if _patiently(storage, partial(_apply, migration))]
+
+
+def fill(storage: Storage, rooms: Sequence[tuple[str, str]], tables: Iterable[Table]) -> dict[str, int]:
+    """An empty database holds the rows of another one, in tables as that one had them; all of it in one transaction.
+
+    The first of `tables` says which migrations it had; later ones are applied at the next start. Answers the rows of each table.
+
+    Raises:
+        StorageError: it was made by a newer program, or is not whole; nothing is kept. A plain sentence.
+    """
+    known = {room: migrations_of(room, package) for room, package in rooms}
+    found: dict[str, int] = {}
+    with storage.writing() as tx:
+        tx.run(_TABLE)
+        for table in tables:
+            rows = iter(table.rows)
+            if not found:
+                if table.name != SCHEMA_TABLE:
+                    raise broken()
+                kept = list(rows)
+                _make_tables(tx, known, table.columns, kept)
+                rows = iter(kept)
+            found[table.name] = _fill_table(tx, table.name, table.columns, iter(rows))
+    return found
+
+
+def _make_tables(tx: Tx, known: dict[str, tuple[Migration, ...]], columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """Every migration that stands in `rows` is applied, but for its row."""
+    said: dict[str, dict[int, tuple[str, str]]] = {}
+    for row in rows:
+        each = dict(zip(columns, row, strict=True))
+        said.setdefault(each["room"], {})[each["number"]] = (each["name"], each["sha256"])
+    for room in {**known, **said}:
+        migrations, found = known.get(room, ()), said.get(room, {})
+        _refuse_strange(room, migrations, found)
+        if set(found) != set(range(1, len(found) + 1)):
+            raise broken()
+        for migration in migrations[: len(found)]:
+            for statement in migration.statements:
+                tx.run(statement)
+
+
+def _fill_table(tx: Tx, name: str, columns: Sequence[str], rows: Iterator[Row]) -> int:
+    places = ", ".join(f":{column}" for column in columns)
+    text = f"INSERT INTO {name} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608 - names that a schema of ours has
+    count = 0
+    while some := list(islice(rows, ROWS_AT_ONCE)):
+        count += tx.many(text, some)
+    return count
 
 
 def migrations_of(room: str, package: str) -> tuple[Migration, ...]:

@@ -45,8 +45,9 @@ _BEGIN_SERIALIZABLE = b"BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE"
 # that lost to others too often takes it alone, and cannot lose then. A lock on a table needs no rights but those on the table.
 _SHARED_TURN = b"; LOCK TABLE writer_turn IN ROW SHARE MODE"
 _LONE_TURN = b"; LOCK TABLE writer_turn IN EXCLUSIVE MODE"
+TURN_TABLE = "writer_turn"
 _TURN_IS_THERE = "SELECT to_regclass('writer_turn')::text"
-_TURN_TABLE = b"CREATE TABLE IF NOT EXISTS writer_turn ()"
+_MAKE_TURN = b"CREATE TABLE IF NOT EXISTS writer_turn ()"
 _BEGIN_SNAPSHOT = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE"
 _MARK = "SELECT pg_current_snapshot()::text, pg_postmaster_start_time()::text"
 _BEGIN_READING = (
@@ -88,7 +89,7 @@ class PostgresStorage(Engine):
 
     def __init__(self, dsn: str, lock_timeout_ms: int) -> None:
         super().__init__()
-        self.dsn = _completed(dsn)
+        self.dsn = complete(dsn)
         self._lock_timeout_ms = lock_timeout_ms
         self._texts: dict[str, tuple[bytes, tuple[str, ...], bool]] = {}
         self._committing = False
@@ -170,7 +171,7 @@ class PostgresStorage(Engine):
         except psycopg.Error as error:
             if self._lost() or (error.sqlstate or "08")[:2] in _UNDECIDED:
                 self._connection.close()
-                raise Unknown(f"PostgreSQL was lost during COMMIT: {_named(error)}") from None
+                raise Unknown(f"PostgreSQL was lost during COMMIT: {named(error)}") from None
             raise self._translated(error) from None
         finally:
             self._committing = False
@@ -253,7 +254,7 @@ class PostgresStorage(Engine):
         row = connection.execute(_TURN_IS_THERE).fetchone()
         if row is None or row[0] is None:
             try:
-                self._send(connection, _TURN_TABLE)
+                self._send(connection, _MAKE_TURN)
             except (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable):
                 return  # another process, starting too, has just made it
 
@@ -267,7 +268,7 @@ class PostgresStorage(Engine):
         What is wrong with the SQL text itself (class 42) is a programmer's error and stays what it is.
         """
         state = error.sqlstate or ""
-        says = f"PostgreSQL: {_named(error)}"
+        says = f"PostgreSQL: {named(error)}"
         if state in _DAMAGED:
             self._broken = says
             return Broken(says)
@@ -301,7 +302,8 @@ def open_postgres(dsn: str, *, lock_timeout_ms: int = 5_000) -> PostgresStorage:
     return PostgresStorage(dsn, lock_timeout_ms)
 
 
-def _completed(dsn: str) -> str:
+def complete(dsn: str) -> str:
+    """`dsn` with what every connection of ours is made with. Raises StorageError if it cannot be read."""
     try:
         return make_conninfo(**{**_CONNECTION, **conninfo_to_dict(dsn)})  # type: ignore[arg-type]
     except psycopg.ProgrammingError:  # its text quotes the string, and with it the password
@@ -331,7 +333,8 @@ def refuse_unsafe_server(
             )
 
 
-def _named(error: psycopg.Error) -> str:
+def named(error: psycopg.Error) -> str:
+    """`error` in words that hold no value out of the database."""
     diagnostic = error.diag
     names = (diagnostic.schema_name, diagnostic.table_name, diagnostic.column_name, diagnostic.constraint_name)
     return " ".join([type(error).__name__, error.sqlstate or "no SQLSTATE", *(name for name in names if name)])

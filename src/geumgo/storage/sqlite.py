@@ -20,6 +20,7 @@ from typing import Any
 import apsw
 
 from geumgo.storage import Broken, Conflict, Full, Row, StorageError, Taken, Violated
+from geumgo.storage.rows import SCHEMA_TABLE, Table
 from geumgo.storage.text import EVERYTHING, changes_rows, drops, for_sqlite
 from geumgo.storage.transaction import Engine
 
@@ -374,6 +375,22 @@ def rows_of(database: Path) -> dict[str, int]:
             found.close()
     except apsw.Error as fault:
         raise StorageError(f"The copy {database} cannot be read: {type(fault).__name__}.") from fault
+
+
+def tables_of(database: Path) -> Iterator[Table]:
+    """The tables of a copy that nobody else has open, but for what this engine keeps for itself; the migrations come first."""
+    connection = apsw.Connection(os.fspath(database), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        names = [str(row[0]) for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        ours = [name for name in names if name != "kept_changes" and not name.startswith("sqlite_")]
+        for name in sorted(ours, key=lambda name: (name != SCHEMA_TABLE, name)):
+            columns = tuple(str(row[0]) for row in connection.execute("SELECT name FROM pragma_table_info(?)", (name,)))
+            text = f'SELECT {", ".join(columns)} FROM "{name}"'  # noqa: S608 - names out of the schema
+            yield Table(name, columns, connection.execute(text))
+    except apsw.Error as fault:
+        raise StorageError(f"The copy {database} cannot be read: {type(fault).__name__}.") from fault
+    finally:
+        connection.close()
 
 
 def _count(connection: apsw.Connection, table: str) -> int:
