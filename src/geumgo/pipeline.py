@@ -357,6 +357,7 @@ class Pipeline:
         access = operation.access
         turn.recorded = {name: params[name] for name in access.recorded if name in params}
         protocol.validate(call.operation, params, leave=access.leave)
+        access.check(params)
         return params
 
     # -- run, keep, note ----------------------------------------------------------------------------------------------
@@ -542,6 +543,7 @@ class Pipeline:
             read_only=not operation.writes,
         )
         try:
+            access.check(params)
             answer = self._perform(step, inner, operation, params)
         except Waits:
             raise AssertionError(
@@ -637,6 +639,7 @@ class Pipeline:
         self._derived.look()
         try:
             protocol.validate(call.operation, params, leave=operation.access.leave)
+            operation.access.check(params)
             self._run(turn, operation, call, params)
         except Waits as waits:
             self._leave_marks(turn, waits.marks)

@@ -13,21 +13,27 @@ JobHandler = Callable[[Work, Params], None]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+def nothing(params: Params) -> None:
+    """Nothing is asked of the parameters beyond the model."""
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """What must be allowed before an operation runs, and what the trail may keep of it.
 
     `demands` gives the permissions that this request needs; it may read through `ctx.tx`, and must never reveal by an exception whether
     something exists. An empty answer means that everybody who is signed in may call (sts:GetCallerIdentity). `recorded` and `answered`
-    are the only members of request and answer that reach the trail, by their wire names; secrets are never among them. `before` is called
-    once before the transaction of the operation opens, which finds its answer in `Context.prepared`. `repeats`: it is asked the
-    same again and again, and nothing that it is asked with is a secret: what a request means may be kept (see `geumgo.repeats`). Such an
-    operation must not change its parameters.
+    are the only members of request and answer that reach the trail, by their wire names; secrets are never among them. `check` raises a
+    refusal for parameters that fit the model and cannot be served; it knows nothing but them. `before` is called once before the
+    transaction of the operation opens, which finds its answer in `Context.prepared`. `repeats`: it is asked the same again and again, and
+    nothing that it is asked with is a secret: what a request means may be kept (see `geumgo.repeats`). Such an operation must not change
+    its parameters.
     """
 
     demands: Callable[[Context, Params], Demands]
     recorded: tuple[str, ...] = ()
     answered: tuple[str, ...] = ()
+    check: Callable[[Params], None] = nothing
     leave: frozenset[str] = frozenset()
     before: Callable[[Outside, Params], Any] | None = None
     repeats: bool = False

@@ -50,7 +50,7 @@ def _encode(call: Call, answer: Any, request_id: str) -> Answer:
     operation = call.operation
     match call.protocol:
         case "json":
-            return Answer(200, _headers(request_id, _json_type(call)), json.encode(operation.output, answer))
+            return Answer(200, _headers(request_id, call.service.json_type), json.encode(operation.output, answer))
         case "query":
             body = xml.encode(call.service, operation, answer, request_id)
             return Answer(200, _headers(request_id, b"text/xml"), body)

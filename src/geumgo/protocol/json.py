@@ -60,6 +60,7 @@ def read_object(body: bytes, limits: Limits) -> dict[str, Any]:
     return value
 
 
+_encode = msgspec.json.Encoder().encode
 _TEXTS = msgspec.json.Decoder(dict[str, str])
 
 
@@ -200,4 +201,4 @@ def encode(shape: Shape | None, answer: Any) -> bytes:
     if shape is None:
         check(not answer, "answers nothing")
         return b""
-    return msgspec.json.encode(WRITER.structure(shape, answer))
+    return _encode(WRITER.structure(shape, answer))

@@ -68,16 +68,11 @@ def _request_tags(params: Params) -> Keys:
     return {**keys, "aws:TagKeys": tuple(tag["Key"] for tag in tags if tag.get("Key"))} if tags else {}
 
 
-def _readable(declare: Declare) -> Declare:
-    """Texts that cannot be kept are refused before anything is looked up. Unverified: what AWS says to this."""
-
-    def demands(ctx: Context, params: Params) -> Demands:
-        member = member_with_nul(params)
-        if member is not None:
-            raise ValidationFailed(f"The parameter {member} must not contain the character NUL.")
-        return declare(ctx, params)
-
-    return demands
+def _readable(params: Params) -> None:
+    """Texts that cannot be kept are refused. Unverified: what AWS says to this."""
+    member = member_with_nul(params)
+    if member is not None:
+        raise ValidationFailed(f"The parameter {member} must not contain the character NUL.")
 
 
 # -- the table --------------------------------------------------------------------------------------------------------
@@ -127,9 +122,10 @@ _LOOKED_AT_BY_ITSELF: Final = frozenset({"LookupAttributes", "MaxResults", "Even
 
 ACCESS: Final[Mapping[str, Access]] = {
     name: Access(
-        _readable(declare),
+        declare,
         recorded,
         answered,
+        check=_readable,
         leave=_LOOKED_AT_BY_ITSELF if name == "LookupEvents" else frozenset(),
     )
     for name, (declare, recorded, answered) in _DECLARED.items()

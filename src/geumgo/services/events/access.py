@@ -84,16 +84,11 @@ def _rule_demand(ctx: Context, action: str, params: Params, rule: str, keys: Key
     return Demand(f"events:{action}", target, {**about, **keys})
 
 
-def _readable(declare: Declare) -> Declare:
-    """Texts that cannot be kept are refused before anything is looked up. Unverified: what AWS says to this."""
-
-    def demands(ctx: Context, params: Params) -> Demands:
-        member = member_with_nul(params, but=_ANYTHING)
-        if member is not None:
-            raise ValidationFailed(f"The parameter {member} must not contain the character NUL.")
-        return declare(ctx, params)
-
-    return demands
+def _readable(params: Params) -> None:
+    """Texts that cannot be kept are refused. Unverified: what AWS says to this."""
+    member = member_with_nul(params, but=_ANYTHING)
+    if member is not None:
+        raise ValidationFailed(f"The parameter {member} must not contain the character NUL.")
 
 
 def request_tags(params: Params) -> Keys:
@@ -302,5 +297,6 @@ _DECLARED: Final[Mapping[str, tuple[Declare, tuple[str, ...], tuple[str, ...]]]]
 }  # fmt: skip
 
 ACCESS: Final[Mapping[str, Access]] = {
-    name: Access(_readable(declare), recorded, answered) for name, (declare, recorded, answered) in _DECLARED.items()
+    name: Access(declare, recorded, answered, check=_readable)
+    for name, (declare, recorded, answered) in _DECLARED.items()
 }

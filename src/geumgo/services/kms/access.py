@@ -13,7 +13,7 @@ from geumgo.errors import ServiceError
 from geumgo.room import Access
 from geumgo.sealing import Unsealable, dkgcm
 from geumgo.services.kms import grants, lookup, store
-from geumgo.services.kms.domain import SYMMETRIC, grant_covers, is_account
+from geumgo.services.kms.domain import SYMMETRIC, grant_covers, is_account, refuse_context
 from geumgo.services.kms.errors import InvalidArn
 from geumgo.services.kms.records import Grant
 from geumgo.services.kms.targets import (
@@ -127,13 +127,14 @@ def _decrypt(ctx: Context, params: Params) -> Demands:
 
 
 def _decrypt_to_keep(ctx: Context, params: Params, blob: bytes) -> tuple[Demands, bytes] | None:
-    """The demands, and what the blob must be bound to.
+    """The demands, and what the blob must be bound to: its context is one that may be.
 
     None if there is no such key, or it has grants: whom they are for is to be found out for each caller.
     """
     opened = lookup.locate_blob(ctx, blob)
     if opened is None or opened.key.grants:
         return None
+    refuse_context(params["EncryptionContext"])
     demands = tuple(replace(demand, permitted={}) for demand in _decrypt(ctx, params))
     return demands, dkgcm.canonical(opened.key.bound_to(params["EncryptionContext"]))
 

@@ -122,7 +122,8 @@ def _decrypt(
     dry: use.DryRun,
 ) -> tuple[Key, Material, bytes]:
     """The key, the version and the plaintext. `blob` None: a dry run that ignores the ciphertext."""
-    use.refuse_context(context, algorithm)
+    if ("bound", blob) not in ctx.found:
+        use.refuse_context(context, algorithm)
     if algorithm != SYMMETRIC or blob is None:
         return _decrypt_by_id(ctx, operation, key_id, algorithm, blob, dry)
     opened = lookup.locate_blob(ctx, blob)

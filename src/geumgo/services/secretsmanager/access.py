@@ -5,6 +5,7 @@ Source: "Actions, resources, and condition keys for AWS Secrets Manager", Servic
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from geumgo.access.demand import Demand, Demands, Target
@@ -95,16 +96,6 @@ def _without_resource(action: str) -> Declare:
 
     def demands(ctx: Context, params: Params) -> Demands:  # noqa: ARG001
         return (Demand(f"secretsmanager:{action}"),)
-
-    return demands
-
-
-def _readable(declare: Declare) -> Declare:
-    """Texts that cannot be kept are refused before anything is looked up."""
-
-    def demands(ctx: Context, params: Params) -> Demands:
-        domain.refuse_unstorable(params, but=_AS_BYTES)
-        return declare(ctx, params)
 
     return demands
 
@@ -347,9 +338,10 @@ _DECLARED: Final[Mapping[str, tuple[Declare, tuple[str, ...], tuple[str, ...]]]]
     "ValidateResourcePolicy": (_validate_resource_policy, ("SecretId", "ResourcePolicy"), ("PolicyValidationPassed",)),
 }  # fmt: skip
 
+_readable: Final = partial(domain.refuse_unstorable, but=_AS_BYTES)
 _REPEATS: Final = frozenset({"GetSecretValue", "DescribeSecret"})
 
 ACCESS: Final[Mapping[str, Access]] = {
-    name: Access(_readable(declare), recorded, answered, repeats=name in _REPEATS)
+    name: Access(declare, recorded, answered, check=_readable, repeats=name in _REPEATS)
     for name, (declare, recorded, answered) in _DECLARED.items()
 }

@@ -111,14 +111,9 @@ def _refuse_more_than_a_name(name: str) -> None:
         raise domain.bad_name()
 
 
-def _readable(declare: Declare) -> Declare:
-    """Texts that cannot be kept are refused before anything is looked up."""
-
-    def demands(ctx: Context, params: Params) -> Demands:
-        domain.refuse_unstorable({name: value for name, value in params.items() if name != "Value"})
-        return declare(ctx, params)
-
-    return demands
+def _readable(params: Params) -> None:
+    """Texts that cannot be kept are refused."""
+    domain.refuse_unstorable({name: value for name, value in params.items() if name != "Value"})
 
 
 # -- declarations that need more words --------------------------------------------------------------------------------
@@ -351,6 +346,6 @@ _DECLARED: Final[Mapping[str, tuple[Declare, tuple[str, ...], tuple[str, ...]]]]
 }  # fmt: skip
 
 ACCESS: Final[Mapping[str, Access]] = {
-    name: Access(_readable(declare), recorded, answered, repeats=name == "GetParameter")
+    name: Access(declare, recorded, answered, check=_readable, repeats=name == "GetParameter")
     for name, (declare, recorded, answered) in _DECLARED.items()
 }
