@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.edge.wire import GET, Echo, until
+from tests.edge.wire import GET, Echo, Wire, until
 
 
 @pytest.fixture
@@ -269,10 +269,14 @@ def refuses(echo: Echo) -> bool:
 # -- TLS ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[str, str]:
     """Paths of a certificate for localhost and its key."""
-    directory = tmp_path_factory.mktemp("tls")
+    return new_certificate(tmp_path / "tls")
+
+
+def new_certificate(directory: Path) -> tuple[str, str]:
+    directory.mkdir()
     paths = str(directory / "certificate.pem"), str(directory / "key.pem")
     command = [
         "openssl",
@@ -316,6 +320,51 @@ def test_with_a_certificate_the_api_speaks_tls_and_nothing_else(certificate: tup
             wire.send(GET)
             assert b"200" not in wire.rest()
         assert "geumgo_ready 1" in echo.scrape()
+
+
+def shaken(echo: Echo) -> Wire:
+    """A connection under TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    wire = echo.connect()
+    wire.sock = context.wrap_socket(wire.sock)
+    return wire
+
+
+def shown_to(wire: Wire) -> bytes:
+    """The certificate that the server has shown on this connection."""
+    assert isinstance(wire.sock, ssl.SSLSocket)
+    return wire.sock.getpeercert(binary_form=True) or b""
+
+
+def of_file(path: str) -> bytes:
+    return ssl.PEM_cert_to_DER_cert(Path(path).read_text())
+
+
+def test_a_certificate_that_is_replaced_is_shown_from_then_on_and_no_connection_is_dropped(
+    certificate: tuple[str, str], tmp_path: Path
+):
+    first, renewed = of_file(certificate[0]), new_certificate(tmp_path / "renewed")
+    with Echo(tls_certificate=certificate[0], tls_key=certificate[1]) as echo:
+        old = shaken(echo)
+        assert shown_to(old) == first
+        os.replace(renewed[0], certificate[0])  # noqa: PTH105  as those who renew certificates do it
+        until(lambda: "certificate not taken" in echo.said())
+        assert shown_to(shaken(echo)) == first  # its key is not there yet
+        os.replace(renewed[1], certificate[1])  # noqa: PTH105
+        until(lambda: shown_to(shaken(echo)) == of_file(certificate[0]) != first)
+        old.send(GET)
+        assert old.reply().status == 200
+
+
+def test_a_certificate_that_is_gone_or_broken_leaves_the_last_one(certificate: tuple[str, str]):
+    first = of_file(certificate[0])
+    with Echo(tls_certificate=certificate[0], tls_key=certificate[1]) as echo:
+        Path(certificate[0]).write_text("not a certificate")
+        until(lambda: echo.said().count("certificate not taken") == 1)
+        Path(certificate[0]).unlink()
+        until(lambda: echo.said().count("certificate not taken") == 2)
+        assert shown_to(shaken(echo)) == first
 
 
 def test_a_request_that_waits_for_the_outside_keeps_nobody_else_waiting(gate: Path) -> None:

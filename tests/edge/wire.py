@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any, Self
@@ -25,11 +26,12 @@ class Echo:
             json.dumps(settings),
             *([str(problems)] if problems else []),
         ]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.log = tempfile.TemporaryFile("a+")  # noqa: SIM115  closed with the process
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, text=True)
         assert self.process.stdout is not None
         said = self.process.stdout.readline().split()
         if not said:
-            raise AssertionError(self.process.communicate()[1])
+            raise AssertionError(self.said())
         self.port, self.metrics_port = int(said[1]), int(said[2])
         self.wires: list[Wire] = []
 
@@ -51,10 +53,15 @@ class Echo:
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)
 
+    def said(self) -> str:
+        """What it has logged."""
+        self.log.seek(0)
+        return self.log.read()
+
     def end(self) -> tuple[int, str, str]:
-        """The exit status, and the rest of what it printed."""
-        out, err = self.process.communicate(timeout=DEADLINE_SECONDS)
-        return self.process.returncode, out, err
+        """The exit status, the rest of what it printed, and what it logged."""
+        out, _ = self.process.communicate(timeout=DEADLINE_SECONDS)
+        return self.process.returncode, out, self.said()
 
     def __enter__(self) -> Self:
         return self
@@ -65,6 +72,7 @@ class Echo:
         if self.process.poll() is None:
             self.process.kill()
         self.process.communicate()
+        self.log.close()
 
 
 class Reply:

@@ -23,6 +23,7 @@ from geumgo.edge.admission import Admission
 from geumgo.edge.batch import Batcher, Done
 from geumgo.edge.connection import Bounds, Connection, Site
 from geumgo.edge.metrics import Board, Page
+from geumgo.edge.tls import Certificate, certificate_of
 from geumgo.message import Answer, Fetched, Request, Surplus
 from geumgo.settings import Settings
 
@@ -162,8 +163,8 @@ def serve(
     """
     allow_descriptors(settings.max_connections)
     page = board.page(slot)
-    tls = tls_context(settings)
-    sites = [(site_of(Front(core, settings, page), settings), listener, tls)]
+    certificate = certificate_of(settings)
+    sites = [(site_of(Front(core, settings, page), settings), listener, certificate.context if certificate else None)]
     if metrics is not None:
         sites.append((site_of(Scrape(core, board), settings), metrics, None))
 
@@ -173,7 +174,7 @@ def serve(
             loop.add_signal_handler(number, stopped.set)
         servers = [await listening(*each, settings) for each in sites]
         beside = [
-            asyncio.create_task(tick(core, page, sites[0][0], slot)),
+            asyncio.create_task(tick(core, page, sites[0][0], slot, certificate)),
             *(asyncio.create_task(sweep(site)) for site, _, _ in sites),
         ]
         started()
@@ -198,16 +199,6 @@ def site_of(answers: Answers, settings: Settings) -> Site:
         settings.max_connections,
     )
     return Site(answers.handle, bounds, settings.max_waiting_bytes, answers.seen_as)
-
-
-def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """TLS 1.2 and 1.3 with the certificate of the settings; None: there is none. Raises OSError, ssl.SSLError."""
-    if not settings.tls_certificate:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(settings.tls_certificate, settings.tls_key or None)
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 async def listening(
@@ -242,12 +233,14 @@ async def sweep(site: Site) -> None:
         site.sweep(time.monotonic())
 
 
-async def tick(core: Core, page: Page, site: Site, slot: str) -> None:
+async def tick(core: Core, page: Page, site: Site, slot: str, certificate: Certificate | None) -> None:
     """What must happen about once a second though nobody asks: the head of the trail goes into the database."""
     while True:
         await asyncio.sleep(TICK_SECONDS)
         try:
             core.tick()
+            if certificate is not None:
+                certificate.look()
             page.set(f'geumgo_connections{{process="{slot}"}}', len(site.connections))
             page.set(f'geumgo_process_resident_bytes{{process="{slot}"}}', resident_bytes())
         except BaseException as fault:
