@@ -2,6 +2,8 @@
 
 The records are written through a trail and indexed by the indexer, as they are in a server. Then each attribute is looked up through the
 whole pipeline, with a real client's signed requests; what is measured is the pipeline's time for one request, record and sync included.
+
+BENCH_DAYS: over how many days the records are spread (60). BENCH_USERS, BENCH_NAMES: by how many users they are, of how many secrets.
 """
 
 import os
@@ -24,10 +26,10 @@ from geumgo.storage import Storage
 from tests.house import House
 from tests.storage.postgres_server import private_server
 
-USERS, SECRETS = 500, 20_000
+USERS, SECRETS = int(os.environ.get("BENCH_USERS", "500")), int(os.environ.get("BENCH_NAMES", "20000"))
 OPERATIONS = ("GetSecretValue",) * 8 + ("DescribeSecret", "PutSecretValue")
 LOOKS = 200  # of each kind
-DAYS = 60  # over which the records are spread
+DAYS = float(os.environ.get("BENCH_DAYS", "60"))  # over which the records are spread
 
 
 class Past:
@@ -52,7 +54,7 @@ def write(house: House, records: int) -> None:
         for at in range(USERS)
     ]
     for number in range(records):
-        clock.at_ms = now_ms - DAYS * 86_400_000 + number * DAYS * 86_400_000 // records
+        clock.at_ms = now_ms - int(DAYS * 86_400_000 * (records - number) / records)
         secret, name = chance.randrange(SECRETS), chance.choice(OPERATIONS)
         arn = f"arn:aws:secretsmanager:us-east-1:{account}:secret:app/s{secret}-a1B2c3"
         trail.note(
@@ -102,8 +104,8 @@ def look(house: House, records: int) -> None:
     kinds: dict[str, Any] = {
         "the last minute": lambda: {"StartTime": datetime.fromtimestamp(now_s - 60, UTC)},
         "an hour, some weeks ago": lambda: {
-            "StartTime": datetime.fromtimestamp(now_s - 86_400 * (hours := chance.randrange(1, DAYS)), UTC),
-            "EndTime": datetime.fromtimestamp(now_s - 86_400 * hours + 3600, UTC),
+            "StartTime": datetime.fromtimestamp(at_s := now_s - chance.uniform(0, DAYS * 86_400), UTC),
+            "EndTime": datetime.fromtimestamp(at_s + 3_600, UTC),
         },
         "everything, newest first": dict,
         "EventName": lambda: attribute("EventName", chance.choice(("GetSecretValue", "PutSecretValue"))),
@@ -138,7 +140,7 @@ def database_bytes(house: House, storage: Storage) -> int:
     if house.settings.database:
         with storage.reading() as tx:
             row = tx.one(
-                "SELECT pg_total_relation_size('cloudtrail_event') + pg_total_relation_size('cloudtrail_topic')"
+                "SELECT pg_total_relation_size('cloudtrail_record') + pg_total_relation_size('cloudtrail_posting')"
             )
         assert row is not None
         return int(row[0])

@@ -8,15 +8,15 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from geumgo.audit.line import CHAIN_NAME, Line, take_apart
+from geumgo.audit.line import CHAIN_NAME, TAIL_BYTES, Line, take_apart
 from geumgo.audit.reader import inner_event_id
 from geumgo.audit.segment import lines_in, numbers_in, path_of
 
-CHUNK_BYTES: Final = 64 << 10
+CHUNK_BYTES: Final = 256 << 10
 """How much is read at once."""
 LONGEST_BYTES: Final = 1 << 20
 """More than the longest line."""
@@ -24,8 +24,7 @@ ITSELF: Final = -1
 """The place of a record that is not inside another one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Where:
+class Where(NamedTuple):
     """Where a record stands: in the line at `start` (`size` bytes without its newline) of a segment; `place`: in its service events."""
 
     chain: str
@@ -35,13 +34,27 @@ class Where:
     place: int = ITSELF
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A record with its eventID, where it stands, and when it was noted (Unix milliseconds)."""
+class Found(NamedTuple):
+    """A record: where it stands, when it was noted (Unix milliseconds), its eventID, and itself as it is written there."""
 
     where: Where
     at_ms: int
-    record: dict[str, Any]
+    event_id: str
+    raw: bytes
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The record with its eventID, decoded. Raises msgspec.DecodeError."""
+        record: dict[str, Any] = msgspec.json.decode(self.raw, type=dict)
+        record.pop("serviceEvents", None)  # these are records of their own
+        record["eventID"] = self.event_id
+        return record
+
+
+class _Intent(msgspec.Struct):
+    """What is inside the record of a write."""
+
+    serviceEvents: list[msgspec.Raw] = []  # noqa: N815 - as the record has it; msgspec makes each a list of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +86,8 @@ class TrailFiles:
         """
         found: list[Found] = []
         place = self._directory / chain
+        numbers = numbers_in(place)  # before any segment is read: one that is followed by another does not grow
         while len(found) < most:
-            numbers = numbers_in(place)  # before the segment is read: one that is followed by another does not grow
             here = next((number for number in numbers if number >= position.segment), None)
             if here is None:
                 break
@@ -103,10 +116,10 @@ class TrailFiles:
         if line is None or line.chain != where.chain:
             return None
         try:
-            told = list(_told(line, where.segment, where.start))
+            told = _told(line, where.segment, where.start)
+            return next((each.record for each in told if each.where.place == where.place), None)
         except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
             return None
-        return next((each.record for each in told if each.where.place == where.place), None)
 
     def _walk(self, chain: str, data: bytes, position: Position, found: list[Found], most: int) -> Position:
         """The position after the whole lines of `data`, or after enough of them; what they tell joins `found`."""
@@ -138,13 +151,12 @@ class TrailFiles:
 
 def _told(line: Line, segment: int, start: int) -> Iterator[Found]:
     """The record of a line, and behind it its service events."""
-    record = line.record()
-    events = record.pop("serviceEvents", []) if line.kind == "intent" else []
-    size = len(line.raw)
-    yield Found(Where(line.chain, segment, start, size), line.at_ms, {**record, "eventID": line.id})
-    for place, event in enumerate(events):
-        where = Where(line.chain, segment, start, size, place)
-        yield Found(where, line.at_ms, {**event, "eventID": inner_event_id(line.id, place)})
+    size, raw = len(line.raw), line.raw[line.record_at : -TAIL_BYTES]
+    yield Found(Where(line.chain, segment, start, size), line.at_ms, line.id, raw)
+    if line.kind == "intent":
+        for place, event in enumerate(msgspec.json.decode(raw, type=_Intent).serviceEvents):
+            where = Where(line.chain, segment, start, size, place)
+            yield Found(where, line.at_ms, inner_event_id(line.id, place), bytes(event))
 
 
 def _next(path: Path, offset: int) -> bytes:

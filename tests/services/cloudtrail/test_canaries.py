@@ -75,9 +75,9 @@ def everything_written(house: House, sink: Path) -> dict[str, bytes]:
     for path in [*(house.settings.data / "events").rglob("*.jsonl"), *house.settings.audit.rglob("*.trail")]:
         found[str(path)] = path.read_bytes()
     with house.app.storage.reading() as tx:
-        for at, (copy,) in enumerate(tx.all("SELECT copy FROM cloudtrail_event")):
+        for at, (copy,) in enumerate(tx.all("SELECT copy FROM cloudtrail_record")):
             found[f"copy {at}"] = zlib.decompress(copy[36:])
-        for table in ("cloudtrail_event", "cloudtrail_topic", "cloudtrail_position", "cloudtrail_file", "cloudtrail_digest",
+        for table in ("cloudtrail_record", "cloudtrail_posting", "cloudtrail_position", "cloudtrail_file", "cloudtrail_digest",
                       "cloudtrail_trail", "cloudtrail_status", "event_delivery", "job"):  # fmt: skip
             found[table] = b"\n".join(
                 cell if isinstance(cell, bytes) else str(cell).encode()

@@ -57,7 +57,7 @@ def test_an_event_is_exactly_what_the_trail_has_on_each_engine(house_on_each: Ho
     assert read["Username"] == "admin"
     assert {each["ResourceType"] for each in read["Resources"]} == {"AWS::SecretsManager::Secret"}
     with house.app.storage.reading() as tx:
-        (copies,) = tx.all("SELECT COUNT(*) FROM cloudtrail_event WHERE copy IS NOT NULL")
+        (copies,) = tx.all("SELECT COUNT(*) FROM cloudtrail_record WHERE copy IS NOT NULL")
     assert (copies[0] > 0) is bool(house.settings.database)
 
 
@@ -218,8 +218,8 @@ def test_a_row_that_was_changed_by_hand_shows_nobody_what_is_not_his(house: Hous
     house.client("secretsmanager").create_secret(Name="mine", SecretString="x")
     house.index()
     with house.app.storage.writing() as tx:  # every row points to the record of the other account
-        row = tx.all("SELECT segment, start_at, size_bytes, place FROM cloudtrail_event ORDER BY event LIMIT 1")[0]
-        tx.run("UPDATE cloudtrail_event SET segment = :s, start_at = :a, size_bytes = :b, place = :p",
+        row = tx.all("SELECT segment, start_at, size_bytes, place FROM cloudtrail_record ORDER BY event LIMIT 1")[0]
+        tx.run("UPDATE cloudtrail_record SET segment = :s, start_at = :a, size_bytes = :b, place = :p",
                s=row[0], a=row[1], b=row[2], p=row[3])  # fmt: skip
     assert "theirs" not in json.dumps(house.client("cloudtrail").lookup_events()["Events"], default=str)
 
@@ -229,9 +229,9 @@ def test_a_changed_copy_is_not_shown(house: House) -> None:
     house.client("secretsmanager").create_secret(Name="mine", SecretString="x")
     assert names(look(house, "EventName", "CreateSecret")) == ["CreateSecret"]
     with house.app.storage.writing() as tx:
-        for event, copy in tx.all("SELECT event, copy FROM cloudtrail_event"):
+        for event, copy in tx.all("SELECT event, copy FROM cloudtrail_record"):
             changed = copy[:-1] + bytes([copy[-1] ^ 1])
-            tx.run("UPDATE cloudtrail_event SET copy = :copy WHERE event = :event", copy=changed, event=event)
+            tx.run("UPDATE cloudtrail_record SET copy = :copy WHERE event = :event", copy=changed, event=event)
     assert names(house.client("cloudtrail").lookup_events()) == []
 
 

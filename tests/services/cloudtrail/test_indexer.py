@@ -1,15 +1,32 @@
 """The index: each record once, whatever happens in between; what EventBridge is told; what is forgotten."""
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import (
+    dictionaries,
+    fixed_dictionaries,
+    integers,
+    just,
+    lists,
+    none,
+    one_of,
+    sampled_from,
+    text,
+)
 
+from geumgo.audit.follow import Found, Where
+from geumgo.audit.line import encode_record
 from geumgo.context import Event, Place
-from geumgo.services.cloudtrail import store
-from geumgo.services.cloudtrail.domain import attributes_of, first_number, number_of
+from geumgo.services.cloudtrail import indexer, store
+from geumgo.services.cloudtrail.briefs import Brief, Who, brief_of
+from geumgo.services.cloudtrail.domain import attributes_of, first_number, number_of, span_of, topic_of
 from geumgo.services.cloudtrail.domain_resources import resources_of
+from geumgo.services.cloudtrail.store import Entry
 from geumgo.storage import Tx
 from tests.house import House
 
@@ -23,6 +40,9 @@ class Heard:
         self.events: list[tuple[Place, Event]] = []
         self.fails_at = -1
 
+    def hears(self, tx: Tx, place: Place, *, reads: bool) -> bool:
+        return True
+
     def publish(self, tx: Tx, place: Place, event: Event, now_ms: int) -> None:
         if len(self.events) == self.fails_at:
             self.fails_at = -1
@@ -32,7 +52,7 @@ class Heard:
 
 def indexed(house: House) -> list[str]:
     with house.app.storage.reading() as tx:
-        events = [row[0] for row in tx.all("SELECT event FROM cloudtrail_event ORDER BY event")]
+        events = [row[0] for row in tx.all("SELECT event FROM cloudtrail_record ORDER BY event")]
         rows = [store.find(tx, event) for event in events]
     found = [house.app.pipeline._parts.archive.record(row.where) for row in rows if row is not None]
     return [record["eventID"] for record in found if record is not None]
@@ -50,10 +70,14 @@ def test_each_record_is_indexed_once_in_order_however_often_it_is_looked(house: 
     assert sorted(indexed(house)) == sorted(record["eventID"] for record in house.trail())
 
 
-def test_a_death_in_the_middle_tells_nothing_twice_and_loses_nothing(house: House) -> None:
+def test_a_death_in_the_middle_tells_nothing_twice_and_loses_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     heard = Heard()
     house.app.indexer.publisher = heard
     sm = house.client("secretsmanager")
+    monkeypatch.setattr(indexer, "BATCH", 100)
+    monkeypatch.setattr(indexer, "LARGE_BATCH", 100)
     for number in range(60):
         sm.create_secret(Name=f"s{number}", SecretString="x")
     heard.fails_at = 110  # in the second batch
@@ -148,26 +172,128 @@ def test_what_is_older_than_the_retention_is_forgotten(house: House) -> None:
     house.index()
     assert not old & set(indexed(house))
     assert indexed(house)
-    with house.app.storage.reading() as tx:
-        assert tx.one(
-            "SELECT COUNT(*) FROM cloudtrail_topic WHERE event < :old",
-            old=first_number(house.clock.now_ms() // 1000 - 3_600),
-        ) == (0,)
     assert old <= {record["eventID"] for record in house.trail()}  # the trail itself forgets nothing
+    house.clock.turn(ms=7 * DAY_MS)
+    sm.create_secret(Name="newest", SecretString="x")
+    house.index()
+    with house.app.storage.reading() as tx:
+        (spans,) = tx.all("SELECT MIN(span) FROM cloudtrail_posting")
+    assert spans[0] > span_of(first_number(house.clock.now_ms() // 1000 - (house.settings.history_days + 7) * 86_400))
+
+
+def entry(where: Where, *topics: int) -> Entry:
+    brief = Brief(Who(("111122223333",), "us-east-1", "", topics), (), (), "", read_only=False, at_s=0)
+    return Entry(Found(where, 0, "e", b"{}"), brief, None)
+
+
+def add(tx: Tx, *wanted: tuple[int, Entry]) -> list[int]:
+    """The numbers of those that were not there."""
+    entries = store.numbered(wanted)
+    return list(store.add(tx, entries, store.postings_of(entries)))
 
 
 def test_records_of_one_moment_in_two_chains_are_both_there(house: House) -> None:
-    from geumgo.audit.follow import Where
-
-    about = attributes_of({"eventID": "e", "eventTime": "2026-11-29T00:00:00Z"})
-    number = number_of(about.at_s, about.at_s * 1000, 512, -1)
-    topics = {"EventId": 1, "EventName": 2, "EventSource": 3, "ReadOnly": 4, "Everything": 5}
+    number = number_of(1_790_000_000, 1_790_000_000_000, 512, -1)
+    one, two = entry(Where("n1-a", 1, 512, 400), 5), entry(Where("n1-b", 1, 512, 400), 5)
+    three = entry(Where("n1-b", 2, 512, 400), 5)
     with house.app.storage.writing() as tx:
-        one, two = Where("n1-a", 1, 512, 400), Where("n1-b", 1, 512, 400)
-        assert store.add_event(tx, number, one, topics, None) == number
-        assert store.add_event(tx, number, two, topics, None) == number + 1
-        assert store.add_event(tx, number, two, topics, None) is None
-        assert store.add_event(tx, number, one, topics, None) is None
+        assert add(tx, (number, one)) == [number]
+        assert add(tx, (number, two), (number, three)) == [number + 1, number + 2]
+        assert add(tx, (number, two), (number, three)) == []
+        assert add(tx, (number, three)) == []
+        assert add(tx, (number, one)) == []
+        found = store.newest(tx, 5, first=0, before=number + 10, most=10)
+    assert [row.event for row in found] == [number + 2, number + 1, number]
+    assert [row.where for row in found] == [each.found.where for each in (three, two, one)]
+
+
+@pytest.mark.parametrize("most", [1, 2, 7, 50])
+def test_pages_of_any_size_show_each_event_once_in_order_however_the_batches_fell(house: House, most: int) -> None:
+    """Two chains write at the same time, now much and now little; rows of one moment overlap."""
+    chance = random.Random(most)
+    at_ms, wanted = 1_790_000_000_000, []
+    with house.app.storage.writing() as tx:
+        for batch in range(30):
+            at_ms += chance.choice((0, 3, 700, 40_000, 900_000_000))
+            chain, entries = f"n1-{batch % 2}", []
+            for line in range(chance.choice((1, 2, 150))):
+                start = (batch * 1_000 + line) * 512
+                number = number_of(at_ms // 1000, at_ms + chance.randrange(400) * line // 50, start, -1)
+                entries.append((number, entry(Where(chain, 1, start, 400), 7, 8)))
+            wanted += add(tx, *entries)
+    wanted.sort(reverse=True)
+    shown: list[int] = []
+    with house.app.storage.reading() as tx:
+        before = 1 << 62
+        while page := [row.event for row in store.newest(tx, 7, first=0, before=before, most=most)]:
+            shown += page
+            before = page[-1]
+            if most < 50 and len(shown) > 200:
+                break
+        middle = wanted[len(wanted) // 3]
+        part = [row.event for row in store.newest(tx, 8, first=wanted[-5], before=middle, most=10_000)]
+        rows = tx.one("SELECT COUNT(*) FROM cloudtrail_posting WHERE topic = 7")
+    assert shown == wanted[: len(shown)]
+    assert most < 50 or shown == wanted
+    assert part == [event for event in wanted if wanted[-5] <= event < middle]
+    assert rows is not None
+    assert rows[0] < len(wanted) / 2  # events of one moment share rows
+
+
+def test_a_secret_is_found_by_its_name_and_its_arns_in_one_place() -> None:
+    arn = "arn:aws:secretsmanager:us-east-1:111122223333:secret:app/db-a1B2c3"
+    within = f"arn:aws:secretsmanager:us-east-1:111122223333:secret:{arn}-a1B2c3"
+    for name in (arn, within):
+        assert topic_of("1", "r", "ResourceName", name) == topic_of("1", "r", "ResourceName", "app/db")
+    assert topic_of("1", "r", "Username", arn) != topic_of("1", "r", "Username", "app/db")
+
+
+@given(
+    source=sampled_from(["secretsmanager.amazonaws.com", "kms.amazonaws.com", "sts.amazonaws.com", "signin.amazonaws.com"]),
+    identity=sampled_from([
+        {"type": "IAMUser", "accountId": "1" * 12, "userName": "ann", "accessKeyId": "AKIA1"},
+        {"type": "AssumedRole", "accountId": "2" * 12, "arn": "arn:aws:sts::2:assumed-role/app/i-1"},
+        {"type": "AWSService", "invokedBy": "x"}, {}, None,
+    ]),
+    parts=fixed_dictionaries(
+        {},
+        optional={
+            name: one_of(none(), dictionaries(
+                sampled_from(["secretId", "SecretId", "name", "keyId", "roleArn", "other", "\u0080\\\""]),
+                one_of(text(max_size=9), integers(), lists(text(max_size=5), max_size=3), just("x" * 900)), max_size=4,
+            ))
+            for name in ("requestParameters", "responseElements", "additionalEventData")
+        },
+    ),
+    resources=one_of(none(), lists(sampled_from([
+        {"ARN": "arn:aws:secretsmanager:r:111122223333:secret:a-123456", "type": "AWS::SecretsManager::Secret"}, {"ARN": "k"},
+    ]), max_size=3)),
+    reads=sampled_from([True, False, None]),
+)  # fmt: skip
+def test_a_brief_says_what_the_whole_record_says(
+    source: str, identity: Any, parts: dict[str, Any], resources: Any, reads: bool | None
+) -> None:
+    record = {
+        "eventTime": "2026-11-29T00:00:07Z", "eventSource": source, "eventName": "Any", "awsRegion": "eu-west-1", "eventType": "AwsApiCall",
+        "recipientAccountId": "1" * 12, "userIdentity": identity, "resources": resources, "readOnly": reads, **parts,
+    }  # fmt: skip
+    about = attributes_of({**record, "eventID": "some-id"})
+    for _ in range(2):  # worked out, then known
+        brief = brief_of(encode_record(record), "some-id")
+        assert brief.who.accounts == about.accounts
+        assert (brief.who.region, brief.who.source, brief.kind) == ("eu-west-1", source, "AwsApiCall")
+        assert (brief.at_s, brief.read_only) == (about.at_s, about.read_only)
+        wanted = {
+            topic_of(account, "eu-west-1", key, value)
+            for account in about.accounts
+            for key, value in [
+                ("Everything", ""),
+                *about.single(),
+                *(("ResourceName", name) for resource in about.resources for name in resource.names),
+                *(("ResourceType", resource.type) for resource in about.resources),
+            ]
+        }
+        assert {*brief.who.topics, *brief.touched, *brief.own} == wanted
 
 
 def test_the_attributes_of_those_who_ask() -> None:

@@ -1,13 +1,12 @@
 """What a record is found by: its attributes as LookupEvents names them. Pure."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from geumgo.services.cloudtrail.domain_resources import Resource, resources_of
+from geumgo.services.cloudtrail.domain_resources import Resource, found_by, resources_of
 
 ATTRIBUTES: Final = (
     *("EventId", "EventName", "ReadOnly", "Username"),
@@ -17,12 +16,13 @@ ATTRIBUTES: Final = (
 
 EVERYTHING: Final = "Everything"  # the attribute of every record of a place
 SPREAD_BITS: Final = 21  # of an event's number, which keep the records of one millisecond apart
+MOMENT_BITS: Final = SPREAD_BITS + 10  # of an event's number, which say when in a moment of 1,024 ms it was
+SPAN_BITS: Final = SPREAD_BITS + 29  # of an event's number, which say when in a span of 2^29 ms (six days) it was
 _HIGHEST_MS: Final = (1 << 42) - 1
 _MASK: Final = (1 << 63) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
+class Attributes(NamedTuple):
     """What one record is found by. Empty texts are absent."""
 
     event_id: str
@@ -55,12 +55,6 @@ class Attributes:
             yield "Username", self.username
         if self.access_key_id:
             yield "AccessKeyId", self.access_key_id
-
-    def of_resources(self) -> Iterator[tuple[str, str]]:
-        """The attributes of what it touched, each pair once."""
-        pairs = [("ResourceName", name) for resource in self.resources for name in resource.names]
-        pairs += [("ResourceType", resource.type) for resource in self.resources]
-        yield from dict.fromkeys(pairs)
 
 
 def attributes_of(record: Mapping[str, Any]) -> Attributes:
@@ -105,10 +99,39 @@ def seconds_of(iso: str) -> int:
     return int(datetime.fromisoformat(iso).timestamp())
 
 
+def topics_of_single(about: Attributes) -> Iterator[int]:
+    """The topics of what a record has once, but for its id, in every account that it concerns."""
+    for account in about.accounts:
+        yield topic_of(account, about.region, EVERYTHING, "")
+        for key, value in about.single():
+            if key != "EventId":
+                yield topic_of(account, about.region, key, value)
+
+
+def topics_of_resources(record: Mapping[str, Any], accounts: Sequence[str], region: str) -> Iterator[int]:
+    """The topics of what a record touched, each once."""
+    resources = resources_of(record)
+    pairs = [("ResourceName", resource.name) for resource in resources]
+    pairs += [("ResourceType", resource.type) for resource in resources]
+    yield from dict.fromkeys(topic_of(account, region, key, value) for account in accounts for key, value in pairs)
+
+
+def topic_of_id(account: str, region: str, event_id: str) -> int:
+    """The topic of a record's id: no other record has it, so it is not worth keeping."""
+    return _hash_of(account, region, "EventId", event_id)
+
+
 @lru_cache(maxsize=16_384)
 def topic_of(account: str, region: str, key: str, value: str) -> int:
-    """A number (63 bits) for an attribute and its value in a place. Two may share one: compare what is found with the record."""
-    text = "\0".join((account, region, key, value)).encode("utf-8", "replace")
+    """A number (63 bits) for an attribute and its value in a place. Two may share one: compare what is found with the record.
+
+    A secret's name and its ARNs do.
+    """
+    return _hash_of(account, region, key, found_by(value) if key == "ResourceName" else value)
+
+
+def _hash_of(account: str, region: str, key: str, value: str) -> int:
+    text = f"{account}\0{region}\0{key}\0{value}".encode("utf-8", "replace")
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") & _MASK
 
 
@@ -126,3 +149,13 @@ def number_of(at_s: int, noted_at_ms: int, start: int, place: int) -> int:
 def first_number(at_s: int) -> int:
     """The lowest number of an event of this second (Unix time)."""
     return min(max(at_s * 1000, 0), _HIGHEST_MS) << SPREAD_BITS
+
+
+def span_of(event: int) -> int:
+    """The span of 2^29 ms (since 1970) in which the event with this number was."""
+    return event >> SPAN_BITS
+
+
+def end_of_moment(event: int) -> int:
+    """The highest number of an event of the same moment."""
+    return event | ((1 << MOMENT_BITS) - 1)

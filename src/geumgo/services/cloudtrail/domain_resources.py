@@ -6,8 +6,7 @@ that are served here. Source: the examples of "Viewing events with CloudTrail ev
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 MOST_RESOURCES: Final = 64  # of one record
 LONGEST_NAME: Final = 2_048  # characters
@@ -44,8 +43,7 @@ _PARAMETERS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(NamedTuple):
     """A thing that a record speaks of. `type` may be empty: not known."""
 
     type: str
@@ -54,8 +52,20 @@ class Resource:
     @property
     def names(self) -> tuple[str, ...]:
         """What it is found by: its name as the record has it; of the ARN of a secret, the secret's name too."""
-        secret = _SECRET_ARN.fullmatch(self.name)
+        secret = _SECRET_ARN.fullmatch(self.name) if ":secret:" in self.name else None
         return (self.name, secret[1]) if secret is not None else (self.name,)
+
+
+def found_by(name: str) -> str:
+    """What is looked for in place of a resource's name: of the ARN of a secret, the secret's name."""
+    while ":secret:" in name and (secret := _SECRET_ARN.fullmatch(name)) is not None:
+        name = secret[1]
+    return name
+
+
+def naming_members(source: str) -> tuple[str, ...]:
+    """The members of parameters, answers and details whose values name resources of a service."""
+    return tuple(_PARAMETERS.get(source, ()))
 
 
 def resources_of(record: Mapping[str, Any]) -> tuple[Resource, ...]:
@@ -67,10 +77,12 @@ def resources_of(record: Mapping[str, Any]) -> tuple[Resource, ...]:
 def _named(record: Mapping[str, Any]) -> Iterator[Resource]:
     for resource in record.get("resources") or ():
         yield Resource(str(resource.get("type", "")), str(resource.get("ARN", "")))
-    types = _PARAMETERS.get(record.get("eventSource", ""), {})
+    types = _PARAMETERS.get(record.get("eventSource", ""))
+    if types is None:
+        return
     for part in ("requestParameters", "responseElements", "additionalEventData"):
         values = record.get(part)
-        if not isinstance(values, Mapping):
+        if not isinstance(values, dict) or types.keys().isdisjoint(values):
             continue
         for member, kind in types.items():
             value = values.get(member)

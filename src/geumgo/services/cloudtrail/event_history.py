@@ -58,7 +58,7 @@ def lookup_events(ctx: Context, request: Params) -> Params:
     before = min(before, position) if position is not None else before
     for _ in range(LOOKS):
         wanted = most - len(events)
-        rows = store.newest(ctx.tx, key, topic, first=first, before=before, most=wanted + 1)
+        rows = store.newest(ctx.tx, topic, first=first, before=before, most=wanted + 1)
         for row in rows[:wanted]:
             before = row.event
             record = record_of(ctx, row)

@@ -6,33 +6,28 @@ wait for them. What need not be in one, reading and decoding above all, comes be
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from geumgo.audit.follow import Found, Position, TrailFiles
 from geumgo.context import Clock, Event, Place, Publisher
 from geumgo.sealing import Sealing
 from geumgo.services.cloudtrail import store, store_deliveries, store_trails
+from geumgo.services.cloudtrail.briefs import brief_of
 from geumgo.services.cloudtrail.copies import copy_of
 from geumgo.services.cloudtrail.delivery import DELIVER_AFTER_MS, GLOBAL_REGION, promise_delivery
-from geumgo.services.cloudtrail.domain import (
-    EVERYTHING,
-    Attributes,
-    attributes_of,
-    first_number,
-    number_of,
-    topic_of,
-)
+from geumgo.services.cloudtrail.domain import first_number, number_of
 from geumgo.services.cloudtrail.domain_trails import selects
 from geumgo.services.cloudtrail.records import Trail
+from geumgo.services.cloudtrail.store import Entry, Posting
 from geumgo.storage import Storage, Tx
 
 Did = TypeVar("Did")
 
 READER: Final = "index"
-BATCH: Final = 100  # records of one transaction: whoever writes on the same SQLite waits for it
+BATCH: Final = 500  # records of one transaction: whoever writes on the same SQLite waits for it
 LARGE_BATCH: Final = 1_000  # on PostgreSQL, where nobody waits, and every commit drops what processes keep of rows
 PRUNE_EVERY_MS: Final = 600_000
 DAY_MS: Final = 86_400_000
@@ -53,8 +48,9 @@ Source: "Logging data events", CloudTrail User Guide.
 
 _REGION: Final = re.compile(r"[a-z0-9-]{1,64}")
 
+_CALL: Final = "AWS API Call via CloudTrail"
 _DETAIL_TYPES: Final[Mapping[str, str]] = {
-    "AwsApiCall": "AWS API Call via CloudTrail",
+    "AwsApiCall": _CALL,
     "AwsServiceEvent": "AWS Service Event via CloudTrail",
     "AwsConsoleSignIn": "AWS Console Sign In via CloudTrail",
 }
@@ -72,6 +68,14 @@ def at_once(what: Callable[[], Did]) -> Did:
     return what()
 
 
+class Bus(Publisher, Protocol):
+    """Who carries events to those who listen, and knows whether anybody does."""
+
+    def hears(self, tx: Tx, place: Place, *, reads: bool) -> bool:
+        """Whether anybody listens on the default bus of `place`; with `reads`: to calls that only read."""
+        ...
+
+
 class Taken(NamedTuple):
     """How many records were read, and whether more wait already."""
 
@@ -81,11 +85,13 @@ class Taken(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one transaction takes in: records of a chain, and the position behind them."""
+    """What one transaction takes in: records of a chain, and the position behind them. `read`: how many there were."""
 
     chain: str
-    found: list[Found]
+    read: int
     behind: Position
+    entries: Mapping[int, Entry]
+    postings: Sequence[Posting]
 
 
 @dataclass(slots=True)
@@ -94,7 +100,7 @@ class Indexer:
 
     files: TrailFiles
     sealing: Sealing
-    publisher: Publisher
+    publisher: Bus
     clock: Clock
     partition: str
     retention_days: int
@@ -124,8 +130,8 @@ class Indexer:
             batch = self._next(chain, turn(partial(self._position, storage, chain)))
             if batch is not None:
                 turn(partial(self._take, storage, batch))
-                records += len(batch.found)
-                more = more or len(batch.found) >= self.most
+                records += batch.read
+                more = more or batch.read >= self.most
         turn(partial(self._prune, storage))
         return Taken(records, more)
 
@@ -138,36 +144,28 @@ class Indexer:
         found, behind = self.files.follow(chain, before, self.most)
         if not found and behind.segment == before.segment and behind.open == before.open:
             return None  # checkpoints alone, at most: they are passed over again with the next record
-        return Batch(chain, found, behind)
+        entries = store.numbered(self._entries(found))
+        return Batch(chain, len(found), behind, entries, store.postings_of(entries))
+
+    def _entries(self, found: list[Found]) -> Iterator[tuple[int, Entry]]:
+        """What is to be found by its attributes, in every account that it concerns. What concerns nobody's account is not."""
+        for each in found:
+            brief = brief_of(each.raw, each.event_id)
+            if brief.who.accounts:
+                copy = copy_of(self.sealing, each.record) if self.copies else None
+                yield number_of(brief.at_s, each.at_ms, each.where.start, each.where.place), Entry(each, brief, copy)
 
     def _take(self, storage: Storage, batch: Batch) -> None:
+        """All that is new of it is found, awaited by the trails of its accounts, and told in the first of them."""
         with storage.writing() as tx:
-            trails = _Trails(tx, self.sealing, self.partition)
-            for each in batch.found:
-                self._add(tx, each, trails)
+            trails, ears = _Trails(tx, self.sealing, self.partition), _Ears(tx, self.publisher)
+            for number, entry in store.add(tx, batch.entries, batch.postings).items():
+                for account in entry.brief.who.accounts:
+                    for trail, region in trails.of(account, entry):
+                        self._promise(tx, trail, region)
+                        store_deliveries.wait(tx, trail, region, number)
+                self._tell(tx, entry, ears)
             store.keep_position(tx, READER, batch.chain, batch.behind)
-
-    def _add(self, tx: Tx, found: Found, trails: "_Trails") -> None:
-        """One record: found by its attributes in every account that it concerns, told in the first, awaited by their trails."""
-        about = attributes_of(found.record)
-        if not about.accounts:
-            return
-        event = number_of(about.at_s, found.at_ms, found.where.start, found.where.place)
-        owner, *others = about.accounts
-        copy = copy_of(self.sealing, found.record) if self.copies else None
-        number = store.add_event(tx, event, found.where, _topics(about, owner), copy)
-        if number is None:
-            return
-        more = [topic_of(owner, about.region, key, value) for key, value in about.of_resources()]
-        for other in others:
-            more += _topics(about, other).values()
-            more += [topic_of(other, about.region, key, value) for key, value in about.of_resources()]
-        store.add_topics(tx, number, more)
-        for account in about.accounts:
-            for trail, region in trails.of(account, about, found):
-                self._promise(tx, trail, region)
-                store_deliveries.wait(tx, trail, region, number)
-        self._tell(tx, found.record, Place(owner, about.region, self.partition))
 
     def _promise(self, tx: Tx, trail: Trail, region: str) -> None:
         """A delivery is promised, when the first event begins to wait; and now and then, should that delivery have been given up."""
@@ -178,12 +176,16 @@ class Indexer:
             promise_delivery(tx, trail, region, now_ms)
             self.promised_at_ms[key] = now_ms
 
-    def _tell(self, tx: Tx, record: dict[str, Any], place: Place) -> None:
-        kind = _DETAIL_TYPES.get(record.get("eventType", ""))
-        source = record["eventSource"]
-        if kind is None or (source, record["eventName"]) in DATA_EVENTS or not source.endswith(".amazonaws.com"):
+    def _tell(self, tx: Tx, entry: Entry, ears: "_Ears") -> None:
+        brief, who = entry.brief, entry.brief.who
+        kind = _DETAIL_TYPES.get(brief.kind)
+        place = Place(who.accounts[0], who.region, self.partition)
+        if kind is None or not ears.hear(place, reads=kind == _CALL and brief.read_only):
             return
-        event = Event(f"aws.{source.partition('.')[0]}", kind, (), record)
+        record = entry.found.record
+        if (who.source, record["eventName"]) in DATA_EVENTS or not who.source.endswith(".amazonaws.com"):
+            return
+        event = Event(f"aws.{who.source.partition('.')[0]}", kind, (), record)
         self.publisher.publish(tx, place, event, self.clock.now_ms())
 
     def _prune(self, storage: Storage) -> None:
@@ -198,11 +200,19 @@ class Indexer:
         self.pruned_at_ms = now_ms
 
 
-def _topics(about: Attributes, account: str) -> dict[str, int]:
-    """The topics of what a record has once, by attribute."""
-    found = {key: topic_of(account, about.region, key, value) for key, value in about.single()}
-    found[EVERYTHING] = topic_of(account, about.region, EVERYTHING, "")
-    return found
+@dataclass(slots=True)
+class _Ears:
+    """Whether anybody listens, as one transaction sees it: most records are of reads, which are heard by few."""
+
+    tx: Tx
+    bus: Bus
+    known: dict[tuple[str, str, bool], bool] = field(default_factory=dict)
+
+    def hear(self, place: Place, *, reads: bool) -> bool:
+        key = (place.account, place.region, reads)
+        if key not in self.known:
+            self.known[key] = self.bus.hears(self.tx, place, reads=reads)
+        return self.known[key]
 
 
 @dataclass(slots=True)
@@ -214,19 +224,22 @@ class _Trails:
     partition: str
     known: dict[str, list[Trail]] = field(default_factory=dict)
 
-    def of(self, account: str, about: Attributes, found: Found) -> Iterator[tuple[Trail, str]]:
+    def of(self, account: str, entry: Entry) -> Iterator[tuple[Trail, str]]:
         """The trails of `account` that deliver this record, each with the region in whose directory it does."""
         if account not in self.known:
             everything = store_trails.of_account(self.tx, self.sealing, account, self.partition)
             self.known[account] = [trail for trail in everything if trail.started_at_ms]
+        who = entry.brief.who
         for trail in self.known[account]:
-            if not _logged_then(trail, found.at_ms) or not selects(trail.selectors, trail.advanced, found.record):
+            if not _logged_then(trail, entry.found.at_ms) or not selects(
+                trail.selectors, trail.advanced, entry.found.record
+            ):
                 continue
             if trail.multi_region:
-                if _REGION.fullmatch(about.region):
-                    yield trail, about.region
-            elif trail.place.region == about.region or (
-                trail.global_events and about.region == GLOBAL_REGION and about.event_source in GLOBAL_SOURCES
+                if _REGION.fullmatch(who.region):
+                    yield trail, who.region
+            elif trail.place.region == who.region or (
+                trail.global_events and who.region == GLOBAL_REGION and who.source in GLOBAL_SOURCES
             ):
                 yield trail, trail.place.region
 

@@ -55,6 +55,7 @@ class Audience:
     by_source: Mapping[str, tuple[Ear, ...]]
     anywhere: tuple[Ear, ...]
     keepers: tuple[Keeper, ...]
+    reads: bool  # whether any of them may want calls that only read
 
     @classmethod
     def of(cls, ears: Sequence[Ear], keepers: Sequence[Keeper]) -> "Audience":
@@ -63,7 +64,8 @@ class Audience:
             for source in ear.pattern.sources or ():
                 by_source.setdefault(source, []).append(ear)
         anywhere = tuple(ear for ear in ears if ear.pattern.sources is None)
-        return cls({source: tuple(found) for source, found in by_source.items()}, anywhere, tuple(keepers))
+        reads = bool(keepers) or any(ear.rule.state == ENABLED_WITH_READS for ear in ears)
+        return cls({source: tuple(found) for source, found in by_source.items()}, anywhere, tuple(keepers), reads)
 
     def might_want(self, event: Mapping[str, Any]) -> tuple[Ear, ...]:
         """The rules that are worth asking. An event's source is one text."""
@@ -104,9 +106,10 @@ def spread(
                 _deliver(tx, sealing, ear.rule, target, event, now_ms, hops)
 
 
-def hears(tx: Tx, sealing: Sealing, place: Place, bus: str) -> bool:
-    """Whether anybody listens on `bus` at all."""
-    return bus in listening(tx, sealing, place)
+def hears(tx: Tx, sealing: Sealing, place: Place, bus: str, *, reads: bool = False) -> bool:
+    """Whether anybody listens on `bus` at all; with `reads`: to calls that only read, as CloudTrail tells of them."""
+    audience = listening(tx, sealing, place).get(bus)
+    return audience is not None and (audience.reads or not reads)
 
 
 def listening(tx: Tx, sealing: Sealing, place: Place) -> Audiences:

@@ -16,6 +16,10 @@ class DefaultBus:
 
     sealing: Sealing
 
+    def hears(self, tx: Tx, place: Place, *, reads: bool) -> bool:
+        """Whether anybody listens on the default bus of `place`; with `reads`: to calls that only read, as CloudTrail tells of them."""
+        return matching.hears(tx, self.sealing, place, DEFAULT_BUS, reads=reads)
+
     def publish(self, tx: Tx, place: Place, event: Event, now_ms: int) -> None:
         if not matching.hears(tx, self.sealing, place, DEFAULT_BUS):
             return
