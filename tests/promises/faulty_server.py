@@ -140,6 +140,15 @@ def keeps_all_that_waits() -> None:
     setattr(Admission, "admits", lambda *_: True)  # noqa: B010
 
 
+def says_nothing_of_its_changes() -> None:
+    """A write leaves everything as it is that processes keep of the rows before it."""
+
+    def nothing(_self: Engine, _dropped: str, _params: dict[str, Any]) -> None:
+        """No change is noted, so none is told to anybody."""
+
+    setattr(Engine, "note_dropped", nothing)  # noqa: B010
+
+
 FAULTS: Final[dict[str, Callable[[], None]]] = {
     each.__name__: each
     for each in (
@@ -150,6 +159,7 @@ FAULTS: Final[dict[str, Callable[[], None]]] = {
         swallows_a_full_trail,
         remembers_for_a_second,
         keeps_all_that_waits,
+        says_nothing_of_its_changes,
     )
 }
 

@@ -15,22 +15,25 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from tests.promises import faulty_server
 from tests.server import Server
 from tests.storage.postgres_server import PrivateServer
 
 PAIRS = int(os.environ.get("READ_AFTER_WRITE_PAIRS", "2000"))  # 100,000 in the long form
 CONNECTIONS = 8  # the processes share one listener: with so many, each process has some
+READS = 3  # after each write: the first read of a value leaves a date and keeps nothing, those after it keep what they have read
 NAMES = ("first", "second", "third")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
-    with contextlib.ExitStack() as opened:
-        environment = {}
-        if request.param == "postgres":
-            database: PrivateServer = request.getfixturevalue("postgres_server")
-            environment["GEUMGO_DATABASE"] = opened.enter_context(database.database())
-        yield opened.enter_context(Server(tmp_path / "data", arguments=("--workers", "2"), environment=environment))
+def environment(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """What a server is told of its database."""
+    if request.param == "sqlite":
+        yield {}
+        return
+    database: PrivateServer = request.getfixturevalue("postgres_server")
+    with database.database() as dsn:
+        yield {"GEUMGO_DATABASE": dsn}
 
 
 class Caller:
@@ -61,15 +64,30 @@ class Caller:
             connection.close()
 
 
-def test_no_read_is_stale(server: Server) -> None:
+def stale_reads(server: Server, pairs: int) -> int:
+    """How many reads, after each of so many writes, did not see what was acknowledged before them."""
     with contextlib.closing(Caller(server)) as caller:
         for name in NAMES:
             caller.call(0, "CreateSecret", {"Name": name, "SecretString": "0", "ClientRequestToken": str(uuid.uuid4())})
         stale = 0
-        for number in range(PAIRS):
+        for number in range(pairs):
             name, value = NAMES[number % len(NAMES)], str(number)
             put = {"SecretId": name, "SecretString": value, "ClientRequestToken": str(uuid.uuid4())}
             caller.call(number, "PutSecretValue", put)
-            read = caller.call(number + 1 + number // CONNECTIONS, "GetSecretValue", {"SecretId": name})
-            stale += read["SecretString"] != value
-        assert not stale, f"{stale} of {PAIRS} reads did not see what was written before them"
+            for again in range(READS):
+                through = number + 1 + number // CONNECTIONS + again
+                read = caller.call(through, "GetSecretValue", {"SecretId": name})
+                stale += read["SecretString"] != value
+    return stale
+
+
+def test_no_read_is_stale(environment: dict[str, str], tmp_path: Path) -> None:
+    with Server(tmp_path / "data", arguments=("--workers", "2"), environment=environment) as server:
+        stale = stale_reads(server, PAIRS)
+    assert not stale, f"{stale} reads did not see what was written before them, in {PAIRS} pairs"
+
+
+def test_a_server_that_says_nothing_of_its_changes_is_caught(environment: dict[str, str], tmp_path: Path) -> None:
+    program = faulty_server.with_fault(faulty_server.says_nothing_of_its_changes)
+    with Server(tmp_path / "data", arguments=("--workers", "2"), environment=environment, program=program) as server:
+        assert stale_reads(server, 50)

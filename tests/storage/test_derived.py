@@ -21,14 +21,6 @@ def table(storage: Storage) -> Storage:
 
 
 @pytest.fixture
-def sqlite_table(sqlite_storage: Storage) -> Storage:
-    with sqlite_storage.writing() as tx:
-        tx.run('CREATE TABLE t (id TEXT COLLATE "C" PRIMARY KEY, number BIGINT)')
-        tx.run("INSERT INTO t (id, number) VALUES ('a', 0), ('b', 0)")
-    return sqlite_storage
-
-
-@pytest.fixture
 def derived(table: Storage) -> Derived:
     return Derived(table, most=100)
 
@@ -110,11 +102,11 @@ def test_two_caches_that_write_by_turns_see_each_other(derived: Derived, table: 
 MARK = "UPDATE t SET number = 7 WHERE id = 'a'"
 
 
-def test_a_change_that_says_so_drops_nothing(sqlite_table: Storage) -> None:
-    derived = Derived(sqlite_table, most=100)
-    other = storage_at(open_again(sqlite_table))
+def test_a_change_that_says_so_drops_nothing(table: Storage) -> None:
+    derived = Derived(table, most=100)
+    other = storage_at(open_again(table))
     ask(derived)
-    for storage in (other, sqlite_table):
+    for storage in (other, table):
         with storage.writing() as tx:
             tx.run(unkept(MARK))
         derived.look()
@@ -123,15 +115,15 @@ def test_a_change_that_says_so_drops_nothing(sqlite_table: Storage) -> None:
     other.close()
 
 
-def test_a_change_that_does_not_say_so_drops_all_beside_one_that_does(sqlite_table: Storage) -> None:
-    derived = Derived(sqlite_table, most=100)
+def test_a_change_that_does_not_say_so_drops_all_beside_one_that_does(table: Storage) -> None:
+    derived = Derived(table, most=100)
     for first, second in ((unkept(MARK), "UPDATE t SET number = 8"), ("UPDATE t SET number = 8", unkept(MARK))):
         ask(derived, "b")
-        with sqlite_table.writing() as tx:
+        with table.writing() as tx:
             tx.run(first)
             tx.run(second)
         assert ask(derived, "b") == 8
-        with sqlite_table.writing() as tx:
+        with table.writing() as tx:
             tx.run("UPDATE t SET number = 0")
 
 
@@ -165,28 +157,28 @@ def test_a_change_drops_what_is_kept_under_its_id(table: Storage, derived: Deriv
     other.close()
 
 
-def test_a_change_leaves_what_is_kept_under_another_id(sqlite_table: Storage) -> None:
-    derived = Derived(sqlite_table, most=100)
-    other = storage_at(open_again(sqlite_table))
+def test_a_change_leaves_what_is_kept_under_another_id(table: Storage) -> None:
+    derived = Derived(table, most=100)
+    other = storage_at(open_again(table))
     ask_under(derived, "b")
-    for storage in (other, sqlite_table):
+    for storage in (other, table):
         change(storage, "a")
         assert ask_under(derived, "b", again=True) == 0
     other.close()
 
 
-def test_a_change_that_concerns_all_beside_one_that_concerns_an_id_drops_all(sqlite_table: Storage) -> None:
-    derived = Derived(sqlite_table, most=100)
+def test_a_change_that_concerns_all_beside_one_that_concerns_an_id_drops_all(table: Storage) -> None:
+    derived = Derived(table, most=100)
     ask_under(derived, "b")
-    with sqlite_table.writing() as tx:
+    with table.writing() as tx:
         tx.run(kept_under("under", CHANGE), id="a", under=IDS["a"])
         tx.run(CHANGE, id="b")
     assert ask_under(derived, "b") == 1
 
 
-def test_whoever_has_missed_many_changes_drops_all(sqlite_table: Storage) -> None:
-    derived = Derived(sqlite_table, most=100)
-    other = storage_at(open_again(sqlite_table))
+def test_whoever_has_missed_many_changes_drops_all(table: Storage) -> None:
+    derived = Derived(table, most=100)
+    other = storage_at(open_again(table))
     ask_under(derived, "b")
     change(other, "b")
     for _ in range(150):
@@ -195,28 +187,28 @@ def test_whoever_has_missed_many_changes_drops_all(sqlite_table: Storage) -> Non
     other.close()
 
 
-def test_a_transaction_that_changes_much_drops_all(sqlite_table: Storage) -> None:
-    derived = Derived(sqlite_table, most=100)
+def test_a_transaction_that_changes_much_drops_all(table: Storage) -> None:
+    derived = Derived(table, most=100)
     ask_under(derived, "b")
-    with sqlite_table.writing() as tx:
+    with table.writing() as tx:
         tx.run(kept_under("under", CHANGE), id="b", under=IDS["b"])
         for count in range(150):
             tx.run(kept_under("under", CHANGE), id="a", under=f"{count:032x}")
     assert ask_under(derived, "b") == 1
 
 
-def test_a_change_that_was_rolled_back_drops_nothing_later(sqlite_table: Storage) -> None:
-    derived = Derived(sqlite_table, most=100)
+def test_a_change_that_was_rolled_back_drops_nothing_later(table: Storage) -> None:
+    derived = Derived(table, most=100)
 
     def fail() -> None:
-        with sqlite_table.writing() as tx:
+        with table.writing() as tx:
             tx.run(kept_under("under", CHANGE), id="b", under=IDS["b"])
             raise KeyError
 
     ask_under(derived, "b")
     with pytest.raises(KeyError):
         fail()
-    change(sqlite_table, "a")
+    change(table, "a")
     assert ask_under(derived, "b", again=True) == 0
 
 
@@ -236,8 +228,8 @@ def test_what_was_used_and_is_dropped_meanwhile_ends_the_transaction(table: Stor
     other.close()
 
 
-def test_ids_go_with_their_entries(sqlite_table: Storage) -> None:
-    derived = Derived(sqlite_table, most=1)
+def test_ids_go_with_their_entries(table: Storage) -> None:
+    derived = Derived(table, most=1)
     for id_ in "abab":
         ask_under(derived, id_)
     assert list(derived.entries) == [("number", "b")]

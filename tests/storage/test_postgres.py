@@ -9,6 +9,7 @@ import pytest
 
 from geumgo.storage import Conflict, Full, StorageError, Unknown
 from geumgo.storage.postgres import PostgresStorage, open_postgres, refuse_unsafe_server
+from geumgo.storage.prepared import KEPT_STATEMENTS
 from tests.storage.postgres_server import PrivateServer
 
 SAFE = {"encoding": "UTF8", "fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "standby": "false"}
@@ -78,12 +79,14 @@ def test_a_connection_lost_between_transactions_is_made_again_unnoticed(
         assert ids(table) == list(range(number + 1))
 
 
-def test_a_mark_survives_a_lost_connection(
+def test_no_mark_outlives_its_connection(
     table: PostgresStorage, administrator: "psycopg.Connection[tuple[object, ...]]"
 ) -> None:
+    """It may lead to another server the next time, or to one that was restored: numbers of transactions may be given again."""
     mark = table.mark()
     end(administrator, table)
-    assert table.mark() == mark
+    assert table.mark() != mark
+    assert table.dropped(mark) is None
 
 
 def test_the_mark_sees_a_slow_writer_commit_after_a_faster_one(table: PostgresStorage) -> None:
@@ -245,6 +248,49 @@ def test_statements_are_prepared_once_for_all_sizes_of_integers(table: PostgresS
             tx.run("INSERT INTO t (id) VALUES (:number)", number=number)
         kept = tx.one("SELECT COUNT(*) FROM pg_prepared_statements WHERE statement LIKE 'INSERT INTO t%'")
     assert kept == (1,)
+
+
+def test_statements_stay_prepared_when_a_transaction_is_rolled_back(table: PostgresStorage) -> None:
+    for _ in range(5):
+        assert ids(table) == []
+    planned = "SELECT COUNT(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT id FROM t%'"
+    with table.reading() as tx:
+        assert tx.one(planned) == (1,)
+
+
+def test_a_table_that_another_process_has_changed_is_a_conflict_once(
+    table: PostgresStorage, administrator: "psycopg.Connection[tuple[object, ...]]"
+) -> None:
+    """As a newer program may do, beside which this one goes on."""
+    insert(table, 1)
+    for _ in range(3):
+        assert ids(table) == [1]
+    administrator.execute("ALTER TABLE t ALTER COLUMN id TYPE INTEGER")
+    with pytest.raises(Conflict):
+        ids(table)
+    assert ids(table) == [1]
+
+
+def test_a_table_that_was_made_anew_answers_what_it_holds(table: PostgresStorage) -> None:
+    insert(table, 1)
+    for _ in range(3):
+        assert ids(table) == [1]
+    with table.writing() as tx:
+        tx.run("DROP TABLE t")
+        tx.run("CREATE TABLE t (id TEXT)")
+        tx.run("INSERT INTO t (id) VALUES ('a')")
+    with table.reading() as tx:
+        assert tx.all("SELECT id FROM t ORDER BY id") == [("a",)]
+
+
+def test_more_statements_than_are_kept(table: PostgresStorage) -> None:
+    with table.reading() as tx:
+        for _ in range(2):
+            for number in range(KEPT_STATEMENTS):
+                assert tx.one(f"SELECT {number}") == (number,)
+        kept = tx.one("SELECT COUNT(*) FROM pg_prepared_statements WHERE name LIKE 'statement_%'")
+    assert kept is not None
+    assert kept[0] <= KEPT_STATEMENTS
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@
 An entry was made from the rows of one snapshot. It is used only while `Storage.mark` says that nothing has been committed since, by any
 process on any machine, that concerns it. Changes that say they leave what is kept alone (dates of use, leases of jobs, heads of the trail)
 concern nothing; changes that say `storage.text.kept_under` an id concern the entries that were kept under it; any other change concerns
-all. On PostgreSQL every commit concerns all. So a request that begins after a write was acknowledged never meets what was true before: the
-write was committed before it was acknowledged, and the mark is taken after the request arrived.
+all. So a request that begins after a write was acknowledged never meets what was true before: the write was committed before it was
+acknowledged, and the mark is taken after the request arrived.
 
 Inside one transaction all is from one state of the database. The snapshot is taken when the first statement needs it, and has a mark of its
 own. If that is not the mark that the entries hold for, somebody committed in between: if that drops entries, those that this transaction

@@ -5,22 +5,19 @@ connection, which is all that a synchronous core can use, and makes a new one wh
 for the settings that durability hangs on before it is used, because after a failover it may lead to another server.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.types.bool import BoolBinaryLoader
-from psycopg.types.numeric import Int8BinaryDumper, NumericBinaryLoader
-from psycopg.types.string import StrBinaryDumper
 
-from geumgo.storage import Broken, Conflict, Full, Row, StorageError, Taken, Unknown, Violated
-from geumgo.storage.text import changes_rows, for_postgres
+from geumgo.storage import Broken, Conflict, Full, Row, StorageError, Taken, Unknown, Violated, changes
+from geumgo.storage.prepared import Prepared, ok
+from geumgo.storage.text import EVERYTHING, changes_rows, drops, for_postgres
 from geumgo.storage.transaction import Engine
 
 OLDEST_SERVER = 150_000  # 15.0
-KEPT_STATEMENTS = 512
 KEPT_TEXTS = 4_096
 
 # What the operator's own connection string may override.
@@ -36,52 +33,35 @@ _CONNECTION: dict[str, str | int] = {
 
 # `statement_timeout`: a COMMIT that is timed out while it waits for a standby has an outcome that nobody knows.
 # `enable_seqscan`: under SERIALIZABLE a sequential scan of a small table conflicts with every write to it.
+# `default_transaction_isolation`: a glance outside a transaction is not to stand in the way of writers, as one under SERIALIZABLE would.
 _SESSION = """
 SET statement_timeout = 0; SET lock_timeout = {lock_timeout_ms}; SET idle_in_transaction_session_timeout = 120000;
-SET enable_seqscan = off; SET client_min_messages = warning
+SET enable_seqscan = off; SET client_min_messages = warning; SET default_transaction_isolation = 'read committed'
 """
 _BEGIN_SERIALIZABLE = b"BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE"
 # Taken before the snapshot is: what waits here for its turn sees everything that came before. Serializable transactions share the turn; one
 # that lost to others too often takes it alone, and cannot lose then. A lock on a table needs no rights but those on the table.
-_SHARED_TURN = b"; LOCK TABLE writer_turn IN ROW SHARE MODE"
-_LONE_TURN = b"; LOCK TABLE writer_turn IN EXCLUSIVE MODE"
-TURN_TABLE = "writer_turn"
-_TURN_IS_THERE = "SELECT to_regclass('writer_turn')::text"
-_MAKE_TURN = b"CREATE TABLE IF NOT EXISTS writer_turn ()"
+_SHARED_TURN = b"; LOCK TABLE turn_to_write IN ROW SHARE MODE"
+_LONE_TURN = b"; LOCK TABLE turn_to_write IN EXCLUSIVE MODE"
+OWN_TABLES = ("turn_to_write", "writer_turn", changes.NAME)
+"""The tables that the storage makes for itself: nothing in them is worth a copy."""
+# A process of an older release takes its turn by another table, and says nothing of its changes: without that table it cannot write.
+_TABLES = {
+    "SELECT to_regclass('turn_to_write')::text": "DROP TABLE IF EXISTS writer_turn; CREATE TABLE IF NOT EXISTS turn_to_write ()",
+    changes.IS_THERE: changes.TABLE,
+}
 _BEGIN_SNAPSHOT = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE"
-_MARK = "SELECT pg_current_snapshot()::text, pg_postmaster_start_time()::text"
-_BEGIN_READING = (
-    f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_MARK}".encode()
-)  # the first statement takes the snapshot
+_BEGIN_READING = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "  # the first statement takes the snapshot
+_GLANCE = changes.GLANCE.encode()
 _FACTS = """
 SELECT current_setting('server_encoding'), current_setting('fsync'), current_setting('synchronous_commit'),
        current_setting('full_page_writes'), pg_is_in_recovery()::text
 """
 
-_RETRY = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock timeout
+_OUTDATED = "0A000"  # "cached plan must not change result type": another process has changed a table since
+_RETRY = {"40001", "40P01", "55P03", _OUTDATED}  # serialization failure, deadlock, lock timeout
 _DAMAGED = {"58030", "XX001", "XX002"}  # I/O error, corrupt data, corrupt index
 _UNDECIDED = ("08", "57", "58", "XX")  # classes of errors after which a COMMIT may or may not have happened
-
-
-class _BigintDumper(Int8BinaryDumper):
-    """Integers are always BIGINT: a statement has one form, prepared once, and nothing overflows a smaller type."""
-
-
-class _WholeLoader(NumericBinaryLoader):
-    """NUMERIC (what SUM of BIGINT gives) as an integer."""
-
-    def load(self, data: Any) -> Any:
-        value = super().load(data)
-        whole = int(value)
-        assert whole == value, "a fraction came out of a column that holds whole numbers"
-        return whole
-
-
-class _FlagLoader(BoolBinaryLoader):
-    """BOOLEAN (what EXISTS gives) as 0 or 1, as SQLite has it."""
-
-    def load(self, data: Any) -> Any:
-        return int(super().load(data))
 
 
 class PostgresStorage(Engine):
@@ -91,85 +71,84 @@ class PostgresStorage(Engine):
         super().__init__()
         self.dsn = complete(dsn)
         self._lock_timeout_ms = lock_timeout_ms
-        self._texts: dict[str, tuple[bytes, tuple[str, ...], bool]] = {}
+        self._texts: dict[str, tuple[bytes, tuple[str, ...], bool, str]] = {}
+        self._changes = changes.Changes()
+        self._own_rows = 0  # of changes, that this storage has written
         self._committing = False
         self._warned = ""  # by the server, during a COMMIT
         self._connect()
 
     def mark(self) -> bytes:
-        """See `Storage.mark`.
-
-        A snapshot is the set of finished transactions: all below xmax except those it lists as running. A transaction
-        that commits between two marks was not in the first set and is in the second, so the two snapshots differ; equal
-        ones mean that nothing was committed in between. It writes nothing, so writers do not queue for it; transactions
-        that were rolled back, or belong to other databases of the server, change it needlessly and harmlessly.
-        Transaction numbers have 64 bit here and do not come round. After a failover a new primary may give a number
-        again that the lost one had used: the start time of the server tells the two apart.
-
-        Source: "Transaction ID and snapshot information functions", PostgreSQL documentation.
-        """
+        """See `Storage.mark`. One round trip: see storage.changes."""
         self.refuse_if_unusable()
         for last in (False, True):
             try:
-                row = self._connected().execute(_MARK).fetchone()
+                connection = self._connected()
+                if not self._changes.note(_seen(ok(connection.pgconn.exec_prepared(_GLANCE, self._changes.params())))):
+                    ok(connection.pgconn.exec_(changes.BEGIN_ANEW))
             except psycopg.Error as error:
-                if last or not self._lost():
+                self.rollback()
+                if last or not self._lost_by(error):
                     raise self._translated(error) from None
             else:
-                return _spelled(row)
+                return self._changes.mark
         raise AssertionError("not reached")
 
-    def dropped(self, before: bytes) -> None:
-        """See `Storage.dropped`: any commit drops all."""
+    def dropped(self, before: bytes) -> Collection[str] | None:
+        """See `Storage.dropped`."""
+        return self._changes.dropped(before)
 
     def close(self) -> None:
         assert not self._busy, "closed inside a transaction"
         self._connection.close()
 
     def begin(self, *, writes: bool, serializable: bool, alone: bool) -> bytes:
-        text = _BEGIN_READING
-        if writes:
-            turn = _LONE_TURN if alone else _SHARED_TURN
-            text = _BEGIN_SERIALIZABLE + turn if serializable else _BEGIN_SNAPSHOT
-        try:
-            return self._begin(text)
-        except psycopg.Error as error:
-            if not self._lost():
-                raise self._translated(error) from None
-            return self._begin_again(text)
-
-    def _begin(self, text: bytes) -> bytes:
-        """Answers the mark of the snapshot, if one is taken."""
-        done = self._connected().execute(text, prepare=False)
-        return _spelled(done.fetchone()) if done.nextset() and done.description is not None else b""
+        turn = _LONE_TURN if alone else _SHARED_TURN
+        writing = _BEGIN_SERIALIZABLE + turn if serializable else _BEGIN_SNAPSHOT
+        for last in (False, True):  # a connection that was lost while nothing was open: nobody need know
+            try:
+                connection = self._connected()
+                if writes:
+                    ok(connection.pgconn.exec_(writing))
+                    return b""
+                self._changes.note(_seen(ok(connection.pgconn.exec_(_BEGIN_READING + self._changes.statement()))))
+            except psycopg.Error as error:
+                if last or not self._lost_by(error):
+                    raise self._translated(error) from None
+            else:
+                return self._changes.mark
+        raise AssertionError("not reached")
 
     def execute(self, sql: str, params: dict[str, Any]) -> tuple[list[Row], int]:
-        text, names, counts = self._texts.get(sql) or self._learn(sql)
+        text, names, counts, dropped = self._texts.get(sql) or self._learn(sql)
         self.refuse_to_write(counts, sql)
-        cursor = self._cursor
+        if dropped:
+            self.note_dropped(dropped, params)
         try:
-            cursor.execute(text, [params[name] for name in names])
-            rows = cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else []
+            rows, count = self._statements.do(text, [params[name] for name in names])
         except psycopg.Error as error:
             raise self._translated(error) from None
-        return rows, cursor.rowcount if counts else 0
+        return rows, count if counts else 0
 
     def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
-        text, _, counts = self._texts.get(sql) or self._learn(sql)
+        text, _, counts, dropped = self._texts.get(sql) or self._learn(sql)
         self.refuse_to_write(counts, sql)
-        cursor = self._cursor
+        if dropped:
+            self.note_dropped(dropped, {})
         try:
-            cursor.executemany(text, rows)
+            return self._statements.do_many(text, rows)
         except psycopg.Error as error:
             raise self._translated(error) from None
-        return cursor.rowcount
 
     def commit(self) -> None:
         self._committing, self._warned = True, ""
+        text = b"COMMIT"
+        if self._drops:
+            text = changes.row_of({EVERYTHING} if self.drops_all() else self._drops) + b"; COMMIT"
         try:
-            done = self._send(self._connection, b"COMMIT")
+            done = self._send(self._connection, text)
         except psycopg.Error as error:
-            if self._lost() or (error.sqlstate or "08")[:2] in _UNDECIDED:
+            if self._lost_by(error) or (error.sqlstate or "08")[:2] in _UNDECIDED:
                 self._connection.close()
                 raise Unknown(f"PostgreSQL was lost during COMMIT: {named(error)}") from None
             raise self._translated(error) from None
@@ -179,6 +158,10 @@ class PostgresStorage(Engine):
             raise Unknown(f"PostgreSQL gave up waiting for its standby during COMMIT: {self._warned}")
         if done != "COMMIT":
             raise StorageError(f"PostgreSQL answered COMMIT with {done}: nothing was committed")
+        if self._drops:
+            self._own_rows += 1
+            if self._own_rows % changes.REMOVE_EVERY == 0:
+                self._remove_old_rows()
 
     def rollback(self) -> None:
         status = self._connection.info.transaction_status
@@ -189,39 +172,42 @@ class PostgresStorage(Engine):
         except psycopg.Error:
             self._connection.close()  # the server rolls back what a lost connection leaves behind
 
-    def _learn(self, sql: str) -> tuple[bytes, tuple[str, ...], bool]:
+    def _learn(self, sql: str) -> tuple[bytes, tuple[str, ...], bool, str]:
         if len(self._texts) >= KEPT_TEXTS:
             self._texts.clear()
         text, names = for_postgres(sql)
-        known = self._texts[sql] = (text.encode(), names, changes_rows(sql))
+        known = self._texts[sql] = (text.encode(), names, changes_rows(sql), drops(sql))
         return known
 
     def _send(self, connection: psycopg.Connection, text: bytes) -> str:
-        """The server's word for what it did: "BEGIN", "COMMIT", "ROLLBACK"."""
-        return connection.execute(text, prepare=False).statusmessage or ""
+        """The server's word for what it did last: "BEGIN", "COMMIT", "ROLLBACK"."""
+        return (ok(connection.pgconn.exec_(text)).command_status or b"").decode()
+
+    def _remove_old_rows(self) -> None:
+        """Of changes. What was committed stays so if this fails, and whoever has written some more tries again."""
+        try:
+            self._send(self._connection, changes.REMOVE)
+        except psycopg.Error:
+            self.rollback()
 
     def _lost(self) -> bool:
         return self._connection.closed
+
+    def _lost_by(self, error: psycopg.Error) -> bool:
+        """Whether the connection can no longer be used. An error without SQLSTATE is libpq's own, which may think that it still can."""
+        if error.sqlstate is None:
+            self._connection.close()
+        return self._lost()
 
     def _connected(self) -> psycopg.Connection:
         if self._lost():
             self._connect()
         return self._connection
 
-    def _begin_again(self, text: bytes) -> bytes:
-        """The connection was lost while nothing was open: nobody need know."""
-        self._connect()
-        try:
-            return self._begin(text)
-        except psycopg.Error as error:
-            raise self._translated(error) from None
-
     def _connect(self) -> None:
         """Raises StorageError, in a plain sentence, if the server is out of reach or cannot be relied on."""
         try:
-            connection = psycopg.connect(
-                self.dsn, autocommit=True, prepare_threshold=1, cursor_factory=psycopg.RawCursor
-            )
+            connection = psycopg.connect(self.dsn, autocommit=True, prepare_threshold=None)
             try:
                 self._prepare(connection)
             except BaseException:
@@ -230,14 +216,10 @@ class PostgresStorage(Engine):
         except psycopg.Error as error:
             raise StorageError(f"PostgreSQL is out of reach: {error}") from None
         self._connection = connection
-        self._cursor = connection.cursor(binary=True)
+        self._statements = Prepared(connection)
+        self._changes.forget()
 
     def _prepare(self, connection: psycopg.Connection) -> None:
-        connection.prepared_max = KEPT_STATEMENTS
-        connection.adapters.register_dumper(int, _BigintDumper)
-        connection.adapters.register_dumper(str, StrBinaryDumper)
-        connection.adapters.register_loader("numeric", _WholeLoader)
-        connection.adapters.register_loader("bool", _FlagLoader)
         connection.add_notice_handler(self._note_warning)
         if connection.info.server_version < OLDEST_SERVER:
             raise StorageError(
@@ -247,14 +229,18 @@ class PostgresStorage(Engine):
         assert row is not None
         refuse_unsafe_server(*row)
         self._send(connection, _SESSION.format(lock_timeout_ms=self._lock_timeout_ms).encode())
-        self._make_turn(connection)
+        for is_there, table in _TABLES.items():
+            self._make(connection, is_there, table)
+        ours = connection.execute(changes.IS_OURS).fetchone()
+        self._send(connection, changes.REMOVE if ours == (1,) else changes.BEGIN_ANEW)
+        self._send(connection, changes.PREPARE_GLANCE.encode())
 
-    def _make_turn(self, connection: psycopg.Connection) -> None:
-        """The table whose lock is the writers' turn is there. Looked for first: making it needs a right that a running server may lack."""
-        row = connection.execute(_TURN_IS_THERE).fetchone()
+    def _make(self, connection: psycopg.Connection, is_there: str, table: str) -> None:
+        """A table of the storage's own is there. Looked for first: making it needs a right that a running server may lack."""
+        row = connection.execute(is_there).fetchone()
         if row is None or row[0] is None:
             try:
-                self._send(connection, _MAKE_TURN)
+                self._send(connection, table.encode())
             except (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable):
                 return  # another process, starting too, has just made it
 
@@ -278,15 +264,19 @@ class PostgresStorage(Engine):
             return Taken(says)
         if state[:2] in {"22", "23"} or state == "42804":  # a value does not fit, a constraint, a type
             return Violated(says)
-        if state in _RETRY or self._lost():
+        if state == _OUTDATED:
+            self._statements.forget()
+        if state in _RETRY or self._lost_by(error):
             return Conflict(says)
         return error if state[:2] == "42" else StorageError(says)
 
 
-def _spelled(row: tuple[str, str] | None) -> bytes:
-    """The answer to `_MARK` as a mark."""
-    assert row is not None
-    return "@".join(row).encode()
+def _seen(result: pq.abc.PGresult) -> list[changes.Seen]:
+    """The rows of a glance."""
+    return [
+        (result.get_value(row, 0) or b"", result.get_value(row, 1) or b"", result.get_value(row, 2))
+        for row in range(result.ntuples)
+    ]
 
 
 def open_postgres(dsn: str, *, lock_timeout_ms: int = 5_000) -> PostgresStorage:

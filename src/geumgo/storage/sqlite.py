@@ -11,7 +11,6 @@ a second thread opens its own.
 import ctypes
 import fcntl
 import os
-import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,8 +20,8 @@ import apsw
 
 from geumgo.storage import Broken, Conflict, Full, Row, StorageError, Taken, Violated
 from geumgo.storage.rows import SCHEMA_TABLE, Table
-from geumgo.storage.text import EVERYTHING, changes_rows, drops, for_sqlite
-from geumgo.storage.transaction import Engine
+from geumgo.storage.text import changes_rows, drops, for_sqlite
+from geumgo.storage.transaction import RECENT, Engine
 
 CHECKPOINT_PAGES = 1_000  # 4 MB of log: about what SQLite itself does
 CROWDED_PAGES = 8_000  # 32 MB of log: now wait for readers, so that the log starts again from its beginning
@@ -52,12 +51,10 @@ _KEPT_TABLE = """
 _KEPT_ROW = "INSERT INTO kept_changes (one, token, changes, recent) VALUES (1, randomblob(16), 0, '')"
 _DROP_ALL = "UPDATE kept_changes SET token = randomblob(16), changes = 0, recent = ''"
 _ID_BYTES = 33  # 32 hexadecimal digits and the end of the line
-_RECENT = 100  # whoever has missed more changes drops all
 _DROP_SOME = """
     UPDATE kept_changes SET changes = changes + :count, recent = substr(:ids || recent, 1, :longest)
 """
 _KEPT = "SELECT token, changes, recent FROM kept_changes"
-_ID = re.compile(r"[0-9a-f]{32}")
 _GONE_WRONG = (apsw.IOError, apsw.CorruptError, apsw.NotADBError, apsw.CantOpenError, apsw.ReadOnlyError)
 _CAME_FIRST = (apsw.BusyError, apsw.LockedError, apsw.ProtocolError)
 
@@ -72,8 +69,6 @@ class SqliteStorage(Engine):
         self._commits = 0
         self._log_pages = 0
         self._texts: dict[str, tuple[str, bool, str]] = {}
-        self._drops_all = False  # whether the open transaction has changed what anybody may keep
-        self._drops: set[str] = set()  # the ids under which it has changed what others may keep
         self._seen: tuple[int, int] = (-1, -1)
         self._token, self._changes, self._recent = b"", 0, ""  # as they were when `_seen` was
         connection.set_wal_hook(self._note_log)
@@ -117,8 +112,6 @@ class SqliteStorage(Engine):
             raise self._translated(error) from None
 
     def begin(self, *, writes: bool, serializable: bool, alone: bool) -> bytes:  # noqa: ARG002 - one writer at a time is both
-        self._drops_all = False
-        self._drops.clear()
         try:
             self._connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
             # BEGIN alone takes no snapshot: the first read does, and this is one
@@ -130,7 +123,7 @@ class SqliteStorage(Engine):
         text, counts, dropped = self._texts.get(sql) or self._learn(sql)
         self.refuse_to_write(counts, sql)
         if dropped:
-            self._note_dropped(dropped, params)
+            self.note_dropped(dropped, params)
         try:
             rows = self._connection.execute(text, params).fetchall()
         except (apsw.SQLError, apsw.BindingsError, apsw.MisuseError):
@@ -142,9 +135,8 @@ class SqliteStorage(Engine):
     def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
         text, counts, dropped = self._texts.get(sql) or self._learn(sql)
         self.refuse_to_write(counts, sql)
-        assert dropped in ("", EVERYTHING), "rows of many ids drop everything, or nothing"
         if dropped:
-            self._note_dropped(dropped, {})
+            self.note_dropped(dropped, {})
         before = self._connection.total_changes()
         try:
             self._connection.executemany(text, rows)
@@ -157,12 +149,12 @@ class SqliteStorage(Engine):
     def commit(self) -> None:
         self._commits += 1  # before: a commit that fails half-way may have been seen by others
         try:
-            if self._drops_all or len(self._drops) > _RECENT:
+            if self.drops_all():
                 self._connection.execute(_DROP_ALL)
             elif self._drops:
                 ids = "".join(f"{each}\n" for each in self._drops)
                 self._connection.execute(
-                    _DROP_SOME, {"count": len(self._drops), "ids": ids, "longest": _RECENT * _ID_BYTES}
+                    _DROP_SOME, {"count": len(self._drops), "ids": ids, "longest": RECENT * _ID_BYTES}
                 )
             self._connection.execute("COMMIT")
             if self._log_pages >= CHECKPOINT_PAGES:
@@ -177,15 +169,6 @@ class SqliteStorage(Engine):
             self._connection.execute("ROLLBACK")
         except apsw.Error as error:
             raise self._translated(error) from None
-
-    def _note_dropped(self, dropped: str, params: dict[str, Any]) -> None:
-        if dropped == EVERYTHING:
-            self._drops_all = True
-            return
-        under = params[dropped]
-        assert isinstance(under, str), "what is kept under something is kept under an id"
-        assert _ID.fullmatch(under), "an id has 32 hexadecimal digits"
-        self._drops.add(under)
 
     def _learn(self, sql: str) -> tuple[str, bool, str]:
         if len(self._texts) >= KEPT_TEXTS:

@@ -1,13 +1,17 @@
 """What the engines share: one transaction at a time, spent after its first error, committed when nothing failed."""
 
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from geumgo.storage import Broken, Made, Row
-from geumgo.storage.text import checked, checked_rows
+from geumgo.storage.text import EVERYTHING, checked, checked_rows
+
+RECENT: Final = 100  # ids under which something was dropped: whoever has missed more of them drops all
+_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
 class OpenTx:
@@ -99,6 +103,9 @@ class Engine(ABC):
         self._writes = False
         self._broken = ""  # what was seen, once an I/O error was
         self.snapshot_mark = b""  # of the open reading transaction; empty in a writing one
+        self._drops: set[str] = (
+            set()
+        )  # the ids under which the open transaction has changed what others may keep, or EVERYTHING
 
     def reading(self) -> Block:
         return Block(self, writes=False, serializable=False)
@@ -111,6 +118,7 @@ class Engine(ABC):
         """A transaction is open, or an exception says why none is."""
         self.refuse_if_unusable()
         self._busy, self._writes = True, writes
+        self._drops.clear()
         try:
             self.snapshot_mark = self.begin(writes=writes, serializable=serializable, alone=alone)
         except BaseException:
@@ -130,6 +138,21 @@ class Engine(ABC):
 
     def refuse_to_write(self, changes: bool, sql: str) -> None:
         assert self._writes or not changes, f"a reading transaction does not write: {sql}"
+
+    def note_dropped(self, dropped: str, params: dict[str, Any]) -> None:
+        """A statement is about to drop what is kept: see `text.drops`."""
+        if dropped == EVERYTHING:
+            self._drops.add(EVERYTHING)
+            return
+        assert dropped in params, "rows of many ids drop everything, or nothing"
+        under = params[dropped]
+        assert isinstance(under, str), "what is kept under something is kept under an id"
+        assert _ID.fullmatch(under), "an id has 32 hexadecimal digits"
+        self._drops.add(under)
+
+    def drops_all(self) -> bool:
+        """Whether the open transaction has changed what anybody may keep, or too much to name it."""
+        return EVERYTHING in self._drops or len(self._drops) > RECENT
 
     @abstractmethod
     def begin(self, *, writes: bool, serializable: bool, alone: bool) -> bytes:
