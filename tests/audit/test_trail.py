@@ -3,16 +3,20 @@
 import errno
 import json
 import stat
+import uuid
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from geumgo.audit.disk import Disk
-from geumgo.audit.line import take_apart
+from geumgo.audit.line import build_with, take_apart
 from geumgo.audit.reader import records
+from geumgo.audit.segment import find_end
 from geumgo.audit.trail import Trail, TrailBroken, TrailFull
 from geumgo.audit.verify import verify
+from geumgo.sealing.keyed import keyed
 from tests.audit.trails import (
     KEYS,
     SMALL,
@@ -346,3 +350,50 @@ def test_a_failed_open_leaves_no_descriptor_behind(tmp_path: Path, clock: Turned
         with pytest.raises(TrailFull):
             open_trail(tmp_path, clock, disk=SmallDisk(free=0))
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_the_end_of_a_chain_of_an_old_root_key_is_found_as_surely(tmp_path: Path, clock: TurnedClock) -> None:
+    """What somebody has written behind it without its key is no part of it, though it goes on in another term."""
+    trail = open_trail(tmp_path, clock)
+    trail.note("call", {"eventName": "genuine"})
+    trail.settle()
+    kill(trail)
+    stranger = keys_of(b"s" * 32)
+    ending = find_end(tmp_path / "n1-a", "n1-a", {1: KEYS.mac_key.reveal()})
+    line, _ = build_with(
+        keyed(stranger.mac_key.reveal()), b"n1-a", ending.seq + 1, ending.hash, 0, "call", str(uuid.uuid4()), b"{}"
+    )
+    path = files_of(tmp_path)[-1]
+    path.write_bytes(path.read_bytes()[: ending.size_bytes] + line)
+    assert find_end(tmp_path / "n1-a", "n1-a", {1: KEYS.mac_key.reveal()}).seq == ending.seq
+    assert find_end(tmp_path / "n1-a", "n1-a", {2: KEYS.mac_key.reveal()}).seq == ending.seq + 1
+    newer = replace(keys_of(b"n" * 32, term=2), older={1: KEYS.mac_key})
+    again = open_trail(tmp_path, clock, keys=newer, anchor=anchor_of(trail))
+    again.close()
+    both = {KEYS.public_key: KEYS.mac_key, newer.public_key: newer.mac_key}
+    assert not verify(tmp_path, both, again.heads()).ok, "it is left as evidence"
+
+
+def test_each_segment_is_checked_with_the_keys_of_its_own_term(tmp_path: Path, clock: TurnedClock) -> None:
+    newer = keys_of(b"n" * 32, term=2)
+    open_trail(tmp_path, clock).close()
+    trail = open_trail(tmp_path, clock, keys=newer)
+    trail.note("call", {})
+    trail.close()
+    both = {KEYS.public_key: KEYS.mac_key, newer.public_key: newer.mac_key}
+    assert verify(tmp_path, both, trail.heads()).ok
+    assert verify(tmp_path, {**both, KEYS.public_key: None}, trail.heads()).ok, "the old term was dropped"
+    wrong = verify(tmp_path, {KEYS.public_key: newer.mac_key, newer.public_key: newer.mac_key}, trail.heads())
+    assert "not written by a holder of the key" in wrong.problems[0].what
+
+
+def test_nobody_goes_back_to_an_older_root_key(tmp_path: Path, clock: TurnedClock) -> None:
+    """Whoever has come by the old keys writes nothing with them behind the new ones."""
+    newer = keys_of(b"n" * 32, term=2)
+    open_trail(tmp_path, clock, keys=newer).close()
+    trail = open_trail(tmp_path, clock)
+    trail.close()
+    report = verify(tmp_path, {KEYS.public_key: None, newer.public_key: newer.mac_key}, trail.heads())
+    assert [problem.what for problem in report.problems] == [
+        "this segment was signed with an older key than the one before it"
+    ]

@@ -5,7 +5,7 @@ from base64 import b64decode, b64encode
 
 import pytest
 
-from geumgo.sealing import Plaintext, keyring
+from geumgo.sealing import Plaintext, Unsealable, keyring
 from geumgo.sealing.seals import FileSeal, PassphraseSeal, SealError, read_passphrase, refuse_weak
 
 WORDS = Plaintext(b"orbit lantern cedar violin marble thunder pickle saddle ribbon glacier hammer quartz")
@@ -254,3 +254,82 @@ def test_a_write_that_fails_leaves_the_old_ring(home, seal, monkeypatch):
             keyring.add_term(home, [seal])
     assert keyring.open_keyring(home, seal).unwrap("kms", {}, sealed).reveal() == b"value"
     assert len(list(home.iterdir())) == 2
+
+
+def test_a_dropped_term_leaves_its_sessions_for_a_while_and_the_public_key_of_its_trail(home, seal):
+    first = keyring.create(home, seal)
+    token, row = first.seal_token(b"claims", {"for": "them"}), first.vouch("iam_principal", {"id": "AIDA"})
+    keyring.add_term(home, [seal])
+    keyring.drop_term(home, seal, 1, sessions_until_ms=1_000)
+    left = keyring.open_keyring(home, seal)
+    assert left.open_token(token, {"for": "them"}).reveal() == b"claims"
+    assert left.trail_keys_of_old() == (first.audit_keys().signer.public_key,)
+    for forbidden in (
+        lambda: left.check("iam_principal", {"id": "AIDA"}, row),
+        lambda: left.unwrap("kms", {}, sealed_by(first)),
+    ):
+        with pytest.raises(Unsealable):
+            forbidden()
+    left.end_tokens(999)
+    assert left.open_token(token, {"for": "them"})
+    left.end_tokens(1_000)
+    with pytest.raises(Unsealable):
+        left.open_token(token, {"for": "them"})
+
+
+def test_what_is_left_of_dropped_terms_goes_on_through_the_next_change(home, seal):
+    first = keyring.create(home, seal)
+    token = first.seal_token(b"claims", {})
+    keyring.add_term(home, [seal])
+    second = keyring.drop_term(home, seal, 1, sessions_until_ms=1_000)
+    keyring.add_term(home, [seal])
+    keyring.drop_term(home, seal, 2, sessions_until_ms=2_000)
+    left = keyring.open_keyring(home, seal)
+    assert left.open_token(token, {}).reveal() == b"claims"
+    assert left.open_token(second.seal_token(b"later", {}), {}).reveal() == b"later"
+    assert left.trail_keys_of_old() == tuple(each.audit_keys().signer.public_key for each in (first, second))
+    keyring.drop_tokens(home, seal, 1_500)
+    left = keyring.open_keyring(home, seal)
+    assert left.open_token(second.seal_token(b"later", {}), {})
+    with pytest.raises(Unsealable):
+        left.open_token(token, {})
+
+
+def test_sessions_end_with_their_term_if_they_are_to(home, seal):
+    token = keyring.create(home, seal).seal_token(b"claims", {})
+    keyring.add_term(home, [seal])
+    keyring.drop_term(home, seal, 1)
+    with pytest.raises(Unsealable):
+        keyring.open_keyring(home, seal).open_token(token, {})
+
+
+def test_a_dropped_root_key_cannot_be_had_from_the_file(home, seal):
+    """Nothing of it is there under any of the seals, whatever else the file keeps of its term."""
+    keyring.create(home, seal)
+    before = json.loads((home / "keyring.json").read_text())
+    keyring.add_term(home, [seal])
+    keyring.drop_term(home, seal, 1, sessions_until_ms=1_000)
+    text = (home / "keyring.json").read_text()
+    assert before["seals"][0]["copies"]["1"] not in text
+    assert before["terms"]["1"]["check"] not in text
+    assert json.loads(text)["seals"][0]["copies"].keys() == {"2"}
+
+
+def test_the_end_of_old_sessions_cannot_be_put_off_by_editing_the_file(home, seal):
+    keyring.create(home, seal)
+    keyring.add_term(home, [seal])
+    keyring.drop_term(home, seal, 1, sessions_until_ms=1_000)
+    path = home / "keyring.json"
+    document = json.loads(path.read_text())
+    document["tokens"]["1"]["until_ms"] = 9_000
+    path.write_text(json.dumps(document))
+    with pytest.raises(SealError):
+        keyring.open_keyring(home, seal)
+
+
+def test_a_new_term_is_not_put_under_a_seal_that_does_not_open_the_old_ones(home, seal):
+    keyring.create(home, seal)
+    keyring.add_seal(home, seal, PassphraseSeal(WORDS))
+    with pytest.raises(SealError, match="does not open"):
+        keyring.add_term(home, [seal, PassphraseSeal(OTHER)])
+    assert keyring.terms_in(home) == (1,)

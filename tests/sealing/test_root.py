@@ -131,3 +131,27 @@ def test_root_keys_are_never_shown_and_never_copied(keys):
     for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(TypeError):
             attempt(keys)
+
+
+def test_a_ring_learns_of_a_newer_term_when_it_meets_one_and_asks_for_no_other(keys):
+    newer = RootKeys({1: Plaintext(b"1" * 32), 2: random.key()})
+    asked = []
+
+    def learn():
+        asked.append(1)
+        return newer
+
+    old = RootKeys({1: Plaintext(b"1" * 32)}).learning(learn)
+    sealed, mac = newer.wrap("kms", {}, Plaintext(b"value")), newer.vouch("secret", {"id": "a"})
+    assert old.unwrap("kms", {}, sealed).reveal() == b"value"
+    old.check("secret", {"id": "a"}, mac)
+    assert len(asked) == 1
+    assert old.vouch("secret", {"id": "a"})[:4] == b"\0\0\0\1", "it goes on sealing in the term that it began with"
+    with pytest.raises(Unsealable):
+        old.check("secret", {"id": "b"}, mac)
+
+
+def test_a_term_that_nobody_knows_opens_nothing(keys):
+    old = RootKeys({1: Plaintext(b"1" * 32)}).learning(lambda: None)
+    with pytest.raises(Unsealable):
+        old.unwrap("kms", {}, RootKeys({9: random.key()}).wrap("kms", {}, Plaintext(b"value")))

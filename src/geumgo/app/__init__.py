@@ -4,6 +4,7 @@
 what is asked on the command line; `rooms` lists the rooms.
 """
 
+from geumgo.app import rings
 from geumgo.app.directory import (
     AlreadyThere,
     FirstStart,
@@ -40,6 +41,7 @@ __all__ = [
     "prepare",
     "read_trail",
     "refuse_unusable",
+    "rings",
     "rotations",
     "status",
     "trail_records",

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from geumgo.app.directory import NODE_NAME, fill_tables, open_root, open_storage, seal_of
+from geumgo.app.directory import NODE_NAME, file_locked, fill_tables, open_root, open_storage, seal_of
 from geumgo.audit.verify import records
 from geumgo.clock import SystemClock
 from geumgo.sealing import Plaintext, Unsealable, keyring
@@ -65,16 +65,14 @@ def backup(settings: Settings, to: Path) -> Verified:
     The trail is copied after the database, so every anchor of this machine that the database holds is in it. Raises BackupError,
     StorageError, SealError.
     """
-    signer = open_root(settings).backup_signer()
-    ring = (settings.data / keyring.FILE_NAME).read_bytes()
     made_at_ms = SystemClock().now_ms()
     partial = to.with_name(f".{to.name}.partial")
-    with tempfile.TemporaryDirectory(prefix=".backup-", dir=settings.data) as place:
+    with (
+        file_locked(settings, changes=False),  # the keyring, the database and the trail of one backup belong together
+        tempfile.TemporaryDirectory(prefix=".backup-", dir=settings.data) as place,
+    ):
+        signer = open_root(settings).backup_signer()
         copy, counts = _copied(settings, Path(place))
-        if (
-            settings.data / keyring.FILE_NAME
-        ).read_bytes() != ring:  # a term that was dropped may be one that the copy needs
-            raise BackupError("The root keys or their seals were changed while the database was copied; try again.")
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as out:

@@ -4,10 +4,13 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import structlog
 
 from geumgo.app import unsealing
 from geumgo.app.rooms import ROOMS
@@ -25,8 +28,11 @@ from geumgo.storage.migrate import fill, migrate
 from geumgo.storage.rows import Table
 from geumgo.storage.sqlite import open_sqlite
 
+log = structlog.get_logger("geumgo.app")
+
 NODE_NAME: Final = "node"
 LOCK_NAME: Final = "server.lock"
+FILE_LOCK: Final = "keyring.lock"
 OCCUPIED_SECONDS: Final = 3.0  # how long a start waits for the server before it to end
 
 
@@ -155,6 +161,8 @@ def prepare(settings: Settings) -> bool:
 
     Once, before any process is forked.
     """
+    with file_locked(settings, changes=True):
+        keyring.drop_tokens(settings.data, seal_of(settings), SystemClock().now_ms())
     root = open_root(settings)
     storage = open_storage(settings)
     try:
@@ -188,8 +196,36 @@ def open_storage(settings: Settings) -> Storage:
 
 
 def open_root(settings: Settings) -> RootKeys:
-    """Raises SealError if the seal does not open the keyring."""
-    return keyring.open_keyring(settings.data, seal_of(settings))
+    """The ring, which learns of terms that are added later when it meets what was sealed in them.
+
+    Raises SealError if the seal does not open the keyring.
+    """
+    seen = [_stamp(settings)]
+
+    def newer() -> RootKeys | None:
+        now = _stamp(settings)
+        if now == seen[0]:
+            return None  # whoever forges a term makes us look at the file, and no more
+        try:
+            found = keyring.open_keyring(settings.data, seal_of(settings))
+        except SealError as fault:
+            log.error(  # noqa: TRY400 - a plain sentence is all there is to it
+                "root keys not learned", fault=str(fault), next="what is sealed under the new ones is not readable"
+            )
+            return None
+        seen[0] = now
+        return found
+
+    return keyring.open_keyring(settings.data, seal_of(settings)).learning(newer)
+
+
+def _stamp(settings: Settings) -> tuple[int, int]:
+    """What differs between two keyring files: each is a new one."""
+    try:
+        found = (settings.data / keyring.FILE_NAME).stat()
+    except OSError:
+        return 0, 0
+    return found.st_ino, found.st_mtime_ns
 
 
 def seal_of(settings: Settings) -> Seal:
@@ -203,6 +239,17 @@ def seal_of(settings: Settings) -> Seal:
         raise SealError(f"The passphrase file {settings.passphrase_file} cannot be read: {fault.strerror}.") from fault
 
 
+@contextmanager
+def file_locked(settings: Settings, *, changes: bool) -> Iterator[None]:
+    """Nobody changes the keyring file meanwhile but, with `changes`, this block. Whoever is at it is waited for."""
+    descriptor = os.open(settings.data / FILE_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if changes else fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def node_of(settings: Settings) -> str:
     """The name of the machine in the trail: eight hexadecimal digits, made at the first start."""
     return (settings.data / NODE_NAME).read_text().strip()
@@ -210,4 +257,5 @@ def node_of(settings: Settings) -> str:
 
 def trail_keys(root: RootKeys) -> TrailKeys:
     keys = root.audit_keys()
-    return TrailKeys(keys.mac_key, keys.signer.sign, keys.signer.public_key, keys.term)
+    older = {term: root.audit_keys(term).mac_key for term in root.terms if term < keys.term}
+    return TrailKeys(keys.mac_key, keys.signer.sign, keys.signer.public_key, keys.term, older)

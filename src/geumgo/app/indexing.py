@@ -12,7 +12,8 @@ from typing import Final
 
 import structlog
 
-from geumgo.app.directory import open_root, open_storage
+from geumgo.app import rings
+from geumgo.app.directory import open_storage
 from geumgo.audit.follow import TrailFiles
 from geumgo.audit.trail import reserve_given_up
 from geumgo.clock import SystemClock
@@ -49,8 +50,8 @@ def work(settings: Settings, stop: threading.Event, meter: Meter | None = None) 
 
     Raises SettingsError, StorageError; Broken if the database sees an I/O error: the process must end then.
     """
-    indexer = indexer_of(settings, open_root(settings), SystemClock())
-    with ThreadPoolExecutor(1, thread_name_prefix="transaction") as other:
+    with rings.held(settings) as root, ThreadPoolExecutor(1, thread_name_prefix="transaction") as other:
+        indexer = indexer_of(settings, root, SystemClock())
 
         def turn(what: Callable[[], Did], /) -> Did:
             return other.submit(what).result()

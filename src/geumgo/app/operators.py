@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from geumgo.access.demand import Demand, Target
-from geumgo.app.directory import FirstStart, accounts_in, node_of, open_root, open_storage, trail_keys
+from geumgo.app import rings
+from geumgo.app.directory import FirstStart, accounts_in, node_of, open_root, open_storage
 from geumgo.audit import store as audit_store
 from geumgo.audit.verify import Report, records, verify
 from geumgo.clock import SystemClock
@@ -12,6 +13,7 @@ from geumgo.context import NOBODY, Context, Params, Place
 from geumgo.domain.arn import split_arn
 from geumgo.errors import ValidationFailed
 from geumgo.jobs import queue
+from geumgo.sealing import Plaintext
 from geumgo.services import secretsmanager, ssm
 from geumgo.services.iam.bootstrap import bootstrap
 from geumgo.services.iam.directory import Directory
@@ -74,8 +76,10 @@ def verify_trail(settings: Settings) -> Report:
             anchors = audit_store.heads(tx, node_of(settings))
     finally:
         storage.close()
-    public_keys = [root.audit_keys(term).signer.public_key for term in root.terms]
-    return verify(settings.audit, public_keys, anchors, mac_key=trail_keys(root).mac_key)
+    keys = [root.audit_keys(term) for term in root.terms]
+    trusted: dict[bytes, Plaintext | None] = dict.fromkeys(root.trail_keys_of_old())
+    trusted.update({each.signer.public_key: each.mac_key for each in keys})
+    return verify(settings.audit, trusted, anchors)
 
 
 def read_trail(settings: Settings) -> list[dict[str, Any]]:
@@ -161,11 +165,11 @@ class NoDoor:
 
 def create_account(settings: Settings, account: str) -> FirstStart:
     """A further account with its administrator. Raises iam's AccountExists, ValueError."""
-    root = open_root(settings)
-    storage = open_storage(settings)
-    try:
-        with storage.writing() as tx:
-            key = bootstrap(tx, root, account, SystemClock().now_ms())
-    finally:
-        storage.close()
+    with rings.held(settings) as root:
+        storage = open_storage(settings)
+        try:
+            with storage.writing() as tx:
+                key = bootstrap(tx, root, account, SystemClock().now_ms())
+        finally:
+            storage.close()
     return FirstStart(account, key.access_key_id, key.secret.reveal().decode())

@@ -1,6 +1,7 @@
 """The parts of one process: an API process answers requests, the process for jobs keeps promises."""
 
 import gc
+import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ import structlog
 from geumgo import protocol
 from geumgo.access.gate import Gate
 from geumgo.access.ports import Key
-from geumgo.app import readers
-from geumgo.app.directory import node_of, open_root, open_storage, trail_keys
+from geumgo.app import readers, rings
+from geumgo.app.directory import node_of, open_storage, trail_keys
 from geumgo.app.indexing import indexer_of
 from geumgo.app.outgoing import function_host, jobs_of
 from geumgo.app.rooms import ROOMS, handlers
@@ -92,6 +93,7 @@ class Anchor:
         """
         try:
             self._look_at_the_clock(storage)
+            self.root.end_tokens(self.clock.now_ms())
             self.trail.checkpoint()
             recovery.resolve(self.trail, storage, self.clock.now_ms())
             self.keep_heads(storage)
@@ -142,6 +144,7 @@ class App:
     rooms: dict[str, Room]
     indexer: Indexer
     seats: Seats
+    holding: int  # the descriptor that tells which root keys this process has
 
     def ready(self) -> list[str]:
         """What keeps this process from serving, in plain words. Empty: nothing."""
@@ -168,11 +171,14 @@ class App:
         finally:
             self.seats.close()
             self.storage.close()
+            if self.holding >= 0:
+                os.close(self.holding)
+                self.holding = -1
 
 
 def build(settings: Settings, *, slot: str, clock: Clock | None = None, count: Count | None = None) -> App:
     """The parts of one process. `slot` names its chain of the trail; no two living processes of a machine have the same."""
-    root = open_root(settings)
+    root, holding = rings.hold(settings)
     storage = open_storage(settings)
     node = node_of(settings)
     clock = forward(clock or SystemClock(), storage, f"{node}-{slot}")
@@ -195,6 +201,7 @@ def build(settings: Settings, *, slot: str, clock: Clock | None = None, count: C
         dict(parts.rooms),
         indexer_of(settings, root, clock),
         seats,
+        holding,
     )
 
 
@@ -360,7 +367,7 @@ def note_failure(failure: Failure) -> None:
 
 def work(settings: Settings, stop: threading.Event, meter: Meter | None = None) -> None:
     """The process for jobs: runs what is due until `stop` is set, and what runs then is finished. `meter`: its page of numbers."""
-    root = open_root(settings)
+    root, holding = rings.hold(settings)
     storage = open_storage(settings)
     node = node_of(settings)
     slot = "worker"
@@ -402,3 +409,4 @@ def work(settings: Settings, stop: threading.Event, meter: Meter | None = None) 
         trail.close()
         anchor.keep_heads(storage)
         storage.close()
+        os.close(holding)

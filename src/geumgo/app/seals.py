@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from geumgo.app.directory import occupy, seal_of
+from geumgo.app.directory import file_locked, occupy, seal_of
 from geumgo.sealing import keyring
 from geumgo.sealing.seals import Seal, SealError, SharesSeal
 from geumgo.sealing.shares import read
@@ -37,7 +37,8 @@ def _add(settings: Settings, added: Seal) -> None:
     current = seal_of(settings)
     if _opens(settings, added):
         raise SealError("That seal is on these root keys already; nothing was changed.")
-    keyring.add_seal(settings.data, current, added)
+    with file_locked(settings, changes=True):
+        keyring.add_seal(settings.data, current, added)
     keyring.open_keyring(settings.data, added)
 
 
@@ -54,7 +55,8 @@ def _drop(settings: Settings, dropped: Seal) -> None:
     try:
         if not _opens(settings, dropped):
             raise SealError("The seal to be dropped does not open these root keys; nothing was changed.")
-        keyring.drop_seal(settings.data, seal_of(settings), dropped)
+        with file_locked(settings, changes=True):
+            keyring.drop_seal(settings.data, seal_of(settings), dropped)
     finally:
         os.close(descriptor)
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,17 +60,17 @@ def lines_in(data: bytes, start: int = 0) -> Iterator[tuple[int, int, Line | Non
         start = newline + 1
 
 
-def find_end(directory: Path, chain: str, term: int, mac_key: bytes) -> End:
+def find_end(directory: Path, chain: str, mac_keys: Mapping[int, bytes]) -> End:
     """Where `chain` ends, or an `End()` if it has no segment yet.
 
     If the last segment does not even begin with a line, the chain ends where the one before it does, and all of the last is torn. Lines
-    that were written in `term` without its `mac_key` are not counted as lines.
+    of a term that is among `mac_keys`, written without its key, are not counted as lines.
     """
     numbers = numbers_in(directory)
     if not numbers:
         return End()
     for number in reversed(numbers):
-        found = _end_of(path_of(directory, number), chain, term, mac_key)
+        found = _end_of(path_of(directory, number), chain, mac_keys)
         if found is not None:
             break
     else:
@@ -82,18 +82,18 @@ def find_end(directory: Path, chain: str, term: int, mac_key: bytes) -> End:
     return End(numbers[-1], found.seq, found.hash, 0, torn, found.open)
 
 
-def _end_of(path: Path, chain: str, term: int, mac_key: bytes) -> End | None:
+def _end_of(path: Path, chain: str, mac_keys: Mapping[int, bytes]) -> End | None:
     data = path.read_bytes()
     end: End | None = None
-    checked = True
+    mac_key: bytes | None = None  # of the term of this segment, if it is known
     for _, stop, line in lines_in(data):
-        if line is None or line.chain != chain or (checked and end is not None and not is_ours(line, mac_key)):
+        if line is None or line.chain != chain or (mac_key is not None and not is_ours(line, mac_key)):
             break
         try:
             if end is None:
                 opening = line.record()
-                checked = opening["term"] == term
-                if line.kind != SEGMENT or (checked and not is_ours(line, mac_key)):
+                mac_key = mac_keys.get(opening["term"])
+                if line.kind != SEGMENT or (mac_key is not None and not is_ours(line, mac_key)):
                     return None
                 end = End(open=dict(opening["open"]))
             elif (line.seq, line.prev) != (end.seq + 1, end.hash):

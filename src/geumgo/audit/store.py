@@ -72,6 +72,11 @@ def heads(tx: Tx, node: str) -> list[Head]:
     ]
 
 
+def nodes(tx: Tx) -> list[str]:
+    """Every machine that ever kept a head here."""
+    return [str(row[0]) for row in tx.all("SELECT DISTINCT node FROM audit_head ORDER BY node")]
+
+
 def head(tx: Tx, chain: str) -> Head | None:
     """The anchor of one chain: what its files must hold when it is opened again."""
     row = tx.one("SELECT chain, seq, hash, at_ms, signature FROM audit_head WHERE chain = :chain", chain=chain)

@@ -12,7 +12,7 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -52,12 +52,16 @@ class TrailFull(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TrailKeys:
-    """What a trail is chained and signed with. `mac_key` has 32 bytes; `public_key` (32 bytes) checks what `sign` signs (Ed25519)."""
+    """What a trail is chained and signed with. `mac_key` has 32 bytes; `public_key` (32 bytes) checks what `sign` signs (Ed25519).
+
+    `older` are the MAC keys of earlier terms: with them the end of a chain that was written then is found as surely.
+    """
 
     mac_key: Plaintext
     sign: Callable[[bytes], bytes]
     public_key: bytes
     term: int = 1
+    older: Mapping[int, Plaintext] = field(default_factory=dict)
 
 
 class _Noted(NamedTuple):
@@ -253,7 +257,8 @@ class Trail:
     def _start(self, anchor: Head | None, reserve_bytes: int) -> None:
         for draft in self._directory.glob("*.new"):
             draft.unlink()
-        self._end = found = find_end(self._directory, self.chain, self._keys.term, self._mac_key)
+        mac_keys = {term: key.reveal() for term, key in self._keys.older.items()} | {self._keys.term: self._mac_key}
+        self._end = found = find_end(self._directory, self.chain, mac_keys)
         self._reserve_bytes = reserve_bytes
         self._hold_back()
         lost = anchor if anchor is not None and not holds(self._directory, self.chain, anchor) else None

@@ -6,7 +6,7 @@ the next segment (which is signed) describes it.
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,23 +58,27 @@ class Report:
 
 def verify(
     directory: Path,
-    public_key: bytes | Collection[bytes],
+    public_key: bytes | Collection[bytes] | Mapping[bytes, Plaintext | None],
     anchors: Iterable[Head] = (),
     *,
     mac_key: Plaintext | None = None,
 ) -> Report:
     """What `directory` holds is what was written, or the report has problems.
 
-    `public_key` has 32 bytes; where the root key was changed, give the key of each term. With `mac_key` the newest lines are checked
-    too, which no signature covers yet.
+    `public_key` has 32 bytes; where the root key was changed, give the key of each term. With `mac_key`, or a mapping that says which
+    one belongs to which public key (oldest first: no segment goes back to an older one), the newest lines are checked too, which no
+    signature covers yet.
     """
-    trusted = frozenset({public_key} if isinstance(public_key, bytes) else public_key)
+    if isinstance(public_key, Mapping):
+        trusted = dict(public_key)
+    else:
+        trusted = dict.fromkeys({public_key} if isinstance(public_key, bytes) else public_key, mac_key)
     by_chain = {anchor.chain: anchor for anchor in anchors}
     report = Report()
     places = sorted(path for path in directory.iterdir() if path.is_dir()) if directory.is_dir() else []
     for place in places:
         report.chains += 1
-        _Walk(place, trusted, by_chain.get(place.name), mac_key.reveal() if mac_key is not None else None, report).run()
+        _Walk(place, trusted, by_chain.get(place.name), report, ordered=isinstance(public_key, Mapping)).run()
     for name in sorted(by_chain.keys() - {place.name for place in places}):
         report.problems.append(Problem(name, 0, 0, by_chain[name].seq, "", "the whole chain is missing"))
     return report
@@ -84,15 +88,18 @@ class _Walk:
     """One chain, from its first line to its last."""
 
     def __init__(
-        self, place: Path, trusted: frozenset[bytes], anchor: Head | None, mac_key: bytes | None, report: Report
+        self,
+        place: Path,
+        trusted: Mapping[bytes, Plaintext | None],
+        anchor: Head | None,
+        report: Report,
+        *,
+        ordered: bool,
     ) -> None:
-        self._place, self._chain, self._trusted, self._mac_key, self._report = (
-            place,
-            place.name,
-            trusted,
-            mac_key,
-            report,
-        )
+        self._place, self._chain, self._trusted, self._report = place, place.name, trusted, report
+        self._mac_key: bytes | None = None  # of the segment, if it is known
+        self._ages = {key: age for age, key in enumerate(trusted)} if ordered else {}
+        self._age = 0
         self._anchor = anchor
         self._anchored = False
         self._seq, self._hash = 0, ORIGIN
@@ -124,6 +131,8 @@ class _Walk:
             if line is None and self._is_torn(data, start, after, following):
                 break
             self._row += 1
+            if self._row == 1 and line is not None:
+                self._mac_key = self._mac_key_of(line)
             whole = stop
             self._take(line)
         self._check_tail(data, whole, after, following)
@@ -158,6 +167,14 @@ class _Walk:
             if line.hash != self._anchor.hash:
                 self._problem("this is not the record that was anchored", line)
 
+    def _mac_key_of(self, opening: Line) -> bytes | None:
+        """The key of the term in which a segment says that it was written; None: that is not known."""
+        try:
+            found = self._trusted.get(bytes.fromhex(opening.record()["publicKey"]))
+        except (msgspec.DecodeError, KeyError, TypeError, ValueError):
+            return None
+        return found.reveal() if found is not None else None
+
     def _check_control(self, line: Line) -> None:
         try:
             record = line.record()
@@ -184,6 +201,10 @@ class _Walk:
         self._key = bytes.fromhex(record["publicKey"])
         if self._key not in self._trusted:
             self._problem("this segment was signed with a key that is not trusted", line)
+        age = self._ages.get(self._key, self._age)
+        if age < self._age:
+            self._problem("this segment was signed with an older key than the one before it", line)
+        self._age = max(age, self._age)
         if record["segment"] != self._segment:
             self._problem(f"this is segment {record['segment']}", line)
         lost = record["lost"]

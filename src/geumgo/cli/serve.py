@@ -81,6 +81,7 @@ def run(settings: Settings, *, dev: bool) -> int:
         welcome_back(settings)
     else:
         introduce(settings, app.initialise(settings), endpoint, dev=dev)
+    changed = app.rings.changed(settings)
     app.write_config(settings, endpoint)
     slots = [f"api-{number}" for number in range(settings.api_processes)]
     board = Board([*slots, "supervisor", "worker", "index"])
@@ -92,6 +93,7 @@ def run(settings: Settings, *, dev: bool) -> int:
         settings.grace_seconds,
         listeners=[listener, *([metrics] if metrics else [])],
         page=board.page("supervisor"),
+        changed=changed,
     ).run(lambda: click.echo(f"ready: {endpoint}"))
 
 

@@ -56,6 +56,7 @@ class Supervisor:
     grace_seconds: float
     listeners: list[socket.socket] = field(default_factory=list)
     page: Page | None = None
+    changed: Callable[[], bool] = lambda: False  # asked about once a second: whether every child must be started anew
     stopping: bool = False
     waiting: set[str] = field(default_factory=set)
     wake: tuple[int, int] = (-1, -1)
@@ -121,6 +122,9 @@ class Supervisor:
                             ready()
                     else:
                         self._go_on_renewing(names)
+            if self.changed():
+                log.info("root keys were changed", next="every process is started anew, one after the other")
+                self._renew(0, None)
             self._go_on_renewing(set())
             self._bury()
             failed = bool(self.waiting) and (

@@ -2,6 +2,9 @@
 
 JSON, rewritten as a whole: a power cut leaves the old file or the new one. It is authentic as a whole too: a MAC
 under the newest root key covers it, and each root key carries a check value, so an edited file opens for nobody.
+
+A term that was dropped leaves two things: the public key of its trail, for good, and for a while the key that opens its session tokens,
+wrapped under the newest root key. Neither gives the root key back, and neither opens anything else.
 """
 
 import hmac
@@ -26,6 +29,7 @@ FILE_NAME: Final = "keyring.json"
 FORMAT: Final = "geumgo keyring"
 VERSION: Final = 1
 LIMIT_BYTES: Final = 1 << 20
+_KEPT_ID: Final = b"geumgo kept key\0"
 
 Document = dict[str, Any]
 Terms = dict[int, Plaintext]
@@ -50,7 +54,22 @@ def create(directory: Path, seal: Seal) -> RootKeys:
 
 def open_keyring(directory: Path, seal: Seal) -> RootKeys:
     """The ring that is kept in `directory`. Raises SealError if `seal` does not open it, or the file was changed."""
-    return RootKeys(_open(_read(directory), seal))
+    document = _read(directory)
+    return _ring(document, _open(document, seal))
+
+
+def terms_in(directory: Path) -> tuple[int, ...]:
+    """The terms that the file names, oldest first. It was not proven: only who opens the ring knows. Raises SealError."""
+    try:
+        return tuple(sorted(int(term) for term in _read(directory)["terms"]))
+    except (KeyError, TypeError, ValueError):
+        raise SealError("The keyring file is damaged.") from None
+
+
+def made_at_ms(directory: Path, term: int) -> int | None:
+    """When `term` was added (Unix milliseconds); None: it was there from the beginning. Not proven, as of `terms_in`."""
+    found = _read(directory)["terms"].get(str(term), {}).get("made_at_ms")
+    return found if isinstance(found, int) else None
 
 
 def add_seal(directory: Path, seal: Seal, new: Seal) -> None:
@@ -75,33 +94,104 @@ def drop_seal(directory: Path, seal: Seal, dropped: Seal) -> None:
     _keep(directory, document, terms, replace=True)
 
 
-def add_term(directory: Path, seals: Sequence[Seal]) -> RootKeys:
+def add_term(directory: Path, seals: Sequence[Seal], *, now_ms: int = 0) -> RootKeys:
     """The ring with a new term, in which everything is sealed from now on. `seals` must be all that the file knows."""
     document = _read(directory)
     terms = _open(document, seals[0])
     entries = [_entry(document, seal) for seal in seals]
     if len({entry["id"] for entry in entries}) != len(document["seals"]):
-        raise SealError(f"A new root key needs each of the {len(document['seals'])} seals once.")
+        raise SealError(
+            f"A new root key needs each of the {len(document['seals'])} seals once: "
+            f"{', '.join(sorted(entry['kind'] for entry in document['seals']))}."
+        )
+    for seal, entry in zip(seals, entries, strict=True):
+        _refuse_wrong(document, entry, seal)
+    tokens = _tokens(document, terms)
     newest = max(terms) + 1
     terms[newest] = random.key()
     _enter_term(document, newest, terms[newest])
+    document["terms"][str(newest)]["made_at_ms"] = now_ms
     for seal, entry in zip(seals, entries, strict=True):
         entry["copies"][str(newest)] = _wrapped(document, entry, seal, newest, terms[newest])
+    _keep_tokens(document, terms, tokens)
     _keep(directory, document, terms, replace=True)
-    return RootKeys(terms)
+    return _ring(document, terms)
 
 
-def drop_term(directory: Path, seal: Seal, term: int) -> RootKeys:
-    """The ring without `term`. What was sealed in that term can never be opened again. The newest term stays."""
+def drop_term(directory: Path, seal: Seal, term: int, *, sessions_until_ms: int = 0) -> RootKeys:
+    """The ring without `term`. What was sealed in that term can never be opened again. The newest term stays.
+
+    The public key of its trail stays too. Session tokens of that term are opened until `sessions_until_ms` (Unix milliseconds; 0: no more).
+    """
     document = _read(directory)
     terms = _open(document, seal)
     if term not in terms or term == max(terms):
         raise SealError(f"Term {term} cannot be dropped: it is not in the ring, or it is the newest.")
+    leaving = RootKeys({term: terms[term]})
+    tokens = _tokens(document, terms)
+    if sessions_until_ms:
+        tokens[term] = (leaving.token_key(), sessions_until_ms)
+    document.setdefault("public", {})[str(term)] = leaving.audit_keys().signer.public_key.hex()
     del terms[term], document["terms"][str(term)]
     for entry in document["seals"]:
         del entry["copies"][str(term)]
+    _keep_tokens(document, terms, tokens)
     _keep(directory, document, terms, replace=True)
-    return RootKeys(terms)
+    return _ring(document, terms)
+
+
+def drop_tokens(directory: Path, seal: Seal, now_ms: int) -> None:
+    """The keys of session tokens that have all ended by now are gone from the file. Raises SealError."""
+    document = _read(directory)
+    over = [term for term, kept in document.get("tokens", {}).items() if kept["until_ms"] <= now_ms]
+    if not over:
+        return
+    terms = _open(document, seal)
+    for term in over:
+        del document["tokens"][term]
+    _keep(directory, document, terms, replace=True)
+
+
+def _ring(document: Document, terms: Terms) -> RootKeys:
+    return RootKeys(
+        terms,
+        tokens=_tokens(document, terms),
+        signed_by=[
+            bytes.fromhex(key) for _, key in sorted(document.get("public", {}).items(), key=lambda kept: int(kept[0]))
+        ],
+    )
+
+
+def _tokens(document: Document, terms: Terms) -> dict[int, tuple[Plaintext, int]]:
+    """The keys of session tokens of terms that were dropped, each with its end."""
+    newest = max(terms)
+    found = {}
+    for name, kept in document.get("tokens", {}).items():
+        context = _token_context(document, int(name), kept["until_ms"])
+        try:
+            key = dkgcm.decrypt(_derived(terms[newest], "kept-wrap"), _KEPT_ID, newest, context, b64decode(kept["key"]))
+        except Unsealable:
+            raise SealError("The keyring file is damaged: a key of session tokens does not open.") from None
+        found[int(name)] = (Plaintext(key), kept["until_ms"])
+    return found
+
+
+def _keep_tokens(document: Document, terms: Terms, tokens: Mapping[int, tuple[Plaintext, int]]) -> None:
+    newest = max(terms)
+    wrapping = _derived(terms[newest], "kept-wrap")
+    document["tokens"] = {
+        str(term): {
+            "until_ms": until_ms,
+            "key": b64encode(
+                dkgcm.encrypt(wrapping, _KEPT_ID, newest, _token_context(document, term, until_ms), key.reveal())
+            ).decode(),
+        }
+        for term, (key, until_ms) in tokens.items()
+    }
+
+
+def _token_context(document: Document, term: int, until_ms: int) -> dict[str, str]:
+    return {"label": "token key", "keyring": document["id"], "term": str(term), "until": str(until_ms)}
 
 
 def _read(directory: Path) -> Document:
@@ -160,6 +250,12 @@ def _entry(document: Document, seal: Seal) -> Document:
     if len(of_kind) == 1:
         return of_kind[0]
     return next((entry for entry in of_kind if _opens(document, entry, seal)), of_kind[0])
+
+
+def _refuse_wrong(document: Document, entry: Document, seal: Seal) -> None:
+    """A seal that is no longer the one whose copies are there would lock the new root key away."""
+    if not _opens(document, entry, seal):
+        raise SealError(f"The seal by {seal.kind} does not open these root keys: it is the wrong one.")
 
 
 def _opens(document: Document, entry: Document, seal: Seal) -> bool:

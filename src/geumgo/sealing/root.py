@@ -2,13 +2,13 @@
 
 A root key never encrypts anything itself. HKDF-Expand gives one subkey for each purpose, so a thing that was sealed
 for one purpose never opens for another. What is sealed names the term it was sealed in; the newest term seals, every
-term in the ring opens.
+term in the ring opens. A term that was added meanwhile, by another process, is learned when something is met that names it.
 """
 
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Final, final
@@ -65,20 +65,59 @@ def verify_signature(public_key: bytes, signature: bytes, message: bytes) -> Non
 class RootKeys:
     """The ring, open in memory. Satisfies `Sealing`; shown as stars and never pickled."""
 
-    __slots__ = ("_derived", "_terms", "term")
+    __slots__ = ("_derived", "_learn", "_signed_by", "_terms", "_token_ends", "term")
 
-    def __init__(self, terms: Mapping[int, Plaintext]) -> None:
-        """`terms` maps each term (1, 2, ...) to its root key of 32 bytes. The highest is the one that seals."""
+    def __init__(
+        self,
+        terms: Mapping[int, Plaintext],
+        *,
+        tokens: Mapping[int, tuple[Plaintext, int]] | None = None,
+        signed_by: Iterable[bytes] = (),
+        learn: Callable[[], "RootKeys | None"] | None = None,
+    ) -> None:
+        """`terms` maps each term (1, 2, ...) to its root key of 32 bytes. The highest is the one that seals.
+
+        Of terms that were dropped, `tokens` are the keys of session tokens that still live, each with its end (Unix milliseconds), and
+        `signed_by` the public keys of the trail.
+        `learn` answers the ring as it is kept now, or None if that is this one.
+        """
         assert terms, "a ring has at least one term"
         assert all(len(key) == dkgcm.KEY_BYTES for key in terms.values()), "a root key has 32 bytes"
         self._terms = dict(terms)
-        self._derived: dict[tuple[int, str], bytes] = {}
+        self._derived: dict[tuple[int, str], bytes] = {
+            (term, _TOKEN): key.reveal() for term, (key, _) in (tokens or {}).items()
+        }
+        self._token_ends = {term: until_ms for term, (_, until_ms) in (tokens or {}).items()}
+        self._signed_by = tuple(signed_by)
+        self._learn = learn
         self.term = max(terms)
+
+    def learning(self, learn: Callable[[], "RootKeys | None"]) -> "RootKeys":
+        """The same ring, which learns of newer terms by `learn`. What it seals stays in the term that is its newest now."""
+        made = RootKeys(self._terms, signed_by=self._signed_by, learn=learn)
+        made._derived.update(self._derived)
+        made._token_ends.update(self._token_ends)
+        return made
 
     @property
     def terms(self) -> tuple[int, ...]:
         """Every term in the ring, oldest first."""
         return tuple(sorted(self._terms))
+
+    def trail_keys_of_old(self) -> tuple[bytes, ...]:
+        """The public keys (32 bytes) of the trail in every term that was dropped, oldest first."""
+        return self._signed_by
+
+    def token_key(self) -> Plaintext:
+        """The key (32 bytes) of session tokens in the newest term."""
+        return Plaintext(self._subkey(self.term, _TOKEN))
+
+    def end_tokens(self, now_ms: int) -> None:
+        """Session tokens of terms that were dropped are opened no more once their time is over."""
+        for term, until_ms in tuple(self._token_ends.items()):
+            if until_ms <= now_ms:
+                self._derived.pop((term, _TOKEN), None)
+                self._token_ends.pop(term, None)
 
     def wrap(self, purpose: str, context: Mapping[str, str], plaintext: Plaintext) -> bytes:
         """`plaintext` sealed under the newest subkey for `purpose` ("kms", "iam", "param" ...), bound to `context`."""
@@ -146,12 +185,19 @@ class RootKeys:
         """The key of `label` in `term`. Derived once: as many are kept as there are labels and terms."""
         key = self._derived.get((term, label))
         if key is None:
-            root = self._terms.get(term)
+            root = self._terms.get(term) or self._learned(term)
             if root is None:
                 raise Unsealable
             key = HKDFExpand(SHA256(), dkgcm.KEY_BYTES, f"geumgo/1/{label}".encode()).derive(root.reveal())
             self._derived[term, label] = key
         return key
+
+    def _learned(self, term: int) -> Plaintext | None:
+        """The root key of a term that is newer than all we know, if the ring has it by now."""
+        newer = self._learn() if self._learn is not None and term > max(self._terms) else None
+        if newer is not None:
+            self._terms = {**newer._terms, **self._terms}  # noqa: SLF001 - another ring; as a whole: other threads read it
+        return self._terms.get(term)
 
 
 def canonical_row(table: str, row: Mapping[str, Cell]) -> bytes:
@@ -177,6 +223,11 @@ def canonical_row(table: str, row: Mapping[str, Cell]) -> bytes:
 def _columns(names: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
     """Columns in their order, each with its spelling in a canonical row. As many are kept as there are kinds of rows."""
     return tuple((column, b"c%d:%b" % (len(column.encode()), column.encode())) for column in sorted(names))
+
+
+def wrapping_id(purpose: str) -> bytes:
+    """The id (16 bytes) of the key by which everything that was wrapped for `purpose` names it, in any term."""
+    return _key_id(_wrapping(purpose))
 
 
 def _wrapping(purpose: str) -> str:
