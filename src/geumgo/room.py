@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from geumgo.access.demand import Demands
 from geumgo.context import Context, Outside, Params, Work
+from geumgo.renewal import Renewal
 
 Handler = Callable[[Context, Any], Mapping[str, Any]]
 JobHandler = Callable[[Work, Params], None]
@@ -90,7 +91,8 @@ class Room:
 
     `service` is botocore's name. `chapters` are the modules that hold the operations and jobs. `access` has exactly one entry for each
     operation, under AWS's name: an operation without one, or an entry without an operation, cannot be registered (ValueError).
-    `tables` is the package with the migrations `0001_*.sql`, or None. `resource_type` ("AWS::KMS::Key") is how the service's records in the
+    `tables` is the package with the migrations `0001_*.sql`, or None; `renews` are those of its tables that hold something under the root
+    keys. `resource_type` ("AWS::KMS::Key") is how the service's records in the
     trail name what a call touched; empty: they do not.
     """
 
@@ -101,10 +103,12 @@ class Room:
         chapters: Sequence[ModuleType],
         access: Mapping[str, Access],
         tables: str | None = None,
+        renews: Sequence[Renewal] = (),
         resource_type: str = "",
     ) -> None:
         self.service = service
         self.tables = tables
+        self.renews = tuple(renews)
         self.resource_type = resource_type
         self.jobs: dict[str, JobHandler] = {}
         self.operations: dict[str, Operation] = {}

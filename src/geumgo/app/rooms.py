@@ -1,7 +1,9 @@
 """The rooms of this program. A new room is one more name here."""
 
+from collections.abc import Iterator
 from typing import Final
 
+from geumgo.renewal import Renewal
 from geumgo.room import JobHandler, Room
 from geumgo.services import (
     cloudtrail,
@@ -39,3 +41,10 @@ ROOMS: Final[tuple[Room, ...]] = (
 def handlers() -> dict[str, JobHandler]:
     """What does the jobs of every room, by kind."""
     return {kind: handler for room in ROOMS for kind, handler in room.jobs.items()}
+
+
+def renewals() -> Iterator[tuple[str, Renewal]]:
+    """Every table that holds something under the root keys, with the service that it belongs to. Accounts come first."""
+    for room in sorted(ROOMS, key=lambda each: each.service != "iam"):
+        for renewal in room.renews:
+            yield room.service, renewal

@@ -3,11 +3,13 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, Final, Generic, TypeVar
 
 from geumgo.attached.records import Database, Kind
 from geumgo.context import Place
+from geumgo.renewal import MAC, Mark, Renewal
 from geumgo.sealing import Plaintext, Sealing
 from geumgo.storage import Row, Tx
 
@@ -97,6 +99,21 @@ class Store(Generic[Kept]):
 
     def unseal(self, sealing: Sealing, database: Kept, sealed: bytes) -> Plaintext:
         return sealing.unwrap(self._purpose, _context(database), sealed)
+
+    @property
+    def renewal(self) -> Renewal:
+        """How the table comes under the newest root key."""
+        marks = (MAC, *(Mark(name, self._purpose) for name in _SEALED))
+        return Renewal(self._table, ("account", "region", "kind", "identifier"), marks, _COLUMNS, self._renewed)
+
+    def _renewed(self, _tx: Tx, sealing: Sealing, row: Mapping[str, Any]) -> dict[str, bytes | None]:
+        cells = {name: row[name] for name in _COLUMNS}
+        database = self._as_record(sealing, (*cells.values(), row["mac"]))
+        passwords: dict[str, bytes | None] = {
+            name: cells[name] and self.seal(sealing, database, self.unseal(sealing, database, cells[name]))
+            for name in _SEALED
+        }
+        return {**passwords, "mac": sealing.vouch(self._table, _vouched({**cells, **passwords}))}
 
     def _as_record(self, sealing: Sealing, row: Row) -> Kept:
         cells: dict[str, Any] = dict(zip(_COLUMNS, row, strict=False))

@@ -7,10 +7,12 @@ it findable (`event_history`), tells EventBridge, and lets it wait for the trail
 from geumgo.room import Room
 from geumgo.services.cloudtrail import event_history, logging, selectors, signing_keys, tags, trails
 from geumgo.services.cloudtrail.access import ACCESS
+from geumgo.services.cloudtrail.renewal import RENEWALS
 
 ROOM = Room(
     "cloudtrail",
     chapters=(event_history, trails, logging, selectors, tags, signing_keys),
     access=ACCESS,
     tables="geumgo.services.cloudtrail.tables",
+    renews=RENEWALS,
 )

@@ -12,7 +12,7 @@ from geumgo.services.cloudtrail.records import SigningKey
 from geumgo.storage import Storage
 
 VALID_MS: Final = 365 * 86_400_000
-_PURPOSE: Final = "cloudtrail"
+PURPOSE: Final = "cloudtrail"
 
 
 @reads
@@ -55,7 +55,7 @@ def current_key(storage: Storage, sealing: Sealing, now_ms: int) -> SigningKey:
         return valid[-1]
     pair = rsa_signing.new_pair()
     made = SigningKey(rsa_signing.fingerprint(pair.public), pair.public, b"", now_ms, now_ms + VALID_MS)
-    sealed = sealing.wrap(_PURPOSE, _bound_to(made), pair.private)
+    sealed = sealing.wrap(PURPOSE, _bound_to(made), pair.private)
     made = SigningKey(made.fingerprint, made.public, sealed, made.valid_from_ms, made.valid_until_ms)
     with storage.writing() as tx:
         valid = store_deliveries.keys(tx, now_ms, now_ms)
@@ -67,7 +67,12 @@ def current_key(storage: Storage, sealing: Sealing, now_ms: int) -> SigningKey:
 
 def private_of(sealing: Sealing, key: SigningKey) -> Plaintext:
     """The private half. Raises Unsealable if any part of the row is not what we wrote."""
-    return sealing.unwrap(_PURPOSE, _bound_to(key), key.sealed)
+    return sealing.unwrap(PURPOSE, _bound_to(key), key.sealed)
+
+
+def sealed_anew(sealing: Sealing, key: SigningKey) -> bytes:
+    """The private half under the newest root key. Raises Unsealable."""
+    return sealing.wrap(PURPOSE, _bound_to(key), private_of(sealing, key))
 
 
 def _bound_to(key: SigningKey) -> dict[str, str]:

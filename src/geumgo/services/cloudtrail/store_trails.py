@@ -12,6 +12,7 @@ from geumgo.storage import Tx
 from geumgo.storage.text import unkept
 
 _TABLE: Final = "cloudtrail_trail"
+COLUMNS: Final = ("account", "region", "name", "id", "described")
 _DECIDED: Final = (
     *("bucket", "prefix", "global_events", "multi_region", "validates", "logging", "started_at_ms", "stopped_at_ms"),
     *("selectors", "advanced", "tags"),

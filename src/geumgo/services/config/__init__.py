@@ -22,6 +22,7 @@ from geumgo.services.config import (
     tags,
 )
 from geumgo.services.config.access import ACCESS
+from geumgo.services.config.renewal import RENEWALS
 
 ROOM = Room(
     "config",
@@ -42,4 +43,5 @@ ROOM = Room(
     ),
     access=ACCESS,
     tables="geumgo.services.config.tables",
+    renews=RENEWALS,
 )

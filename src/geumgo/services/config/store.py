@@ -12,7 +12,7 @@ from geumgo.storage import Row, Tx
 
 Cell = str | int | bytes | None
 
-_RECORDER: Final = (
+RECORDER: Final = (
     "account",
     "region",
     "partition",
@@ -26,7 +26,7 @@ _RECORDER: Final = (
     "last_stop_at_ms",
     "revision",
 )
-_RULE: Final = (
+RULE: Final = (
     "id",
     "account",
     "region",
@@ -86,25 +86,25 @@ def _save(tx: Tx, sealing: Sealing, table: str, columns: tuple[str, ...], record
 def recorder(tx: Tx, sealing: Sealing, place: Place) -> Recorder | None:
     """The recorder of this place."""
     row = tx.one(
-        f"SELECT {', '.join(_RECORDER)}, mac FROM config_recorder WHERE account = :account AND region = :region",
+        f"SELECT {', '.join(RECORDER)}, mac FROM config_recorder WHERE account = :account AND region = :region",
         account=place.account,
         region=place.region,
     )
     if row is None:
         return None
-    cells = _as_record(sealing, "config_recorder", _RECORDER, row)
+    cells = _as_record(sealing, "config_recorder", RECORDER, row)
     return Recorder(**{**cells, "recording": bool(cells["recording"])})
 
 
 def add_recorder(tx: Tx, sealing: Sealing, made: Recorder) -> None:
-    row = _as_row(_RECORDER, made)
+    row = _as_row(RECORDER, made)
     row["mac"] = sealing.vouch("config_recorder", row)
     _insert(tx, "config_recorder", row)
 
 
 def save_recorder(tx: Tx, sealing: Sealing, changed: Recorder) -> None:
     """Its `revision` must be the one that was read."""
-    _save(tx, sealing, "config_recorder", _RECORDER, changed)
+    _save(tx, sealing, "config_recorder", RECORDER, changed)
 
 
 def remove_recorder(tx: Tx, gone: Recorder) -> None:
@@ -182,13 +182,13 @@ def remove_channel(tx: Tx, place: Place) -> None:
 
 
 def _as_rule(sealing: Sealing, row: Row) -> Rule:
-    return Rule(**_as_record(sealing, "config_rule", _RULE, row))
+    return Rule(**_as_record(sealing, "config_rule", RULE, row))
 
 
 def rule_by_name(tx: Tx, sealing: Sealing, place: Place, name: str) -> Rule | None:
     row = tx.one(
         f"""
-        SELECT {", ".join(_RULE)}, mac FROM config_rule
+        SELECT {", ".join(RULE)}, mac FROM config_rule
         WHERE account = :account AND region = :region AND name = :name
         """,
         account=place.account,
@@ -199,7 +199,7 @@ def rule_by_name(tx: Tx, sealing: Sealing, place: Place, name: str) -> Rule | No
 
 
 def rule_by_id(tx: Tx, sealing: Sealing, rule_id: str) -> Rule | None:
-    row = tx.one(f"SELECT {', '.join(_RULE)}, mac FROM config_rule WHERE id = :id", id=rule_id)
+    row = tx.one(f"SELECT {', '.join(RULE)}, mac FROM config_rule WHERE id = :id", id=rule_id)
     return None if row is None else _as_rule(sealing, row)
 
 
@@ -207,7 +207,7 @@ def rules(tx: Tx, sealing: Sealing, place: Place, *, after: str = "", limit: int
     """The rules of this place by name, from the one behind `after` on."""
     found = tx.all(
         f"""
-        SELECT {", ".join(_RULE)}, mac FROM config_rule
+        SELECT {", ".join(RULE)}, mac FROM config_rule
         WHERE account = :account AND region = :region AND name > :after ORDER BY name LIMIT :limit
         """,
         account=place.account,
@@ -231,7 +231,7 @@ def count_rules(tx: Tx, place: Place) -> int:
 
 def add_rule(tx: Tx, sealing: Sealing, made: Rule) -> None:
     """A new rule, active from now on. Raises storage.Taken if another transaction has taken its name."""
-    row = _as_row(_RULE, made)
+    row = _as_row(RULE, made)
     row["mac"] = sealing.vouch("config_rule", row)
     _insert(tx, "config_rule", row)
     _insert(
@@ -243,7 +243,7 @@ def add_rule(tx: Tx, sealing: Sealing, made: Rule) -> None:
 
 def save_rule(tx: Tx, sealing: Sealing, changed: Rule) -> None:
     """Its `revision` must be the one that was read."""
-    _save(tx, sealing, "config_rule", _RULE, changed)
+    _save(tx, sealing, "config_rule", RULE, changed)
 
 
 def remove_rule(tx: Tx, gone: Rule) -> None:

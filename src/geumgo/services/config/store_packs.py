@@ -10,7 +10,7 @@ from geumgo.context import Place
 from geumgo.sealing import Sealing
 from geumgo.storage import Row, Tx
 
-_COLUMNS: Final = (
+COLUMNS: Final = (
     "id",
     "account",
     "region",
@@ -45,8 +45,8 @@ class Pack:
 
 
 def _as_pack(sealing: Sealing, row: Row) -> Pack:
-    cells: dict[str, Any] = dict(zip(_COLUMNS, row, strict=False))
-    sealing.check("config_pack", cells, row[len(_COLUMNS)])
+    cells: dict[str, Any] = dict(zip(COLUMNS, row, strict=False))
+    sealing.check("config_pack", cells, row[len(COLUMNS)])
     for name in ("settings", "rules", "tags"):
         cells[name] = json.loads(cells[name])
     return Pack(**cells)
@@ -55,7 +55,7 @@ def _as_pack(sealing: Sealing, row: Row) -> Pack:
 def find(tx: Tx, sealing: Sealing, place: Place, name: str) -> Pack | None:
     row = tx.one(
         f"""
-        SELECT {", ".join(_COLUMNS)}, mac FROM config_pack
+        SELECT {", ".join(COLUMNS)}, mac FROM config_pack
         WHERE account = :account AND region = :region AND name = :name
         """,
         account=place.account,
@@ -69,7 +69,7 @@ def packs(tx: Tx, sealing: Sealing, place: Place, *, after: str = "", limit: int
     """The packs of this place by name, from the one behind `after` on."""
     rows = tx.all(
         f"""
-        SELECT {", ".join(_COLUMNS)}, mac FROM config_pack
+        SELECT {", ".join(COLUMNS)}, mac FROM config_pack
         WHERE account = :account AND region = :region AND name > :after ORDER BY name LIMIT :limit
         """,
         account=place.account,
@@ -82,7 +82,7 @@ def packs(tx: Tx, sealing: Sealing, place: Place, *, after: str = "", limit: int
 
 def put(tx: Tx, sealing: Sealing, pack: Pack) -> None:
     """The pack, in place of the one of its id. Raises storage.Taken if another transaction has taken its name."""
-    row: dict[str, Any] = {name: getattr(pack, name) for name in _COLUMNS}
+    row: dict[str, Any] = {name: getattr(pack, name) for name in COLUMNS}
     for name in ("settings", "rules", "tags"):
         row[name] = json.dumps(dict(row[name]), ensure_ascii=False, separators=(",", ":"))
     row["mac"] = sealing.vouch("config_pack", row)

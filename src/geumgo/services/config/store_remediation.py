@@ -10,7 +10,7 @@ from geumgo.sealing import Sealing
 from geumgo.services.config.records import Rule
 from geumgo.storage import Row, Tx
 
-_COLUMNS: Final = ("rule_id", "account", "region", "partition", "id", "definition", "revision")
+COLUMNS: Final = ("rule_id", "account", "region", "partition", "id", "definition", "revision")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +57,17 @@ class Exempt(NamedTuple):
 
 
 def find(tx: Tx, sealing: Sealing, rule_id: str) -> Remediation | None:
-    row = tx.one(f"SELECT {', '.join(_COLUMNS)}, mac FROM config_remediation WHERE rule_id = :id", id=rule_id)
+    row = tx.one(f"SELECT {', '.join(COLUMNS)}, mac FROM config_remediation WHERE rule_id = :id", id=rule_id)
     if row is None:
         return None
-    cells = dict(zip(_COLUMNS, row, strict=False))
-    sealing.check("config_remediation", cells, row[len(_COLUMNS)])
+    cells = dict(zip(COLUMNS, row, strict=False))
+    sealing.check("config_remediation", cells, row[len(COLUMNS)])
     return Remediation(**{**cells, "definition": json.loads(cells["definition"])})
 
 
 def put(tx: Tx, sealing: Sealing, made: Remediation) -> None:
     """The remediation of its rule, in place of the one before."""
-    row: dict[str, Any] = {name: getattr(made, name) for name in _COLUMNS}
+    row: dict[str, Any] = {name: getattr(made, name) for name in COLUMNS}
     row["definition"] = json.dumps(made.definition, ensure_ascii=False, separators=(",", ":"))
     row["mac"] = sealing.vouch("config_remediation", row)
     tx.run("DELETE FROM config_remediation WHERE rule_id = :rule_id", rule_id=made.rule_id)

@@ -19,6 +19,7 @@ from geumgo.services.events import (
     targets,
 )
 from geumgo.services.events.access import ACCESS
+from geumgo.services.events.renewal import RENEWALS
 
 ROOM = Room(
     "events",
@@ -37,4 +38,5 @@ ROOM = Room(
     ),
     access=ACCESS,
     tables="geumgo.services.events.tables",
+    renews=RENEWALS,
 )

@@ -12,14 +12,14 @@ from geumgo.storage import Row, Tx
 
 Cell = str | int | bytes | None
 
-_BUS: Final = (
+BUS: Final = (
     "partition_name", "account", "region", "name", "description", "policy", "tags", "created_at_ms", "changed_at_ms",
 )  # fmt: skip
-_RULE: Final = (
+RULE: Final = (
     "partition_name", "account", "region", "bus", "name", "pattern", "schedule", "state", "description", "role_arn", "tags",
     "created_by", "scheduled_at_ms",
 )  # fmt: skip
-_TARGET: Final = ("account", "region", "bus", "rule", "id", "arn", "document")
+TARGET: Final = ("account", "region", "bus", "rule", "id", "arn", "document")
 
 
 def dumped(value: Any) -> str:
@@ -35,6 +35,11 @@ def opened(sealing: Sealing, context: Mapping[str, str], text: str, kept: bytes 
     """The event that was kept, sealed or (in rows from before) as a text."""
     found: dict[str, Any] = json.loads(text if kept is None else sealing.unwrap("events", context, kept).reveal())
     return found
+
+
+def sealed_anew(sealing: Sealing, context: Mapping[str, str], kept: bytes) -> bytes:
+    """The same event under the newest root key. Raises Unsealable."""
+    return sealing.wrap("events", context, sealing.unwrap("events", context, kept))
 
 
 def check(sealing: Sealing, table: str, columns: tuple[str, ...], row: Row) -> dict[str, Any]:
@@ -92,7 +97,7 @@ def changed(tx: Tx, place: Place) -> None:
 
 
 def _as_bus(sealing: Sealing, row: Row) -> Bus:
-    cells = check(sealing, "event_bus", _BUS, row)
+    cells = check(sealing, "event_bus", BUS, row)
     return Bus(
         _place(cells),
         cells["name"],
@@ -107,7 +112,7 @@ def _as_bus(sealing: Sealing, row: Row) -> Bus:
 def find_bus(tx: Tx, sealing: Sealing, place: Place, name: str) -> Bus | None:
     """The bus called `name`. The default bus is always there."""
     row = tx.one(
-        f"SELECT {_selected(_BUS)} FROM event_bus WHERE account = :account AND region = :region AND name = :name",
+        f"SELECT {_selected(BUS)} FROM event_bus WHERE account = :account AND region = :region AND name = :name",
         account=place.account,
         region=place.region,
         name=name,
@@ -145,7 +150,7 @@ def drop_bus(tx: Tx, bus: Bus) -> None:
 def list_buses(tx: Tx, sealing: Sealing, place: Place) -> list[Bus]:
     """Every bus of a place that has a row, by name."""
     rows = tx.all(
-        f"SELECT {_selected(_BUS)} FROM event_bus WHERE account = :account AND region = :region ORDER BY name",
+        f"SELECT {_selected(BUS)} FROM event_bus WHERE account = :account AND region = :region ORDER BY name",
         account=place.account,
         region=place.region,
     )
@@ -156,15 +161,15 @@ def list_buses(tx: Tx, sealing: Sealing, place: Place) -> list[Bus]:
 
 
 def _as_rule(sealing: Sealing, row: Row) -> Rule:
-    cells = check(sealing, "event_rule", _RULE, row)
+    cells = check(sealing, "event_rule", RULE, row)
     place = _place(cells)
-    rest = {name: cells[name] for name in _RULE[3:]}
+    rest = {name: cells[name] for name in RULE[3:]}
     return Rule(place, **{**rest, "tags": json.loads(rest["tags"])})
 
 
 def find_rule(tx: Tx, sealing: Sealing, place: Place, bus: str, name: str) -> Rule | None:
     row = tx.one(
-        f"SELECT {_selected(_RULE)} FROM event_rule"
+        f"SELECT {_selected(RULE)} FROM event_rule"
         " WHERE account = :account AND region = :region AND bus = :bus AND name = :name",
         account=place.account,
         region=place.region,
@@ -209,7 +214,7 @@ def list_rules(
 ) -> list[Rule]:
     """The rules of a bus whose names begin with `prefix`, behind `after`, by name."""
     rows = tx.all(
-        f"SELECT {_selected(_RULE)} FROM event_rule WHERE account = :account AND region = :region AND bus = :bus"
+        f"SELECT {_selected(RULE)} FROM event_rule WHERE account = :account AND region = :region AND bus = :bus"
         " AND name > :after AND name >= :prefix AND name < :end ORDER BY name LIMIT :limit",
         account=place.account,
         region=place.region,
@@ -225,7 +230,7 @@ def list_rules(
 def every_rule(tx: Tx, sealing: Sealing, place: Place) -> Iterator[Rule | None]:
     """The rules of all buses of a place; None in place of one whose row was changed from outside."""
     rows = tx.all(
-        f"SELECT {_selected(_RULE)} FROM event_rule WHERE account = :account AND region = :region ORDER BY bus, name",
+        f"SELECT {_selected(RULE)} FROM event_rule WHERE account = :account AND region = :region ORDER BY bus, name",
         account=place.account,
         region=place.region,
     )
@@ -255,13 +260,13 @@ def _names(rule: Rule) -> dict[str, Any]:
 
 
 def _as_target(sealing: Sealing, row: Row) -> Listener:
-    cells = check(sealing, "event_target", _TARGET, row)
+    cells = check(sealing, "event_target", TARGET, row)
     return Listener(cells["id"], cells["arn"], json.loads(cells["document"]))
 
 
 def find_target(tx: Tx, sealing: Sealing, rule: Rule, target_id: str) -> Listener | None:
     row = tx.one(
-        f"SELECT {_selected(_TARGET)} FROM event_target"
+        f"SELECT {_selected(TARGET)} FROM event_target"
         " WHERE account = :account AND region = :region AND bus = :bus AND rule = :name AND id = :id",
         **_names(rule),
         id=target_id,
@@ -272,7 +277,7 @@ def find_target(tx: Tx, sealing: Sealing, rule: Rule, target_id: str) -> Listene
 def list_targets(tx: Tx, sealing: Sealing, rule: Rule) -> list[Listener]:
     """The targets of a rule, by id."""
     rows = tx.all(
-        f"SELECT {_selected(_TARGET)} FROM event_target"
+        f"SELECT {_selected(TARGET)} FROM event_target"
         " WHERE account = :account AND region = :region AND bus = :bus AND rule = :name ORDER BY id",
         **_names(rule),
     )

@@ -14,8 +14,8 @@ from geumgo.storage import Row, Tx
 from geumgo.storage.text import unkept
 
 _WHERE: Final = ("partition_name", "account", "region")
-_ARCHIVE: Final = (*_WHERE, *(field.name for field in fields(Archive) if field.name != "place"))
-_REPLAY: Final = (*_WHERE, *(field.name for field in fields(Replay) if field.name != "place"))
+ARCHIVE: Final = (*_WHERE, *(field.name for field in fields(Archive) if field.name != "place"))
+REPLAY: Final = (*_WHERE, *(field.name for field in fields(Replay) if field.name != "place"))
 _OF_PLACE: Final = "account = :account AND region = :region"
 
 
@@ -38,12 +38,12 @@ def _at(place: Place) -> dict[str, str]:
 
 
 def _as_archive(sealing: Sealing, row: Row) -> Archive:
-    return Archive(**_parts(check(sealing, "event_archive", _ARCHIVE, row)))
+    return Archive(**_parts(check(sealing, "event_archive", ARCHIVE, row)))
 
 
 def find_archive(tx: Tx, sealing: Sealing, place: Place, name: str) -> Archive | None:
     row = tx.one(
-        f"SELECT {', '.join(_ARCHIVE)}, mac FROM event_archive WHERE {_OF_PLACE} AND name = :name",
+        f"SELECT {', '.join(ARCHIVE)}, mac FROM event_archive WHERE {_OF_PLACE} AND name = :name",
         **_at(place),
         name=name,
     )
@@ -51,7 +51,7 @@ def find_archive(tx: Tx, sealing: Sealing, place: Place, name: str) -> Archive |
 
 
 def _rows_of_archives(tx: Tx, place: Place) -> list[Row]:
-    return tx.all(f"SELECT {', '.join(_ARCHIVE)}, mac FROM event_archive WHERE {_OF_PLACE} ORDER BY name", **_at(place))
+    return tx.all(f"SELECT {', '.join(ARCHIVE)}, mac FROM event_archive WHERE {_OF_PLACE} ORDER BY name", **_at(place))
 
 
 def every_archive(tx: Tx, sealing: Sealing, place: Place) -> list[Archive]:
@@ -69,7 +69,7 @@ def each_archive(tx: Tx, sealing: Sealing, place: Place) -> Iterator[Archive | N
 
 
 def save_archive(tx: Tx, sealing: Sealing, archive: Archive) -> None:
-    put(tx, sealing, "event_archive", "account, region, name", _cells(archive, _ARCHIVE))
+    put(tx, sealing, "event_archive", "account, region, name", _cells(archive, ARCHIVE))
     changed(tx, archive.place)
 
 
@@ -83,7 +83,8 @@ def drop_archive(tx: Tx, archive: Archive) -> None:
 # -- what is in them --------------------------------------------------------------------------------------------------
 
 
-def _context(place: Place, archive: str, event_id: str) -> dict[str, str]:
+def context_of(place: Place, archive: str, event_id: str) -> dict[str, str]:
+    """What an event in an archive is bound to."""
     return {"account": place.account, "region": place.region, "archive": archive, "id": event_id}
 
 
@@ -101,7 +102,7 @@ def archive_event(tx: Tx, sealing: Sealing, archive: Archive, event: Mapping[str
         at_ms=at_ms,
         id=event_id,
         bytes=len(dumped(event).encode()),
-        sealed=sealed(sealing, _context(archive.place, archive.name, event_id), event),
+        sealed=sealed(sealing, context_of(archive.place, archive.name, event_id), event),
     )
 
 
@@ -130,7 +131,9 @@ def archived(
         to_ms=to_ms,
         limit=limit,
     )
-    return [(at_ms, id_, opened(sealing, _context(place, archive, id_), text, kept)) for at_ms, id_, text, kept in rows]
+    return [
+        (at_ms, id_, opened(sealing, context_of(place, archive, id_), text, kept)) for at_ms, id_, text, kept in rows
+    ]
 
 
 def expire(tx: Tx, archive: Archive, before_ms: int, *, limit: int) -> int:
@@ -152,14 +155,14 @@ def expire(tx: Tx, archive: Archive, before_ms: int, *, limit: int) -> int:
 
 
 def _as_replay(sealing: Sealing, row: Row) -> Replay:
-    cells = check(sealing, "event_replay", _REPLAY, row)
+    cells = check(sealing, "event_replay", REPLAY, row)
     only = cells["only_rules"]
     return Replay(**_parts({**cells, "only_rules": None if only is None else tuple(json.loads(only))}))
 
 
 def find_replay(tx: Tx, sealing: Sealing, place: Place, name: str) -> Replay | None:
     row = tx.one(
-        f"SELECT {', '.join(_REPLAY)}, mac FROM event_replay WHERE {_OF_PLACE} AND name = :name",
+        f"SELECT {', '.join(REPLAY)}, mac FROM event_replay WHERE {_OF_PLACE} AND name = :name",
         **_at(place),
         name=name,
     )
@@ -168,12 +171,12 @@ def find_replay(tx: Tx, sealing: Sealing, place: Place, name: str) -> Replay | N
 
 def every_replay(tx: Tx, sealing: Sealing, place: Place) -> Sequence[Replay]:
     """The replays of a place, by name."""
-    rows = tx.all(f"SELECT {', '.join(_REPLAY)}, mac FROM event_replay WHERE {_OF_PLACE} ORDER BY name", **_at(place))
+    rows = tx.all(f"SELECT {', '.join(REPLAY)}, mac FROM event_replay WHERE {_OF_PLACE} ORDER BY name", **_at(place))
     return [_as_replay(sealing, row) for row in rows]
 
 
 def save_replay(tx: Tx, sealing: Sealing, replay: Replay) -> None:
-    cells = _cells(replay, _REPLAY)
+    cells = _cells(replay, REPLAY)
     cells["only_rules"] = None if replay.only_rules is None else dumped(list(replay.only_rules))
     put(tx, sealing, "event_replay", "account, region, name", cells)
 

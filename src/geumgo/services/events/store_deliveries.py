@@ -8,7 +8,8 @@ from geumgo.storage import Tx
 from geumgo.storage.text import unkept
 
 
-def _context(delivery_id: str) -> dict[str, str]:
+def context_of(delivery_id: str) -> dict[str, str]:
+    """What an event on its way is bound to."""
     return {"delivery": delivery_id}
 
 
@@ -28,7 +29,7 @@ def add(tx: Tx, sealing: Sealing, delivery: Delivery) -> bool:
             bus=delivery.bus,
             rule=delivery.rule,
             target=delivery.target,
-            sealed=sealed(sealing, _context(delivery.id), delivery.event),
+            sealed=sealed(sealing, context_of(delivery.id), delivery.event),
             hops=delivery.hops,
             attempts=delivery.attempts,
             ingested_at_ms=delivery.ingested_at_ms,
@@ -44,7 +45,7 @@ def find(tx: Tx, sealing: Sealing, place: Place, delivery_id: str) -> Delivery |
     if row is None:
         return None
     bus, rule, target, text, kept, hops, attempts, ingested_at_ms = row
-    event = opened(sealing, _context(delivery_id), text, kept)
+    event = opened(sealing, context_of(delivery_id), text, kept)
     return Delivery(delivery_id, place, bus, rule, target, event, hops, attempts, ingested_at_ms)
 
 

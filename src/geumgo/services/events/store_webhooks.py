@@ -13,8 +13,8 @@ from geumgo.storage import Row, Tx
 from geumgo.storage.text import unkept
 
 _WHERE: Final = ("partition_name", "account", "region")
-_CONNECTION: Final = (*_WHERE, *(field.name for field in fields(Connection) if field.name != "place"))
-_DESTINATION: Final = (*_WHERE, *(field.name for field in fields(ApiDestination) if field.name != "place"))
+CONNECTION: Final = (*_WHERE, *(field.name for field in fields(Connection) if field.name != "place"))
+DESTINATION: Final = (*_WHERE, *(field.name for field in fields(ApiDestination) if field.name != "place"))
 
 
 def _cells(thing: Connection | ApiDestination, columns: tuple[str, ...]) -> dict[str, Any]:
@@ -36,13 +36,13 @@ def _select(table: str, columns: tuple[str, ...], where: str) -> str:
 
 
 def _as_connection(sealing: Sealing, row: Row) -> Connection:
-    cells = check(sealing, "event_connection", _CONNECTION, row)
+    cells = check(sealing, "event_connection", CONNECTION, row)
     return Connection(**_parts({**cells, "parameters": json.loads(cells["parameters"])}))
 
 
 def find_connection(tx: Tx, sealing: Sealing, place: Place, name: str) -> Connection | None:
     row = tx.one(
-        _select("event_connection", _CONNECTION, "name = :name"), account=place.account, region=place.region, name=name
+        _select("event_connection", CONNECTION, "name = :name"), account=place.account, region=place.region, name=name
     )
     return None if row is None else _as_connection(sealing, row)
 
@@ -54,7 +54,7 @@ def connection_with_arn(tx: Tx, sealing: Sealing, place: Place, arn: str) -> Con
 
 
 def save_connection(tx: Tx, sealing: Sealing, connection: Connection) -> None:
-    cells = _cells(connection, _CONNECTION)
+    cells = _cells(connection, CONNECTION)
     cells["parameters"] = dumped(connection.parameters)
     put(tx, sealing, "event_connection", "account, region, name", cells)
 
@@ -68,7 +68,7 @@ def list_connections(
 ) -> list[Connection]:
     """Connections behind `after`, by name."""
     rows = tx.all(
-        _select("event_connection", _CONNECTION, _PAGE.format("(CAST(:state AS TEXT) IS NULL OR state = :state)")),
+        _select("event_connection", CONNECTION, _PAGE.format("(CAST(:state AS TEXT) IS NULL OR state = :state)")),
         account=place.account,
         region=place.region,
         after=after,
@@ -96,12 +96,12 @@ def _drop(tx: Tx, table: str, thing: Connection | ApiDestination) -> None:
 
 
 def _as_destination(sealing: Sealing, row: Row) -> ApiDestination:
-    return ApiDestination(**_parts(check(sealing, "event_api_destination", _DESTINATION, row)))
+    return ApiDestination(**_parts(check(sealing, "event_api_destination", DESTINATION, row)))
 
 
 def find_destination(tx: Tx, sealing: Sealing, place: Place, name: str) -> ApiDestination | None:
     row = tx.one(
-        _select("event_api_destination", _DESTINATION, "name = :name"),
+        _select("event_api_destination", DESTINATION, "name = :name"),
         account=place.account,
         region=place.region,
         name=name,
@@ -110,7 +110,7 @@ def find_destination(tx: Tx, sealing: Sealing, place: Place, name: str) -> ApiDe
 
 
 def save_destination(tx: Tx, sealing: Sealing, destination: ApiDestination) -> None:
-    put(tx, sealing, "event_api_destination", "account, region, name", _cells(destination, _DESTINATION))
+    put(tx, sealing, "event_api_destination", "account, region, name", _cells(destination, DESTINATION))
 
 
 def drop_destination(tx: Tx, destination: ApiDestination) -> None:
@@ -125,7 +125,7 @@ def list_destinations(
     rows = tx.all(
         _select(
             "event_api_destination",
-            _DESTINATION,
+            DESTINATION,
             _PAGE.format("(CAST(:connection AS TEXT) IS NULL OR connection_arn = :connection)"),
         ),
         account=place.account,

@@ -6,5 +6,6 @@ Its wire is a model of our own (protocol/own/geumgo). Signing in with a password
 from geumgo.room import Room
 from geumgo.services.geumgo import sign_in
 from geumgo.services.geumgo.access import ACCESS
+from geumgo.services.geumgo.renewal import RENEWALS
 
-ROOM = Room("geumgo", chapters=(sign_in,), access=ACCESS, tables="geumgo.services.geumgo.tables")
+ROOM = Room("geumgo", chapters=(sign_in,), access=ACCESS, tables="geumgo.services.geumgo.tables", renews=RENEWALS)

@@ -23,6 +23,7 @@ from geumgo.services.iam import (
     users,
 )
 from geumgo.services.iam.access import ACCESS
+from geumgo.services.iam.renewal import RENEWALS
 
 ROOM = Room(
     "iam",
@@ -44,4 +45,5 @@ ROOM = Room(
     ),
     access=ACCESS,
     tables="geumgo.services.iam.tables",
+    renews=RENEWALS,
 )

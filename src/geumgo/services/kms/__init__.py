@@ -20,11 +20,13 @@ from geumgo.services.kms import (
     use,
 )
 from geumgo.services.kms.access import ACCESS
+from geumgo.services.kms.renewal import RENEWALS
 
 ROOM = Room(
     "kms",
     chapters=(keys, aliases, policies, tags, encryption, signing, grants, rotation, importing, regions, use),
     access=ACCESS,
     tables="geumgo.services.kms.tables",
+    renews=RENEWALS,
     resource_type="AWS::KMS::Key",
 )

@@ -1,7 +1,7 @@
 """Key material at rest: wrapped under the root key, bound to everything that says what it is for."""
 
 from geumgo.context import Context, Work
-from geumgo.sealing import Plaintext, Unsealable
+from geumgo.sealing import Plaintext, Sealing, Unsealable
 from geumgo.services.kms import store
 from geumgo.services.kms.material import fingerprint, generate, identify
 from geumgo.services.kms.records import CURRENT, Key, Material
@@ -55,6 +55,12 @@ def sealed_material(
         state=state,
         made_at_ms=at.clock.now_ms(),
     )
+
+
+def sealed_anew(sealing: Sealing, key: Key, version: int, material_id: str, public: bytes, sealed: bytes) -> bytes:
+    """The same material under the newest root key. Raises Unsealable."""
+    context = _bound_to(key, version, material_id, public)
+    return sealing.wrap("kms", context, sealing.unwrap("kms", context, sealed))
 
 
 def give_first_material(at: Context, key: Key) -> None:

@@ -16,15 +16,17 @@ MOST_GRANTS = 50_000  # on one key
 
 Cell = str | int | bytes | None
 
-_KEY = tuple(f.name for f in fields(Key) if f.init)
-_KEY_COLUMNS = ", ".join(f"k.{name}" for name in _KEY) + ", k.mac"
+KEY = tuple(f.name for f in fields(Key) if f.init)
+_KEY_COLUMNS = ", ".join(f"k.{name}" for name in KEY) + ", k.mac"
 _MATERIAL = tuple(f.name for f in fields(Material))
 _MATERIAL_COLUMNS = ", ".join(f"m.{name}" for name in _MATERIAL)
 _ALIAS_COLUMNS = "account, region, name, key_id, created_at_ms, updated_at_ms"
 _GRANT_COLUMNS = (
     "id, region, key_id, issuer, grantee, retiring, name, operations, equals, subset, source_arn, created_at_ms"
 )
-_WIDTH = len(_KEY) + 1
+ALIAS = tuple(_ALIAS_COLUMNS.split(", "))
+GRANT = tuple(_GRANT_COLUMNS.split(", "))
+_WIDTH = len(KEY) + 1
 
 
 def _dumped(value: Any) -> str:
@@ -35,7 +37,7 @@ def _dumped(value: Any) -> str:
 
 
 def _as_row(key: Key) -> dict[str, Cell]:
-    row: dict[str, Any] = {name: getattr(key, name) for name in _KEY}
+    row: dict[str, Any] = {name: getattr(key, name) for name in KEY}
     row["multi_region"] = int(key.multi_region)
     row["tags"], row["aliases"] = _dumped(dict(key.tags)), _dumped(key.aliases)
     return row
@@ -58,7 +60,7 @@ def _as_key(sealing: Sealing, row: Row) -> Key:
 
 
 def _read_key(sealing: Sealing, row: Row) -> Key:
-    cells: dict[str, Any] = dict(zip(_KEY, row, strict=False))
+    cells: dict[str, Any] = dict(zip(KEY, row, strict=False))
     sealing.check("kms_key", cells, row[_WIDTH - 1])
     cells["multi_region"] = bool(cells["multi_region"])
     cells["tags"], cells["aliases"] = json.loads(cells["tags"]), tuple(json.loads(cells["aliases"]))
@@ -202,7 +204,7 @@ def overwrite(tx: Tx, key: Key, material: Material) -> None:
 
 
 def _as_alias(sealing: Sealing, row: Row) -> Alias:
-    cells = dict(zip(_ALIAS_COLUMNS.split(", "), row, strict=False))
+    cells = dict(zip(ALIAS, row, strict=False))
     sealing.check("kms_alias", cells, row[6])
     return Alias(*row[:6])
 
@@ -220,7 +222,7 @@ def find_alias(tx: Tx, sealing: Sealing, account: str, region: str, name: str) -
 
 def keep_alias(tx: Tx, sealing: Sealing, alias: Alias) -> None:
     """Write an alias, new or changed."""
-    row: dict[str, Cell] = dict(zip(_ALIAS_COLUMNS.split(", "), astuple(alias), strict=True))
+    row: dict[str, Cell] = dict(zip(ALIAS, astuple(alias), strict=True))
     tx.run(
         f"INSERT INTO kms_alias ({_ALIAS_COLUMNS}, mac)"
         " VALUES (:account, :region, :name, :key_id, :created_at_ms, :updated_at_ms, :mac)"
@@ -261,7 +263,7 @@ def list_aliases(
 
 
 def _as_grant(sealing: Sealing, row: Row) -> Grant:
-    cells: dict[str, Any] = dict(zip(_GRANT_COLUMNS.split(", "), row, strict=False))
+    cells: dict[str, Any] = dict(zip(GRANT, row, strict=False))
     sealing.check("kms_grant", cells, row[12])
     equals, subset = (None if cell is None else json.loads(cell) for cell in row[8:10])
     cells.update(key=cells.pop("key_id"), operations=tuple(json.loads(row[7])), equals=equals, subset=subset)
@@ -276,7 +278,7 @@ def find_grant(tx: Tx, sealing: Sealing, grant_id: str) -> Grant | None:
 
 def add_grant(tx: Tx, sealing: Sealing, grant: Grant) -> None:
     """Keep a new grant."""
-    row: dict[str, Cell] = dict(zip(_GRANT_COLUMNS.split(", "), astuple(grant), strict=True))
+    row: dict[str, Cell] = dict(zip(GRANT, astuple(grant), strict=True))
     row["operations"] = _dumped(grant.operations)
     row["equals"], row["subset"] = (None if c is None else _dumped(dict(c)) for c in (grant.equals, grant.subset))
     tx.run(

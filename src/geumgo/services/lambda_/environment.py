@@ -90,6 +90,14 @@ def environment(sealing: Sealing, function: Function, version: Version, ask: Ask
     return found
 
 
+def sealed_anew(sealing: Sealing, function: Function, version: Version) -> bytes | None:
+    """The variables of a version, under the newest root key unless a KMS key protects them. Raises Unsealable."""
+    if version.environment is None or version.wrapped_key:
+        return version.environment
+    context = _bound_to(function)
+    return sealing.wrap("lambda", context, sealing.unwrap("lambda", context, version.environment))
+
+
 def shown_environment(ctx: Context, function: Function, version: Version) -> Params:
     """The member Environment, as the caller may see it. Source: EnvironmentResponse, API reference (the error)."""
     if version.environment is None:

@@ -12,15 +12,16 @@ from geumgo.storage import Row, Tx
 
 Cell = str | int | bytes | None
 
-_FUNCTION: Final = (
+FUNCTION: Final = (
     "id", "partition", "account", "region", "name", "next_version", "policies", "tags", "concurrency",
 )  # fmt: skip
-_COLUMNS: Final = f"{', '.join(_FUNCTION)}, revision, mac"
+_COLUMNS: Final = f"{', '.join(FUNCTION)}, revision, mac"
 _CONFIGURED: Final = tuple(
     each.name for each in fields(Version) if each.name not in ("function_id", "number", "environment")
 )
-_ALIAS: Final = ("function_id", "name", "number", "description", "revision_id")
-_VERSION: Final = "function_id, number, configuration, environment, mac"
+ALIAS: Final = ("function_id", "name", "number", "description", "revision_id")
+VERSION: Final = ("function_id", "number", "configuration", "environment")
+_VERSION: Final = ", ".join((*VERSION, "mac"))
 
 
 def _dumped(value: Any) -> str:
@@ -31,14 +32,14 @@ def _dumped(value: Any) -> str:
 
 
 def _function_row(function: Function) -> dict[str, Cell]:
-    row: dict[str, Any] = {name: getattr(function, name) for name in _FUNCTION}
+    row: dict[str, Any] = {name: getattr(function, name) for name in FUNCTION}
     row["policies"] = _dumped(dict(function.policies))
     row["tags"] = _dumped(dict(function.tags))
     return row
 
 
 def _as_function(sealing: Sealing, row: Row) -> Function:
-    cells: dict[str, Any] = dict(zip(_FUNCTION, row, strict=False))
+    cells: dict[str, Any] = dict(zip(FUNCTION, row, strict=False))
     sealing.check("lambda_function", cells, row[-1])
     cells["policies"] = {qualifier: tuple(each) for qualifier, each in json.loads(cells["policies"]).items()}
     cells["tags"] = json.loads(cells["tags"])
@@ -77,8 +78,8 @@ def page(tx: Tx, sealing: Sealing, account: str, region: str, *, after: str, lim
 
 def add(tx: Tx, sealing: Sealing, function: Function) -> None:
     row = _function_row(function)
-    columns = ", ".join(_FUNCTION)
-    places = ", ".join(f":{name}" for name in _FUNCTION)
+    columns = ", ".join(FUNCTION)
+    places = ", ".join(f":{name}" for name in FUNCTION)
     tx.run(
         f"INSERT INTO lambda_function ({columns}, revision, mac) VALUES ({places}, 0, :mac)",
         **row,
@@ -89,7 +90,7 @@ def add(tx: Tx, sealing: Sealing, function: Function) -> None:
 def save(tx: Tx, sealing: Sealing, function: Function) -> None:
     """Write a changed function. Its revision must still be the one that was read."""
     row = _function_row(function)
-    changes = ", ".join(f"{name} = :{name}" for name in _FUNCTION if name != "id")
+    changes = ", ".join(f"{name} = :{name}" for name in FUNCTION if name != "id")
     changed = tx.run(
         f"UPDATE lambda_function SET {changes}, revision = revision + 1, mac = :mac WHERE id = :id AND revision = :revision",
         **row,
@@ -123,8 +124,9 @@ def _version_row(version: Version) -> dict[str, Cell]:
     }
 
 
-def _as_version(sealing: Sealing, row: Row) -> Version:
-    cells: dict[str, Any] = dict(zip(("function_id", "number", "configuration", "environment"), row, strict=False))
+def as_version(sealing: Sealing, row: Row) -> Version:
+    """`row`: the columns of a version and its MAC. Raises Unsealable if it is not the one we wrote."""
+    cells: dict[str, Any] = dict(zip(VERSION, row, strict=False))
     sealing.check("lambda_version", cells, row[-1])
     configured = json.loads(cells.pop("configuration"))
     configured["layers"] = tuple(
@@ -139,7 +141,7 @@ def find_version(tx: Tx, sealing: Sealing, function: Function, number: int) -> V
         id=function.id,
         number=number,
     )
-    return None if row is None else _as_version(sealing, row)
+    return None if row is None else as_version(sealing, row)
 
 
 def keep_version(tx: Tx, sealing: Sealing, version: Version) -> None:
@@ -188,6 +190,12 @@ def code(tx: Tx, sealing: Sealing, function: Function, sha256: str) -> bytes:
     return sealing.unwrap("lambda", _bound_to(function, sha256), row[0]).reveal()
 
 
+def code_sealed_anew(sealing: Sealing, function: Function, sha256: str, content: bytes) -> bytes:
+    """The same package under the newest root key. Raises Unsealable."""
+    context = _bound_to(function, sha256)
+    return sealing.wrap("lambda", context, sealing.unwrap("lambda", context, content))
+
+
 def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -203,7 +211,7 @@ def versions(tx: Tx, sealing: Sealing, function: Function, *, first: int = 0, li
         first=first,
         limit=limit,
     )
-    return [_as_version(sealing, row) for row in rows]
+    return [as_version(sealing, row) for row in rows]
 
 
 def newest(tx: Tx, sealing: Sealing, function: Function) -> Version | None:
@@ -212,7 +220,7 @@ def newest(tx: Tx, sealing: Sealing, function: Function) -> Version | None:
         f"SELECT {_VERSION} FROM lambda_version WHERE function_id = :id AND number > 0 ORDER BY number DESC LIMIT 1",
         id=function.id,
     )
-    return None if row is None else _as_version(sealing, row)
+    return None if row is None else as_version(sealing, row)
 
 
 def remove_version(tx: Tx, function: Function, number: int) -> None:
@@ -230,18 +238,18 @@ def drop_unused_code(tx: Tx, sealing: Sealing, function: Function) -> None:
 
 
 def _alias_row(alias: Alias) -> dict[str, Cell]:
-    return {name: getattr(alias, name) for name in _ALIAS}
+    return {name: getattr(alias, name) for name in ALIAS}
 
 
 def _as_alias(sealing: Sealing, row: Row) -> Alias:
-    cells: dict[str, Any] = dict(zip(_ALIAS, row, strict=False))
+    cells: dict[str, Any] = dict(zip(ALIAS, row, strict=False))
     sealing.check("lambda_alias", cells, row[-1])
     return Alias(**cells)
 
 
 def find_alias(tx: Tx, sealing: Sealing, function: Function, name: str) -> Alias | None:
     row = tx.one(
-        f"SELECT {', '.join(_ALIAS)}, mac FROM lambda_alias WHERE function_id = :id AND name = :name",
+        f"SELECT {', '.join(ALIAS)}, mac FROM lambda_alias WHERE function_id = :id AND name = :name",
         id=function.id,
         name=name,
     )
@@ -252,7 +260,7 @@ def aliases(tx: Tx, sealing: Sealing, function: Function, *, after: str = "", li
     """The aliases whose names stand behind `after`, by name."""
     rows = tx.all(
         f"""
-        SELECT {", ".join(_ALIAS)}, mac FROM lambda_alias WHERE function_id = :id AND name > :after
+        SELECT {", ".join(ALIAS)}, mac FROM lambda_alias WHERE function_id = :id AND name > :after
         ORDER BY name LIMIT :limit
         """,
         id=function.id,
@@ -267,7 +275,7 @@ def keep_alias(tx: Tx, sealing: Sealing, alias: Alias) -> None:
     row = _alias_row(alias)
     tx.run(
         f"""
-        INSERT INTO lambda_alias ({", ".join(_ALIAS)}, mac) VALUES (:function_id, :name, :number, :description, :revision_id, :mac)
+        INSERT INTO lambda_alias ({", ".join(ALIAS)}, mac) VALUES (:function_id, :name, :number, :description, :revision_id, :mac)
         ON CONFLICT (function_id, name) DO UPDATE SET
             number = excluded.number, description = excluded.description, revision_id = excluded.revision_id, mac = excluded.mac
         """,

@@ -1,10 +1,14 @@
 """Events that wait for their function."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Final
 
 from geumgo.sealing import Plaintext, Sealing
 from geumgo.storage import Tx
+
+COLUMNS: Final = ("id", "function_id", "qualifier", "content", "asked_at_ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,15 @@ def find(tx: Tx, sealing: Sealing, event_id: str) -> Queued | None:
     queued = Queued(event_id, function_id, qualifier, asked_at_ms, event.encode(), client_context, tries)
     sealing.check("lambda_event", _row(queued, content), mac)
     return queued
+
+
+def sealed_anew(sealing: Sealing, row: Mapping[str, Any]) -> dict[str, bytes]:
+    """The content of a row under the newest root key, and its MAC. Raises Unsealable."""
+    cells = {name: row[name] for name in COLUMNS}
+    sealing.check("lambda_event", cells, row["mac"])
+    context = _bound_to(row["id"], row["function_id"])
+    content = sealing.wrap("lambda", context, sealing.unwrap("lambda", context, row["content"]))
+    return {"content": content, "mac": sealing.vouch("lambda_event", {**cells, "content": content})}
 
 
 def has_failed(tx: Tx, queued: Queued) -> None:

@@ -2,13 +2,15 @@
 """Layers and their versions."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from geumgo.sealing import Plaintext, Sealing, Unsealable
 from geumgo.storage import Row, Tx
 
-_COLUMNS: Final = "partition, account, region, name, number, configuration, deleted, mac"
+VOUCHED: Final = ("partition", "account", "region", "name", "number", "configuration", "deleted")
+_COLUMNS: Final = ", ".join((*VOUCHED, "mac"))
 _PLACE: Final = "account = :account AND region = :region"
 
 
@@ -152,6 +154,16 @@ def content(tx: Tx, sealing: Sealing, layer: LayerVersion) -> bytes:
     if row is None or not row[0]:
         raise Unsealable(f"the content of {layer.arn} is missing")
     return sealing.unwrap("lambda", _bound_to(layer), row[0]).reveal()
+
+
+def sealed_anew(sealing: Sealing, row: Mapping[str, Any]) -> dict[str, bytes]:
+    """The content of a row under the newest root key, if it is still there, and its MAC. Raises Unsealable."""
+    cells = {name: row[name] for name in VOUCHED}
+    layer = _as_layer(sealing, (*cells.values(), row["mac"]))
+    content = row["content"]
+    if content:
+        content = sealing.wrap("lambda", _bound_to(layer), sealing.unwrap("lambda", _bound_to(layer), content))
+    return {"content": content, "mac": sealing.vouch("lambda_layer_version", cells)}
 
 
 def mark_deleted(tx: Tx, sealing: Sealing, layer: LayerVersion, *, used: bool) -> None:

@@ -7,11 +7,13 @@ log in to it; with ManageMasterUserPassword its master password becomes a secret
 from geumgo.room import Room
 from geumgo.services.rds import clusters, instances, tags
 from geumgo.services.rds.access import ACCESS
+from geumgo.services.rds.renewal import RENEWALS
 
 ROOM = Room(
     "rds",
     chapters=(instances, clusters, tags),
     access=ACCESS,
     tables="geumgo.services.rds.tables",
+    renews=RENEWALS,
     resource_type="AWS::RDS::DBInstance",
 )

@@ -7,11 +7,13 @@ with ManageMasterPassword its admin password becomes a secret of this service's 
 from geumgo.room import Room
 from geumgo.services.redshift import clusters, tags
 from geumgo.services.redshift.access import ACCESS
+from geumgo.services.redshift.renewal import RENEWALS
 
 ROOM = Room(
     "redshift",
     chapters=(clusters, tags),
     access=ACCESS,
     tables="geumgo.services.redshift.tables",
+    renews=RENEWALS,
     resource_type="AWS::Redshift::Cluster",
 )

@@ -18,11 +18,13 @@ from geumgo.services.secretsmanager import (
     versions,
 )
 from geumgo.services.secretsmanager.access import ACCESS
+from geumgo.services.secretsmanager.renewal import RENEWALS
 
 ROOM = Room(
     "secretsmanager",
     chapters=(counting, secrets, listing, values, versions, rotation, rotation_clock, resource_policy, random_password),
     access=ACCESS,
     tables="geumgo.services.secretsmanager.tables",
+    renews=RENEWALS,
     resource_type="AWS::SecretsManager::Secret",
 )

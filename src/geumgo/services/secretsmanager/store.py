@@ -16,7 +16,7 @@ Cell = str | int | bytes | None
 MOST_WRAPPINGS: Final = 10
 """Keys under which one version can be opened. The oldest wrapping goes when there are more."""
 
-_COLUMNS: Final = (
+COLUMNS: Final = (
     "id",
     "partition",
     "account",
@@ -37,8 +37,8 @@ _COLUMNS: Final = (
     "policy_hash",
     "revision",
 )
-_SECRET: Final = ", ".join(f"s.{name}" for name in _COLUMNS) + ", s.mac"
-_WIDTH: Final = len(_COLUMNS) + 1
+_SECRET: Final = ", ".join(f"s.{name}" for name in COLUMNS) + ", s.mac"
+_WIDTH: Final = len(COLUMNS) + 1
 _VERSION: Final = (
     "v.version_id, v.kind, v.ciphertext, v.created_at_ms, v.mac, k.key_arn, k.is_default, k.wrapped, r.day_ms"
 )
@@ -74,14 +74,14 @@ def policy_hash(document: str | None) -> str:
 
 
 def _as_row(secret: Secret) -> dict[str, Cell]:
-    row: dict[str, Any] = {name: getattr(secret, name) for name in _COLUMNS}
+    row: dict[str, Any] = {name: getattr(secret, name) for name in COLUMNS}
     row["stages"] = _dumped(dict(secret.stages))
     row["tags"] = None if secret.tags is None else _dumped(dict(secret.tags))
     return row
 
 
 def _as_secret(sealing: Sealing, row: Row) -> Secret:
-    cells: dict[str, Any] = dict(zip(_COLUMNS, row, strict=False))
+    cells: dict[str, Any] = dict(zip(COLUMNS, row, strict=False))
     sealing.check("secret", cells, row[_WIDTH - 1])
     cells["stages"] = json.loads(cells["stages"])
     if cells["tags"] is not None:
@@ -201,14 +201,21 @@ def remove(tx: Tx, secret: Secret) -> None:
 # -- versions ---------------------------------------------------------------------------------------------------------
 
 
-def _version_row(arn: str, version: Version) -> dict[str, Cell]:
+def vouched_version(
+    arn: str, version_id: str, kind: str, ciphertext: bytes | None, created_at_ms: int
+) -> dict[str, Cell]:
+    """What the MAC of a version is over."""
     return {
         "secret": arn,
-        "version_id": version.id,
-        "kind": version.kind,
-        "ciphertext": _digest(version.ciphertext),
-        "created_at_ms": version.created_at_ms,
+        "version_id": version_id,
+        "kind": kind,
+        "ciphertext": _digest(ciphertext),
+        "created_at_ms": created_at_ms,
     }
+
+
+def _version_row(arn: str, version: Version) -> dict[str, Cell]:
+    return vouched_version(arn, version.id, version.kind, version.ciphertext, version.created_at_ms)
 
 
 def _as_version(sealing: Sealing, arn: str, row: Row) -> Version:

@@ -9,7 +9,7 @@ from geumgo.services.secretsmanager.domain_rotation import Rotation
 from geumgo.services.secretsmanager.records import Secret
 from geumgo.storage import Row, Tx
 
-_COLUMNS: Final = (
+COLUMNS: Final = (
     "secret_id",
     "anchored_at_ms",
     "enabled",
@@ -29,14 +29,14 @@ _TABLE: Final = "secret_rotation"
 
 
 def _as_row(rotation: Rotation) -> dict[str, Any]:
-    row: dict[str, Any] = {name: getattr(rotation, name) for name in _COLUMNS}
+    row: dict[str, Any] = {name: getattr(rotation, name) for name in COLUMNS}
     row["rules"] = json.dumps(dict(rotation.rules), sort_keys=True, separators=(",", ":"))
     row["enabled"], row["testing"] = int(rotation.enabled), int(rotation.testing)
     return row
 
 
 def _as_rotation(sealing: Sealing, found: Row) -> Rotation:
-    row: dict[str, Any] = dict(zip(_COLUMNS, found, strict=False))
+    row: dict[str, Any] = dict(zip(COLUMNS, found, strict=False))
     sealing.check(_TABLE, row, found[-1])
     row["rules"] = json.loads(row["rules"])
     row["enabled"], row["testing"] = bool(row["enabled"]), bool(row["testing"])
@@ -45,14 +45,14 @@ def _as_rotation(sealing: Sealing, found: Row) -> Rotation:
 
 def find(tx: Tx, sealing: Sealing, secret: Secret) -> Rotation | None:
     """How the secret is rotated; None: that was never set up."""
-    row = tx.one(f"SELECT {', '.join(_COLUMNS)}, mac FROM {_TABLE} WHERE secret_id = :id", id=secret.id)
+    row = tx.one(f"SELECT {', '.join(COLUMNS)}, mac FROM {_TABLE} WHERE secret_id = :id", id=secret.id)
     return None if row is None else _as_rotation(sealing, row)
 
 
 def listed(tx: Tx, sealing: Sealing, *, after: str = "", limit: int) -> list[Rotation]:
     """Every rotation that was ever set up, by the ids of the secrets, from the one behind `after` on."""
     rows = tx.all(
-        f"SELECT {', '.join(_COLUMNS)}, mac FROM {_TABLE} WHERE secret_id > :after ORDER BY secret_id LIMIT :limit",
+        f"SELECT {', '.join(COLUMNS)}, mac FROM {_TABLE} WHERE secret_id > :after ORDER BY secret_id LIMIT :limit",
         after=after,
         limit=limit,
     )

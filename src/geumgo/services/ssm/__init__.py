@@ -19,10 +19,12 @@ from geumgo.services.ssm import (
     tags,
 )
 from geumgo.services.ssm.access import ACCESS
+from geumgo.services.ssm.renewal import RENEWALS
 
 ROOM = Room(
     "ssm",
     chapters=(parameters, reading, listing, labels, tags, policies, resource_policy, settings, automation),
     access=ACCESS,
     tables="geumgo.services.ssm.tables",
+    renews=RENEWALS,
 )

@@ -13,7 +13,7 @@ from geumgo.storage import Row, Tx
 
 Cell = str | int | bytes | None
 
-_PARAMETER: Final = (
+PARAMETER: Final = (
     "id",
     "partition",
     "account",
@@ -31,7 +31,7 @@ _PARAMETER: Final = (
     "policy_hash",
     "revision",
 )
-_VERSION: Final = (
+VERSION: Final = (
     "number",
     "kind",
     "tier",
@@ -45,9 +45,10 @@ _VERSION: Final = (
     "modified_at_ms",
     "modified_by",
 )
-_P: Final = ", ".join(f"p.{name}" for name in _PARAMETER) + ", p.mac"
-_V: Final = ", ".join(f"v.{name}" for name in _VERSION) + ", v.mac"
-_WIDTH: Final = len(_PARAMETER) + 1
+SETTING: Final = ("account", "region", "id", "value", "modified_at_ms", "modified_by")
+_P: Final = ", ".join(f"p.{name}" for name in PARAMETER) + ", p.mac"
+_V: Final = ", ".join(f"v.{name}" for name in VERSION) + ", v.mac"
+_WIDTH: Final = len(PARAMETER) + 1
 _HIGHEST: Final = "\U0010ffff"
 _POLICY: Final = "LEFT JOIN ssm_resource_policy r ON r.parameter_id = p.id"
 
@@ -89,14 +90,14 @@ def _policies(text: str) -> tuple[Policy, ...]:
 
 
 def _as_row(parameter: Parameter) -> dict[str, Cell]:
-    row: dict[str, Any] = {name: getattr(parameter, name) for name in _PARAMETER}
+    row: dict[str, Any] = {name: getattr(parameter, name) for name in PARAMETER}
     row["labels"], row["tags"] = _dumped(dict(parameter.labels)), _dumped(dict(parameter.tags))
     row["policies"] = _policies_text(parameter.policies)
     return row
 
 
 def _as_parameter(sealing: Sealing, row: Row) -> Parameter:
-    cells: dict[str, Any] = dict(zip(_PARAMETER, row, strict=False))
+    cells: dict[str, Any] = dict(zip(PARAMETER, row, strict=False))
     sealing.check("ssm_parameter", cells, row[_WIDTH - 1])
     cells["labels"], cells["tags"] = json.loads(cells["labels"]), json.loads(cells["tags"])
     cells["policies"] = _policies(cells["policies"])
@@ -143,7 +144,7 @@ def find_with_version(
     there = row[_WIDTH + 1] is not None
     if not there and number is None:
         raise Unsealable("a row of ssm_parameter_version was removed from outside")
-    return found, _as_version(sealing, found.parameter, row[_WIDTH + 1 :]) if there else None
+    return found, as_version(sealing, found.parameter, row[_WIDTH + 1 :]) if there else None
 
 
 def find_by_id(tx: Tx, sealing: Sealing, parameter_id: str) -> Parameter | None:
@@ -191,18 +192,23 @@ def remove(tx: Tx, parameter: Parameter) -> None:
 
 
 def _version_row(parameter: Parameter, version: Version) -> dict[str, Cell]:
-    row: dict[str, Any] = {name: getattr(version, name) for name in _VERSION}
+    row: dict[str, Any] = {name: getattr(version, name) for name in VERSION}
     row["policies"] = _policies_text(version.policies)
     row["sealed"], row["wrapped"] = digest(version.sealed), digest(version.wrapped)
     return {"parameter": parameter.id, **row}
 
 
-def _as_version(sealing: Sealing, parameter: Parameter, row: Row) -> Version:
-    cells: dict[str, Any] = dict(zip(_VERSION, row, strict=False))
+def as_version(sealing: Sealing, parameter: Parameter, row: Row) -> Version:
+    """`row`: the columns of a version and its MAC. Raises Unsealable if it is not the one we wrote."""
+    cells: dict[str, Any] = dict(zip(VERSION, row, strict=False))
     cells["policies"] = _policies(cells["policies"])
     version = Version(**cells)
-    sealing.check("ssm_parameter_version", _version_row(parameter, version), row[len(_VERSION)])
+    sealing.check("ssm_parameter_version", _version_row(parameter, version), row[len(VERSION)])
     return version
+
+
+def vouch_version(sealing: Sealing, parameter: Parameter, version: Version) -> bytes:
+    return sealing.vouch("ssm_parameter_version", _version_row(parameter, version))
 
 
 def find_version(tx: Tx, sealing: Sealing, parameter: Parameter, number: int) -> Version | None:
@@ -211,7 +217,7 @@ def find_version(tx: Tx, sealing: Sealing, parameter: Parameter, number: int) ->
         id=parameter.id,
         number=number,
     )
-    return None if row is None else _as_version(sealing, parameter, row)
+    return None if row is None else as_version(sealing, parameter, row)
 
 
 def list_versions(tx: Tx, sealing: Sealing, parameter: Parameter, *, after: int, limit: int) -> list[Version]:
@@ -225,14 +231,14 @@ def list_versions(tx: Tx, sealing: Sealing, parameter: Parameter, *, after: int,
         after=after,
         limit=limit,
     )
-    return [_as_version(sealing, parameter, row) for row in rows]
+    return [as_version(sealing, parameter, row) for row in rows]
 
 
 def add_version(tx: Tx, sealing: Sealing, parameter: Parameter, version: Version) -> None:
-    row: dict[str, Any] = {name: getattr(version, name) for name in _VERSION}
+    row: dict[str, Any] = {name: getattr(version, name) for name in VERSION}
     row["policies"] = _policies_text(version.policies)
     row["parameter_id"] = parameter.id
-    row["mac"] = sealing.vouch("ssm_parameter_version", _version_row(parameter, version))
+    row["mac"] = vouch_version(sealing, parameter, version)
     names = ", ".join(row)
     tx.run(f"INSERT INTO ssm_parameter_version ({names}) VALUES ({', '.join(f':{name}' for name in row)})", **row)
 
@@ -292,7 +298,7 @@ def _listed(
     found = []
     for row in rows:
         parameter = _as_parameter(sealing, row)
-        found.append(Listed(parameter, _as_version(sealing, parameter, row[_WIDTH:])))
+        found.append(Listed(parameter, as_version(sealing, parameter, row[_WIDTH:])))
     return found
 
 
@@ -314,7 +320,7 @@ def list_shared(tx: Tx, sealing: Sealing, place: Place, *, after: str, limit: in
     for row in rows:
         found = _as_found(sealing, row)
         assert found.policy is not None, "a hash without a document was checked"
-        version = _as_version(sealing, found.parameter, row[_WIDTH + 1 :])
+        version = as_version(sealing, found.parameter, row[_WIDTH + 1 :])
         shared.append((Listed(found.parameter, version), found.policy))
     return shared
 

@@ -10,7 +10,7 @@ from geumgo.context import Place
 from geumgo.sealing import Sealing
 from geumgo.storage import Row, Tx
 
-_VOUCHED: Final = (
+VOUCHED: Final = (
     "id",
     "partition",
     "account",
@@ -21,7 +21,7 @@ _VOUCHED: Final = (
     "client_token",
     "started_at_ms",
 )
-_ALL: Final = ", ".join((*_VOUCHED, "status", "steps", "ended_at_ms", "mac"))
+_ALL: Final = ", ".join((*VOUCHED, "status", "steps", "ended_at_ms", "mac"))
 _TABLE: Final = "ssm_automation"
 
 
@@ -57,8 +57,8 @@ def _vouched(execution: Execution) -> dict[str, str | int | None]:
 
 
 def _read(sealing: Sealing, row: Row) -> Execution:
-    cells: dict[str, Any] = dict(zip(_VOUCHED, row, strict=False))
-    status, steps, ended_at_ms, mac = row[len(_VOUCHED) :]
+    cells: dict[str, Any] = dict(zip(VOUCHED, row, strict=False))
+    status, steps, ended_at_ms, mac = row[len(VOUCHED) :]
     sealing.check(_TABLE, cells, mac)
     return Execution(
         cells["id"],

@@ -9,16 +9,17 @@ import base64
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from geumgo.context import Context
 from geumgo.errors import ServiceError
-from geumgo.sealing import Plaintext
+from geumgo.sealing import Plaintext, Sealing
 from geumgo.sealing.values import open_value, seal_value
 from geumgo.services.ssm.errors import AccessDenied, InvalidKeyId
 from geumgo.services.ssm.records import ADVANCED, SECURE, Kind, Parameter, Tier, Version
 
-_PURPOSE: Final = "ssm"
+PURPOSE: Final = "ssm"
 _LENGTH: Final = struct.Struct(">I")
 
 
@@ -35,7 +36,7 @@ def seal(
     """The value of version `number`, sealed. Raises AccessDenied, InvalidKeyId."""
     context = _bound_to(parameter, number)
     if kind != SECURE:
-        return Sealed(ctx.sealing.wrap(_PURPOSE, context, value), None)
+        return Sealed(ctx.sealing.wrap(PURPOSE, context, value), None)
     with _key_of(key_id):
         if tier != ADVANCED:
             made = ctx.call(
@@ -64,12 +65,20 @@ def shown(ctx: Context, parameter: Parameter, version: Version, *, decrypted: bo
 def _opened(ctx: Context, parameter: Parameter, version: Version) -> Plaintext:
     context = _bound_to(parameter, version.number)
     if version.kind != SECURE:
-        return ctx.sealing.unwrap(_PURPOSE, context, version.sealed)
+        return ctx.sealing.unwrap(PURPOSE, context, version.sealed)
     blob = version.sealed if version.wrapped is None else version.wrapped
     with _key_of(version.key_id):
         opened = ctx.call("kms", "Decrypt", CiphertextBlob=blob, EncryptionContext=_for_kms(parameter))
     plaintext = Plaintext(opened.pop("Plaintext"))
     return plaintext if version.wrapped is None else open_value(plaintext, context, version.sealed)
+
+
+def sealed_anew(sealing: Sealing, parameter: Parameter, version: Version) -> Version:
+    """The same version, with what of it is under the root keys under the newest one. Raises Unsealable."""
+    if version.kind == SECURE:
+        return version
+    context = _bound_to(parameter, version.number)
+    return replace(version, sealed=sealing.wrap(PURPOSE, context, sealing.unwrap(PURPOSE, context, version.sealed)))
 
 
 def _for_kms(parameter: Parameter) -> dict[str, str]:

@@ -7,7 +7,12 @@ of the house whether the role or user behind them still is who he was.
 from geumgo.room import Room
 from geumgo.services.sts import identity, roles, sessions, web_identity
 from geumgo.services.sts.access import ACCESS
+from geumgo.services.sts.renewal import RENEWALS
 
 ROOM = Room(
-    "sts", chapters=(identity, roles, sessions, web_identity), access=ACCESS, tables="geumgo.services.sts.tables"
+    "sts",
+    chapters=(identity, roles, sessions, web_identity),
+    access=ACCESS,
+    tables="geumgo.services.sts.tables",
+    renews=RENEWALS,
 )

@@ -1,6 +1,7 @@
 """Virtual MFA devices."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ from geumgo.services.iam.records import Device
 from geumgo.services.iam.store.principals import dump_tags
 from geumgo.storage import Row, Tx
 
-_NAMES = ("serial", "account_id", "user_id", "sealed", "tags", "created_at_ms", "enabled_at_ms", "last_step")
+NAMES = ("serial", "account_id", "user_id", "sealed", "tags", "created_at_ms", "enabled_at_ms", "last_step")
 _SELECT = (
     "SELECT serial, account_id, user_id, sealed, tags, created_at_ms, enabled_at_ms, last_step, mac FROM iam_mfa_device"
 )
@@ -58,18 +59,11 @@ def of_account(tx: Tx, sealing: Sealing, account: str) -> list[Device]:
     return [_checked(sealing, row) for row in rows]
 
 
-def renew(tx: Tx, sealing: Sealing) -> int:
-    """Every seed is sealed anew, and every row vouched for. Answers how many. Raises Unsealable for a row that is not ours."""
-    found = [_checked(sealing, row) for row in tx.all(_SELECT)]
-    for device in found:
-        renewed = replace(device, sealed=seal_seed(sealing, device, open_seed(sealing, device)))
-        tx.run(
-            "UPDATE iam_mfa_device SET sealed = :sealed, mac = :mac WHERE serial = :serial",
-            serial=device.serial,
-            sealed=renewed.sealed,
-            mac=sealing.vouch("iam_mfa_device", _columns(renewed)),
-        )
-    return len(found)
+def sealed_anew(_tx: Tx, sealing: Sealing, row: Mapping[str, Any]) -> dict[str, bytes]:
+    """The seed of a row under the newest root key, and its MAC. Raises Unsealable for a row that is not ours."""
+    device = _checked(sealing, (*(row[name] for name in NAMES), row["mac"]))
+    renewed = replace(device, sealed=seal_seed(sealing, device, open_seed(sealing, device)))
+    return {"sealed": renewed.sealed, "mac": sealing.vouch("iam_mfa_device", _columns(renewed))}
 
 
 def _context(device: Device) -> dict[str, str]:
@@ -95,7 +89,7 @@ def _columns(device: Device) -> dict[str, str | int | bytes | None]:
 
 
 def _checked(sealing: Sealing, row: Row) -> Device:
-    columns: dict[str, Any] = dict(zip(_NAMES, row[:-1], strict=True))
+    columns: dict[str, Any] = dict(zip(NAMES, row[:-1], strict=True))
     columns["sealed"] = bytes(columns["sealed"])
     sealing.check("iam_mfa_device", columns, bytes(row[-1]))
     return Device(

@@ -1,6 +1,8 @@
 """Access keys and dates of use."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from geumgo.sealing import Plaintext, Sealing
 from geumgo.services.iam.records import AccessKey
@@ -8,7 +10,7 @@ from geumgo.services.iam.store.memory import remembered
 from geumgo.storage import Row, Tx
 from geumgo.storage.text import unkept
 
-_COLUMNS = ("id", "account_id", "user_id", "status", "created_at_ms", "sealed")
+COLUMNS = ("id", "account_id", "user_id", "status", "created_at_ms", "sealed")
 _SELECT = (
     "SELECT k.id, k.account_id, k.user_id, k.status, k.created_at_ms, k.sealed, k.mac, u.at_ms, u.service, u.region "
     "FROM iam_access_key k LEFT JOIN iam_last_used u ON u.id = k.id"
@@ -62,18 +64,12 @@ def of_user(tx: Tx, sealing: Sealing, user_id: str) -> list[AccessKey]:
     return [_checked(sealing, row) for row in rows]
 
 
-def renew(tx: Tx, sealing: Sealing) -> int:
-    """Every secret is sealed anew, and every row vouched for. Answers how many. Raises Unsealable for a row that is not ours."""
-    found = [_checked(sealing, row) for row in tx.all(_SELECT)]
-    for key in found:
-        renewed = replace(key, sealed=seal_secret(sealing, key, open_secret(sealing, key)))
-        tx.run(
-            "UPDATE iam_access_key SET sealed = :sealed, mac = :mac WHERE id = :id",
-            id=key.id,
-            sealed=renewed.sealed,
-            mac=sealing.vouch("iam_access_key", _columns(renewed)),
-        )
-    return len(found)
+def sealed_anew(_tx: Tx, sealing: Sealing, row: Mapping[str, Any]) -> dict[str, bytes]:
+    """The secret of a row under the newest root key, and its MAC. Raises Unsealable for a row that is not ours."""
+    key = AccessKey(*(row[name] for name in COLUMNS))
+    sealing.check("iam_access_key", _columns(key), row["mac"])
+    renewed = replace(key, sealed=seal_secret(sealing, key, open_secret(sealing, key)))
+    return {"sealed": renewed.sealed, "mac": sealing.vouch("iam_access_key", _columns(renewed))}
 
 
 def mark_used(tx: Tx, used_id: str, service: str, region: str, now_ms: int, *, at_most_every_ms: int) -> None:
@@ -110,7 +106,7 @@ def _context(key: AccessKey) -> dict[str, str]:
 
 def _columns(key: AccessKey) -> dict[str, str | int | bytes]:
     return dict(
-        zip(_COLUMNS, (key.id, key.account, key.user_id, key.status, key.created_at_ms, key.sealed), strict=True)
+        zip(COLUMNS, (key.id, key.account, key.user_id, key.status, key.created_at_ms, key.sealed), strict=True)
     )
 
 
