@@ -3,14 +3,15 @@
 import socket
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import psycopg
 import pymysql
 from psycopg import sql
 
-from geumgo.rotation_functions import mariadb, postgresql, redis
+from geumgo.rotation_functions import mariadb, mongodb, postgresql, redis, redshift
+from tests.rotation_functions import mongo_server
 from tests.rotation_functions.servers import CHIEF
 
 Value = dict[str, Any]
@@ -163,3 +164,54 @@ def redis_target(port: int) -> Target:
 
     target = Target(redis, port, new_user, commands, reads_app, new_master, keeps_previous=True)
     return target
+
+
+class OfRedshift(Target):
+    """The users of a PostgreSQL, who are found behind a relay that introduces it as Redshift."""
+
+    def value(self, username: str, password: str, **more: Any) -> Value:
+        return {**super().value(username, password, **more), "dbname": "postgres"}
+
+
+def redshift_target(port: int, relay_port: int) -> Target:
+    base = postgres_target(port)
+    assert base.new_chief is not None
+
+    def directly(does: Callable[[Value], bool]) -> Callable[[Value], bool]:
+        return lambda value: does({**value, "port": port})
+
+    def new_chief(password: str) -> str:
+        username = f"chief{uuid.uuid4().hex[:8]}"  # Redshift knows no names that must be quoted for its admin user
+        where: dict[str, Any] = {"host": "127.0.0.1", "port": port, "dbname": "postgres", "sslmode": "disable"}
+        with psycopg.connect(**where, user=CHIEF[0], password=CHIEF[1], autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE {username} SUPERUSER LOGIN PASSWORD '{password}'".encode())
+        return username
+
+    known = {each.name: getattr(base, each.name) for each in fields(Target)}
+    changed = {
+        "logs_in": directly(base.logs_in),
+        "reads_app": directly(base.reads_app),
+        "new_master": base.new_chief,
+        "new_chief": new_chief,
+    }
+    return OfRedshift(**{**known, **changed, "module": redshift, "port": relay_port})
+
+
+def mongo_target(port: int) -> Target:
+    def logs_in(value: Value) -> bool:
+        return mongo_server.logs_in(port, value["username"], value["password"])
+
+    def made_with(role: str, database: str) -> Callable[[str], str]:
+        def new_user(password: str) -> str:
+            username = f"user{uuid.uuid4().hex[:8]}'\"%é"
+            with mongo_server.client(port, *CHIEF) as chief:
+                chief.admin.command("createUser", username, pwd=password, roles=[{"role": role, "db": database}])
+            return username
+
+        return new_user
+
+    def reads_app(value: Value) -> bool:
+        return mongo_server.logs_in(port, value["username"], value["password"], "app")
+
+    new_user, master = made_with("read", "app"), made_with("userAdminAnyDatabase", "admin")
+    return Target(mongodb, port, new_user, logs_in, reads_app, master, made_with("root", "admin"))

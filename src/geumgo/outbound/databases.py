@@ -8,7 +8,7 @@ addresses are checked, and the driver is given one of exactly these; TLS and its
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -16,10 +16,11 @@ import psycopg
 import pymysql
 from psycopg import sql
 
+from geumgo.outbound import mongodb
 from geumgo.outbound.addresses import Address, Allowed, read_url
 from geumgo.outbound.client import Failed, Resolve, addresses_of, system_resolve
 
-Dialect = Literal["postgresql", "redshift", "mysql"]
+Dialect = Literal["postgresql", "redshift", "mysql", "mongodb"]
 
 _NO_TLS: Final[dict[str, Any]] = {
     "sslmode": "disable",
@@ -27,6 +28,7 @@ _NO_TLS: Final[dict[str, Any]] = {
 }  # never the password itself in clear
 _FIRST_WITH_SCRAM: Final = 100_000  # PostgreSQL 10
 _DENIED_BY_MYSQL: Final = frozenset({1044, 1045, 1130, 1698, 3118, 4151})
+_DENIED_BY_MONGODB: Final = frozenset({11, 13, 18})  # UserNotFound, Unauthorized, AuthenticationFailed
 _DENIED_BY_POSTGRESQL: Final = ("authentication failed", "no pg_hba.conf entry", "does not exist", "is not permitted")
 
 
@@ -77,7 +79,7 @@ class Databases:
         """From now on `username` logs in with `new`; he has set it himself, logged in with `password`.
 
         PostgreSQL is sent a verifier made here, so no log of statements ever holds the password. Redshift is sent the password, as AWS's
-        own rotation function does it.
+        own rotation function does it; so are MySQL and MongoDB, which know no other way.
 
         Raises:
             Refused, Failed: as `logs_in`.
@@ -91,7 +93,7 @@ class Databases:
         name = f"[{server.host}]" if ":" in server.host else server.host
         host = read_url(f"https://{name}:{server.port}/", self._allowed).host
         addresses = addresses_of(host, server.port, self._allowed, self._resolve)
-        begin = self._mysql if server.dialect == "mysql" else self._postgresql
+        begin = {"mysql": self._mysql, "mongodb": self._mongodb}.get(server.dialect, self._postgresql)
         with begin(server, host, self._reachable(addresses, server.port), username, password) as change:
             yield change
 
@@ -166,6 +168,32 @@ class Databases:
         with connection:
             yield lambda new: _set_in_mysql(connection, new)
 
+    # -- MongoDB and DocumentDB ---------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _mongodb(
+        self, server: Server, host: str, address: Address, username: str, password: str
+    ) -> Iterator[Callable[[str], None]]:
+        try:
+            connected = socket.create_connection((str(address), server.port), timeout=self._seconds)
+        except OSError:
+            raise Failed("The database cannot be reached.") from None
+        with ExitStack() as stack:
+            stack.callback(connected.close)
+            try:
+                if server.tls:
+                    trusted = ssl.create_default_context(cafile=self._authorities or None)
+                    connected = stack.enter_context(trusted.wrap_socket(connected, server_hostname=host))
+                session = mongodb.Session(connected, server.database or mongodb.USERS)
+                session.log_in(username, password)
+            except mongodb.Refused as refusal:
+                if refusal.code in _DENIED_BY_MONGODB:
+                    raise Denied("The database does not let the user in.") from None
+                raise Failed(_not_spoken_to(server)) from None
+            except (mongodb.NotMongo, OSError, ValueError):
+                raise Failed(_not_spoken_to(server)) from None
+            yield lambda new: _set_in_mongodb(session, username, new)
+
 
 def _not_spoken_to(server: Server) -> str:
     certificate = " It must show a certificate for its name by an authority that is known here." if server.tls else ""
@@ -202,4 +230,15 @@ def _set_in_mysql(connection: Any, new: str) -> None:
         with connection.cursor() as cursor:
             cursor.execute(statement, (new,))
     except (pymysql.MySQLError, OSError) as fault:
+        raise Failed(f"The database did not set the password: {type(fault).__name__}.") from None
+
+
+def _set_in_mongodb(session: mongodb.Session, username: str, new: str) -> None:
+    try:
+        session.command({"updateUser": username, "pwd": new})
+    except mongodb.Refused as refusal:
+        if refusal.code in _DENIED_BY_MONGODB:
+            raise Denied("The database does not let the user set a password.") from None
+        raise Failed(f"The database did not set the password: {refusal}.") from None
+    except (mongodb.NotMongo, OSError) as fault:
         raise Failed(f"The database did not set the password: {type(fault).__name__}.") from None

@@ -16,7 +16,7 @@ class Attached:
         self.user = target.new_user("first")
         self.engine = target.module.ENGINE
         if kind == "cluster":
-            self.engine = {"postgres": "aurora-postgresql", "mariadb": "aurora-mysql"}[self.engine]
+            self.engine = {"postgres": "aurora-postgresql", "mariadb": "aurora-mysql", "mongo": "docdb"}[self.engine]
 
     def call(self, verb: str, **params: Any) -> dict[str, Any]:
         noun = "db_instance" if self.kind == "db" else "db_cluster"

@@ -279,7 +279,7 @@ def detach(ctx: Context, params: Params, kind: Kind) -> Database:
         raise InvalidParameterCombination(
             "Snapshots are not made here: the database goes on running. Use SkipFinalSnapshot."
         )
-    if not params.get("SkipFinalSnapshot"):
+    if not (params.get("SkipFinalSnapshot") or before.is_member):  # of a cluster's instances none is made
         raise InvalidParameterCombination(
             "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified."
         )

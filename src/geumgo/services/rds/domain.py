@@ -6,11 +6,17 @@ from typing import Final, Literal
 
 from geumgo.attached.domain import BadValue
 
-Dialect = Literal["postgresql", "mysql"]
+Dialect = Literal["postgresql", "mysql", "mongodb"]
 
 DIALECTS: Final[Mapping[Literal["db", "cluster"], Mapping[str, Dialect]]] = {
     "db": {"postgres": "postgresql", "mysql": "mysql", "mariadb": "mysql"},
-    "cluster": {"aurora-postgresql": "postgresql", "aurora-mysql": "mysql", "postgres": "postgresql", "mysql": "mysql"},
+    "cluster": {
+        "aurora-postgresql": "postgresql",
+        "aurora-mysql": "mysql",
+        "postgres": "postgresql",
+        "mysql": "mysql",
+        "docdb": "mongodb",
+    },
 }
 """The engines that can be attached, and what they are spoken to in."""
 
