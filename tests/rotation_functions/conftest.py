@@ -4,10 +4,19 @@ from pathlib import Path
 import pytest
 
 from geumgo.rotation_functions.steps import alternating_users, single_user
+from tests.rotation_functions.mongo_server import SECANTUS, fake_mongo, secantus_server
 from tests.rotation_functions.rotating import Rotating, Strategy
 from tests.rotation_functions.servers import CHIEF, free_port, mariadb_server, redis_server
-from tests.rotation_functions.targets import Target, mariadb_target, postgres_target, redis_target
+from tests.rotation_functions.targets import (
+    Target,
+    mariadb_target,
+    mongo_target,
+    postgres_target,
+    redis_target,
+    redshift_target,
+)
 from tests.server import Server
+from tests.services.redshift.as_redshift import AsRedshift
 from tests.storage.postgres_server import private_server
 
 
@@ -34,7 +43,26 @@ def redis() -> Iterator[Target]:
         yield redis_target(port)
 
 
-@pytest.fixture(params=["postgres", "mariadb", "redis"])
+@pytest.fixture(scope="session")
+def as_redshift(postgres: Target) -> Iterator[Target]:
+    relay = AsRedshift(postgres.port)
+    yield redshift_target(postgres.port, relay.port)
+    relay.close()
+
+
+@pytest.fixture(scope="session")
+def mongo() -> Iterator[Target]:
+    with fake_mongo() as (port, _):
+        yield mongo_target(port)
+
+
+@pytest.fixture(scope="session")
+def secantus() -> Iterator[Target]:
+    with secantus_server() as port:
+        yield mongo_target(port)
+
+
+@pytest.fixture(params=["postgres", "as_redshift", "mariadb", "redis", "mongo", *(["secantus"] if SECANTUS else [])])
 def target(request: pytest.FixtureRequest) -> Target:
     """Each database in turn."""
     found: Target = request.getfixturevalue(request.param)

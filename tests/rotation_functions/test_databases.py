@@ -173,8 +173,8 @@ def test_a_pending_version_for_another_host_is_refused(rotating: Rotating, arn: 
 def test_the_master_may_be_one_that_rds_manages(rotating: Rotating, geumgo: Server, kind: str) -> None:
     """Its secret names neither host nor engine; RDS knows them. It may be rotated meanwhile."""
     engine, new_chief = rotating.target.module.ENGINE, rotating.target.new_chief
-    if new_chief is None:
-        pytest.skip("Redis is not attached")
+    if new_chief is None or engine not in ("postgres", "mariadb"):
+        pytest.skip("Redis is not attached; the others have a test of their own")
     rds, user = geumgo.client("rds"), new_chief("first")
     before = rotating.keep(user, "first")
     port = str(rotating.target.port)
@@ -198,6 +198,38 @@ def test_the_master_may_be_one_that_rds_manages(rotating: Rotating, geumgo: Serv
         with pytest.raises(KeyError, match="engine must be set to 'mariadb'"):
             rotating.rotate(arn, alternating_users)
         return
+    for _ in range(2):
+        rotating.rotate(arn, alternating_users)
+        assert rotating.target.reads_app(rotating.value(arn, "AWSCURRENT"))
+
+
+def test_the_master_may_be_one_that_documentdb_or_redshift_manages(rotating: Rotating, geumgo: Server) -> None:
+    engine, new_chief = rotating.target.module.ENGINE, rotating.target.new_chief
+    if new_chief is None or engine not in ("mongo", "redshift"):
+        pytest.skip("the others are RDS's, or nobody's")
+    user, name = new_chief("first"), f"own-{uuid.uuid4().hex[:8]}"
+    before = rotating.keep(user, "first")
+    tags = {
+        "geumgo:host": "127.0.0.1",
+        "geumgo:port": str(rotating.target.port),
+        "geumgo:tls": "off",
+        "geumgo:secret": before,
+    }
+    given: dict[str, Any] = {
+        "MasterUsername": user,
+        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+    }
+    if engine == "mongo":
+        made = geumgo.client("docdb").create_db_cluster(
+            DBClusterIdentifier=name, Engine="docdb", ManageMasterUserPassword=True, **given
+        )
+        master = made["DBCluster"]["MasterUserSecret"]["SecretArn"]
+    else:
+        made = geumgo.client("redshift").create_cluster(
+            ClusterIdentifier=name, NodeType="any", DBName="postgres", ManageMasterPassword=True, **given
+        )
+        master = made["Cluster"]["MasterPasswordSecretArn"]
+    arn = rotating.secret("first", masterarn=master)
     for _ in range(2):
         rotating.rotate(arn, alternating_users)
         assert rotating.target.reads_app(rotating.value(arn, "AWSCURRENT"))

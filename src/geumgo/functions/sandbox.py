@@ -28,7 +28,7 @@ RUNTIME_PACKAGES: Final = (
     "boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3",
 )  # fmt: skip
 """What stands in /var/runtime: AWS's runtime client, and the SDK that AWS ships with it."""
-DRIVERS: Final = ("psycopg", "psycopg_binary", "pymysql", "typing_extensions")
+DRIVERS: Final = ("bson", "psycopg", "psycopg_binary", "pymongo", "pymysql", "typing_extensions")
 """What stands in /opt/geumgo, as a layer would put it there: the drivers that the ready-made rotation functions import."""
 
 SHARED: Final = (

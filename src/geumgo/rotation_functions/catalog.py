@@ -10,6 +10,8 @@ from typing import BinaryIO
 FUNCTIONS: Mapping[str, tuple[str, str | None]] = MappingProxyType(
     {
         "SecretsManagerIAMAccessKeyRotation": ("iam_access_key", None),
+        "SecretsManagerMongoDBRotationMultiUser": ("mongodb", "alternating_users"),
+        "SecretsManagerMongoDBRotationSingleUser": ("mongodb", "single_user"),
         "SecretsManagerRDSMariaDBRotationMultiUser": ("mariadb", "alternating_users"),
         "SecretsManagerRDSMariaDBRotationSingleUser": ("mariadb", "single_user"),
         "SecretsManagerRDSMySQLRotationMultiUser": ("mysql", "alternating_users"),
@@ -18,6 +20,8 @@ FUNCTIONS: Mapping[str, tuple[str, str | None]] = MappingProxyType(
         "SecretsManagerRDSPostgreSQLRotationSingleUser": ("postgresql", "single_user"),
         "SecretsManagerRedisRotationMultiUser": ("redis", "alternating_users"),
         "SecretsManagerRedisRotationSingleUser": ("redis", "single_user"),
+        "SecretsManagerRedshiftRotationMultiUser": ("redshift", "alternating_users"),
+        "SecretsManagerRedshiftRotationSingleUser": ("redshift", "single_user"),
         "SecretsManagerRotationTemplate": ("api_key", None),
     }
 )

@@ -14,6 +14,7 @@ import boto3
 CLONE = "_clone"
 INSTANCE_TAG = "aws:rds:primaryDBInstanceArn"
 CLUSTER_TAG = "aws:rds:primaryDBClusterArn"
+REDSHIFT_TAG = "aws:redshift:primaryClusterArn"
 REQUIRED = ("engine", "host", "username", "password")
 
 Secret = dict[str, Any]
@@ -202,11 +203,16 @@ class OfDatabase(Rotation):
         raise ValueError(f"Unable to log into database using credentials in master secret {arn}")
 
     def _where_managed(self, arn: str) -> Secret:
-        """What a secret that RDS manages does not say of its database: engine, host, port, and the name of a database.
+        """What a secret that RDS or Redshift manages does not say of its database: engine, host, port, and the name of a database.
 
         Source: AWS's rotation functions, which ask RDS for the instance or cluster that the secret's tags name.
         """
         tags = {tag["Key"]: tag["Value"] for tag in self.client.describe_secret(SecretId=arn).get("Tags", [])}
+        if REDSHIFT_TAG in tags:
+            name = tags[REDSHIFT_TAG].rpartition(":")[2]
+            found = boto3.client("redshift").describe_clusters(ClusterIdentifier=name)["Clusters"][0]
+            where = found["Endpoint"]
+            return {"engine": "redshift", "host": where["Address"], "port": where["Port"], "dbname": found["DBName"]}
         rds = boto3.client("rds")
         if INSTANCE_TAG in tags:
             found = rds.describe_db_instances(DBInstanceIdentifier=tags[INSTANCE_TAG])["DBInstances"][0]
@@ -216,7 +222,8 @@ class OfDatabase(Rotation):
             host, port, name = found["Endpoint"], found["Port"], found.get("DatabaseName")
         else:
             raise KeyError("host key is missing from secret JSON")
-        engine = found["Engine"].removeprefix("aurora-").replace("postgresql", "postgres")
+        engine = found["Engine"].removeprefix("aurora-")
+        engine = {"postgresql": "postgres", "docdb": "mongo"}.get(engine, engine)
         return {"engine": engine, "host": host, "port": port, **({"dbname": name} if name else {})}
 
     def set_other_user(self) -> None:
