@@ -23,5 +23,5 @@ def _signing_key(_tx: Tx, sealing: Sealing, row: Mapping[str, Any]) -> Mapping[s
 RENEWALS: Final[tuple[Renewal, ...]] = (
     vouched("cloudtrail_trail", ("account", "region", "name"), store_trails.COLUMNS),
     Renewal("cloudtrail_signing_key", ("fingerprint",), (Mark("sealed", signing_keys.PURPOSE),), _KEY, _signing_key),
-    Renewal("cloudtrail_event", ("event",), (Mark("copy"),), (), _copy),
+    Renewal("cloudtrail_record", ("event",), (Mark("copy"),), (), _copy),
 )
