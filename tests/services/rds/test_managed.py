@@ -251,3 +251,25 @@ def test_what_is_restored_after_detaching_is_rotated_no_more(house: House, postg
     house.clock.turn(days=20)
     house.run_jobs()
     assert attached.sm.describe_secret(SecretId=arn)["RotationEnabled"] is False
+
+
+def test_what_is_restored_after_detaching_is_the_customers_own(house: House, postgres: Target) -> None:
+    """It can be tagged, changed and deleted, and the database can be attached again with what it holds."""
+    attached = Attached(house, postgres, "db")
+    attached.create_managed()
+    arn, password = attached.describe()["MasterUserSecret"]["SecretArn"], attached.value()["password"]
+    attached.call("delete", SkipFinalSnapshot=True)
+    house.run_jobs()
+    attached.sm.restore_secret(SecretId=arn)
+    restored = attached.sm.describe_secret(SecretId=arn)
+    assert "OwningService" not in restored
+    assert restored["Tags"] == []
+    attached.sm.tag_resource(SecretId=arn, Tags=[{"Key": "a", "Value": "b"}])
+    attached.create(MasterUserPassword=password)
+    house.run_jobs()
+    attached.call("modify", ManageMasterUserPassword=True)
+    house.run_jobs()
+    assert attached.describe()["MasterUserSecret"]["SecretArn"] != arn
+    assert attached.logs_in(attached.value()["password"])
+    attached.sm.put_secret_value(SecretId=arn, SecretString="no longer of use")
+    attached.sm.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)

@@ -4,6 +4,7 @@ Source: "Secrets managed by other AWS services", Secrets Manager User Guide. Unv
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from geumgo.context import Caller
@@ -61,3 +62,9 @@ def refuse_owned(caller: Caller, secret: Secret) -> None:
         raise InvalidRequest(
             f"You can't change this secret because it is managed by {owner}. Change it through that service."
         )
+
+
+def disowned(secret: Secret) -> Secret:
+    """The secret as one of the customer's own: no service owns it, and what services have noted on it (tags `aws:`) is off."""
+    tags = {key: value for key, value in (secret.tags or {}).items() if not key.startswith("aws:")}
+    return replace(secret, owning_service=None, tags=tags)

@@ -21,6 +21,7 @@ from geumgo.services.secretsmanager import (
 )
 from geumgo.services.secretsmanager.counting import promise_count
 from geumgo.services.secretsmanager.errors import InvalidParameter, InvalidRequest, ResourceExists, no_such_secret
+from geumgo.services.secretsmanager.owners import acts_for, disowned
 from geumgo.services.secretsmanager.records import CURRENT, PENDING, PREVIOUS, Kind, Secret
 from geumgo.services.secretsmanager.rotation import plan_of
 from geumgo.services.secretsmanager.rotation_plan import ROTATE, STEP
@@ -205,10 +206,16 @@ def _made_up_names(ctx: Context, secret_id: str) -> tuple[str, str]:
 
 @operation
 def restore_secret(ctx: Context, params: Params) -> Params:
-    """Unverified: a secret that is not deleted is restored without complaint."""
+    """The secret is usable again. One that a service owned and has given up is the customer's own from now on.
+
+    Nobody but its owner can delete a secret that is owned, so that nobody else would look after it. AWS says nothing of such a secret.
+    Unverified: a secret that is not deleted is restored without complaint.
+    """
     secret = lookup.get(ctx, params["SecretId"])
     if secret.deleted_at_ms is not None:
         withdraw(ctx.tx, _purge_dedup(secret))
+        if secret.owning_service is not None and not acts_for(ctx.caller, secret.owning_service):
+            secret = disowned(secret)
         lookup.keep(ctx, replace(secret, deleted_at_ms=None, purge_at_ms=None))
         plan_of(ctx).resume(secret)
         for version_id, _ in store.version_ages(ctx.tx, secret):
