@@ -77,6 +77,21 @@ def test_a_database_of_other_root_keys_is_refused(data: Path, tmp_path: Path):
     assert refused_in_a_sentence(status, "do not belong to the root keys")
 
 
+def test_another_machine_is_given_the_keyring_and_names_itself(data: Path):
+    """On PostgreSQL the database is shared; here what stands in for that is a copy."""
+    another = data.parent / "another"
+    another.mkdir(mode=0o700)
+    for name in ("keyring.json", "seal.key", "geumgo.db", "admin.credentials"):
+        shutil.copy2(data / name, another / name)
+    with Server(another, arguments=("--workers", "1")) as running:
+        assert running.client("secretsmanager").list_secrets()["SecretList"] == []
+        assert re.fullmatch(r"[0-9a-f]{8}", (another / "node").read_text())
+        assert (another / "node").read_text() != (data / "node").read_text()
+        running.stop()
+    (another / "node").unlink()
+    assert refused_in_a_sentence(serve(another), "There is a trail in", "node")
+
+
 def test_a_missing_seal_is_named(data: Path):
     (data / "seal.key").unlink()
     assert refused_in_a_sentence(serve(data), "seal.key is missing")

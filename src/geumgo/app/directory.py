@@ -101,8 +101,7 @@ def initialise(settings: Settings, *, clock: Clock | None = None) -> FirstStart:
                 '`geumgo reseal --add --shares N --threshold K`, and set seal = "shares".'
             )
         keyring.create(settings.data, seal_of(settings))
-    if not (settings.data / NODE_NAME).exists():
-        write_private(settings.data / NODE_NAME, secrets.token_hex(4).encode(), replace=True)
+    name_node(settings)
     root = open_root(settings)
     storage = open_storage(settings)
     try:
@@ -117,6 +116,21 @@ def initialise(settings: Settings, *, clock: Clock | None = None) -> FirstStart:
     finally:
         storage.close()
     return first
+
+
+def name_node(settings: Settings) -> None:
+    """The machine has a name in the trail. Another machine on the same database is given the keyring and its seal, and has one of its own.
+
+    Raises SealError if it had a name before: what it has written would be nobody's.
+    """
+    if (settings.data / NODE_NAME).exists():
+        return
+    if settings.audit.exists() and any(settings.audit.iterdir()):
+        raise SealError(
+            f"There is a trail in {settings.audit}, but no {settings.data / NODE_NAME}, which says whose it is. Bring it back from a "
+            "backup, or move the trail elsewhere."
+        )
+    write_private(settings.data / NODE_NAME, secrets.token_hex(4).encode(), replace=True)
 
 
 def refuse_orphans(settings: Settings) -> None:
@@ -159,11 +173,12 @@ def write_config(settings: Settings, endpoint: str) -> None:
 def prepare(settings: Settings) -> bool:
     """The tables are what this program knows. Answers whether there is an account: whether the first start came to its end.
 
-    Once, before any process is forked.
+    Once, before any process is forked. Raises SealError, StorageError.
     """
     with file_locked(settings, changes=True):
         keyring.drop_tokens(settings.data, seal_of(settings), SystemClock().now_ms())
     root = open_root(settings)
+    name_node(settings)
     storage = open_storage(settings)
     try:
         prepare_tables(storage)
