@@ -2,6 +2,7 @@
 
 import json
 import os
+import selectors
 import socket
 import threading
 from dataclasses import replace
@@ -11,7 +12,7 @@ import pytest
 
 from geumgo.functions import Busy, NotRun, Task
 from geumgo.functions.host import Host, working_tools
-from geumgo.functions.invocation import Invocation, Surroundings
+from geumgo.functions.invocation import STOOD_STILL_SECONDS, Invocation, Surroundings
 from geumgo.functions.log_files import LARGEST_BYTES, LogFiles
 from geumgo.functions.probing import refuse_open_walls
 from geumgo.functions.reach import Reach, Rules
@@ -122,6 +123,26 @@ def test_an_invocation_believes_nobody_who_speaks_in_the_place_of_the_agent(tmp_
             invocation._told_by_agent(said, [listener])
     assert not invocation._network._listening
     assert set(invocation._asked) == {"names", "runtime", "endpoint"}
+
+
+def test_an_invocation_whose_process_stood_still_carries_nothing_more(tmp_path: Path) -> None:
+    """What a function did not say in time is not said: its job may be another worker's by now."""
+    invocation = Invocation(task(), Surroundings(find_tools([tmp_path]), Rules(), nowhere))
+    invocation._looked_at = invocation._started + 60  # there is no sandbox to look at
+    heard: list[int] = []
+    near, far = socket.socketpair()
+    with near, far:
+        invocation._loop.watch(far, selectors.EVENT_WRITE, heard.append)
+        invocation._turn()
+        assert heard
+        invocation._awake_at -= STOOD_STILL_SECONDS + 1
+        heard.clear()
+        invocation._turn()
+        invocation._loop.forget(far)
+    assert not heard
+    assert invocation._outcome is not None
+    assert b"Sandbox.StoodStill" in invocation._outcome[0]
+    invocation._end()
 
 
 @pytest.mark.parametrize(

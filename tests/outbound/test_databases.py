@@ -44,6 +44,20 @@ def test_a_user_sets_his_own_password(there: tuple[Server, Target]) -> None:
         databases.set_password(server, user, "first", "other")
 
 
+def test_a_password_that_is_not_to_be_set_any_more_is_not_set(there: tuple[Server, Target]) -> None:
+    server, target = there
+    databases, user = Databases(LISTED), target.new_user("first")
+
+    def lost() -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        databases.set_password(server, user, "first", "second", still=lost)
+    assert databases.logs_in(server, user, "first")
+    databases.set_password(server, user, "first", "second", still=lambda: None)
+    assert databases.logs_in(server, user, "second")
+
+
 def test_what_the_operator_did_not_list_is_not_spoken_to(there: tuple[Server, Target]) -> None:
     server, _ = there
     with pytest.raises(Refused, match="not public"):

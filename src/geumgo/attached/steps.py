@@ -24,6 +24,12 @@ def server_of(database: Database) -> Server:
     return Server(database.dialect, database.host, database.port, database.database_name, database.tls)
 
 
+def still_held(work: Work) -> None:
+    """Raises LeaseLost if another worker has this job: it stood still, and what it is about to do has been done, and undone maybe."""
+    with work.writing():
+        return
+
+
 class Steps:
     """The steps of one rotation (`token`) of one database's managed secret."""
 
@@ -82,7 +88,9 @@ class Steps:
             known = self._password(stage)
             if known is not None and self._lets_in(known):
                 try:
-                    self._databases.set_password(self._server, self._database.username, known, new)
+                    self._databases.set_password(
+                        self._server, self._database.username, known, new, still=lambda: still_held(self._work)
+                    )
                 except Denied as fault:
                     raise StepFailed(str(fault)) from None
                 return

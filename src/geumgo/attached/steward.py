@@ -6,12 +6,13 @@ without a change.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from geumgo.attached import domain, master_secret
 from geumgo.attached.owner import Owner
 from geumgo.attached.records import AVAILABLE, FAILED, Database
-from geumgo.attached.steps import STEPS, StepFailed, Steps, server_of
+from geumgo.attached.steps import STEPS, StepFailed, Steps, server_of, still_held
 from geumgo.context import Params, Work
 from geumgo.errors import ServiceError
 from geumgo.jobs import promise
@@ -132,9 +133,10 @@ class Steward:
 
     def _set(self, work: Work, database: Database, known: list[Plaintext]) -> None:
         new = self._open(work, database, database.next_password).reveal().decode()
+        server, held = server_of(database), partial(still_held, work)
         for each in known:
             try:
-                self._databases.set_password(server_of(database), database.username, each.reveal().decode(), new)
+                self._databases.set_password(server, database.username, each.reveal().decode(), new, still=held)
             except Denied:
                 continue
             return

@@ -36,8 +36,12 @@ class Loop:
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(file)
 
-    def turn(self, seconds: float) -> None:
-        for key, events in self._selector.select(max(0.0, seconds)):
+    def turn(self, seconds: float, goes_on: Callable[[], bool] = lambda: True) -> None:
+        """Whoever waits for a file that is ready within `seconds` is told, if it `goes_on` then."""
+        found = self._selector.select(max(0.0, seconds))
+        if not goes_on():
+            return
+        for key, events in found:
             if key.fd in self._selector.get_map() and self._selector.get_map()[key.fd].data is key.data:
                 key.data(events)
 

@@ -25,6 +25,9 @@ from geumgo.functions.sandbox import Sandbox, Sizes, Tools
 
 INIT_SECONDS: Final = 10.0  # source: "Lambda execution environment", developer guide (the init phase)
 LOOK_SECONDS: Final = 0.05  # between two looks at the memory
+STOOD_STILL_SECONDS: Final = (
+    5.0  # a third of the lease of a job, so that a lease of which a beat is missing still holds then
+)
 LOG_BYTES: Final = 1 << 20  # that are read between two looks; a function that prints more waits
 PROCESSES: Final = 32
 OPEN_FILES: Final = 1_024
@@ -69,6 +72,7 @@ class Invocation:
         self._ready_at: float | None = None
         self._most_memory = 0
         self._looked_at = 0.0
+        self._awake_at = self._started
 
     def run(self) -> Outcome:
         """Raises NotRun."""
@@ -82,6 +86,7 @@ class Invocation:
         )
         try:
             self._sandbox = sandbox.start(self._around.tools, sizes, packages, self._config(language), language.bound)
+            self._awake_at = time.monotonic()
             self._watch_all()
             while self._outcome is None:
                 self._turn()
@@ -123,7 +128,21 @@ class Invocation:
             self._looked_at = now
             self._look_at_size()
             self._listen_to_output()
-        self._loop.turn(min(LOOK_SECONDS, self._deadline - now))
+        self._loop.turn(min(LOOK_SECONDS, self._deadline - now), self._is_in_time)
+
+    def _is_in_time(self) -> bool:
+        """Whether this process ran all the while. Otherwise nothing more is carried.
+
+        Whoever stood still (a machine that was suspended, SIGSTOP) may have lost the job for which the function runs: another worker has
+        done it since, and what the function says now to a database or to the server may undo what came after.
+        """
+        now = time.monotonic()
+        late, self._awake_at = now - self._awake_at, now
+        if late > STOOD_STILL_SECONDS:
+            sentence = f"The server stood still for {late:.2f} seconds"
+            self._journal.write(f"{_now()} {self._task.request_id} {sentence}\n\n".encode())
+            self._fail("Sandbox.StoodStill", f"RequestId: {self._task.request_id} Error: {sentence}")
+        return late <= STOOD_STILL_SECONDS
 
     def _called(self) -> None:
         with contextlib.suppress(BlockingIOError):

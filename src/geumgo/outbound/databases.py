@@ -21,6 +21,9 @@ from geumgo.outbound.addresses import Address, Allowed, read_url
 from geumgo.outbound.client import Failed, Resolve, addresses_of, system_resolve
 
 Dialect = Literal["postgresql", "redshift", "mysql", "mongodb"]
+Still = Callable[[], None]
+"""Raises if what comes next is not to be done any more."""
+Change = Callable[[str, Still], None]
 
 _NO_TLS: Final[dict[str, Any]] = {
     "sslmode": "disable",
@@ -75,21 +78,24 @@ class Databases:
         except Denied:
             return False
 
-    def set_password(self, server: Server, username: str, password: str, new: str) -> None:
+    def set_password(
+        self, server: Server, username: str, password: str, new: str, *, still: Still = lambda: None
+    ) -> None:
         """From now on `username` logs in with `new`; he has set it himself, logged in with `password`.
 
         PostgreSQL is sent a verifier made here, so no log of statements ever holds the password. Redshift is sent the password, as AWS's
-        own rotation function does it; so are MySQL and MongoDB, which know no other way.
+        own rotation function does it; so are MySQL and MongoDB, which know no other way. `still` is called when nothing but the
+        change itself is left to do: it raises if the password is not to be changed any more.
 
         Raises:
             Refused, Failed: as `logs_in`.
             Denied: it does not let the user in, or does not let him set a password.
         """
         with self._session(server, username, password) as change:
-            change(new)
+            change(new, still)
 
     @contextmanager
-    def _session(self, server: Server, username: str, password: str) -> Iterator[Callable[[str], None]]:
+    def _session(self, server: Server, username: str, password: str) -> Iterator[Change]:
         name = f"[{server.host}]" if ":" in server.host else server.host
         host = read_url(f"https://{name}:{server.port}/", self._allowed).host
         addresses = addresses_of(host, server.port, self._allowed, self._resolve)
@@ -112,7 +118,7 @@ class Databases:
     @contextmanager
     def _postgresql(
         self, server: Server, host: str, address: Address, username: str, password: str
-    ) -> Iterator[Callable[[str], None]]:
+    ) -> Iterator[Change]:
         tls = _NO_TLS
         if server.tls:
             tls = {"sslmode": "verify-full", "sslrootcert": self._authorities or "system"}
@@ -135,14 +141,12 @@ class Databases:
                 raise Denied("The database does not let the user in.") from None
             raise Failed(_not_spoken_to(server)) from None
         with connection:
-            yield lambda new: _set_in_postgresql(connection, username, new, self._seconds)
+            yield lambda new, still: _set_in_postgresql(connection, username, new, still, self._seconds)
 
     # -- MySQL and MariaDB --------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _mysql(
-        self, server: Server, host: str, address: Address, username: str, password: str
-    ) -> Iterator[Callable[[str], None]]:
+    def _mysql(self, server: Server, host: str, address: Address, username: str, password: str) -> Iterator[Change]:
         tls: dict[str, Any] = {"ssl_disabled": True}
         if server.tls:
             tls = {"ssl": ssl.create_default_context(cafile=self._authorities or None)}
@@ -166,14 +170,12 @@ class Databases:
                 raise Denied("The database does not let the user in.") from None
             raise Failed(_not_spoken_to(server)) from None
         with connection:
-            yield lambda new: _set_in_mysql(connection, new)
+            yield lambda new, still: _set_in_mysql(connection, new, still)
 
     # -- MongoDB and DocumentDB ---------------------------------------------------------------------------------------
 
     @contextmanager
-    def _mongodb(
-        self, server: Server, host: str, address: Address, username: str, password: str
-    ) -> Iterator[Callable[[str], None]]:
+    def _mongodb(self, server: Server, host: str, address: Address, username: str, password: str) -> Iterator[Change]:
         try:
             connected = socket.create_connection((str(address), server.port), timeout=self._seconds)
         except OSError:
@@ -192,7 +194,7 @@ class Databases:
                 raise Failed(_not_spoken_to(server)) from None
             except (mongodb.NotMongo, OSError, ValueError):
                 raise Failed(_not_spoken_to(server)) from None
-            yield lambda new: _set_in_mongodb(session, username, new)
+            yield lambda new, still: _set_in_mongodb(session, username, new, still)
 
 
 def _not_spoken_to(server: Server) -> str:
@@ -200,7 +202,9 @@ def _not_spoken_to(server: Server) -> str:
     return f"The database cannot be logged in to.{certificate}"
 
 
-def _set_in_postgresql(connection: psycopg.Connection[Any], username: str, new: str, seconds: int) -> None:
+def _set_in_postgresql(
+    connection: psycopg.Connection[Any], username: str, new: str, still: Still, seconds: int
+) -> None:
     """Redshift says that it is PostgreSQL 8.0.2: it knows no verifier of SCRAM, and its roles are no users."""
     statement, sent = sql.SQL("ALTER USER {} PASSWORD {}"), new
     try:
@@ -208,6 +212,7 @@ def _set_in_postgresql(connection: psycopg.Connection[Any], username: str, new: 
         if connection.info.server_version >= _FIRST_WITH_SCRAM:
             statement = sql.SQL("ALTER ROLE {} WITH PASSWORD {}")
             sent = _verifier(connection, username, new)
+        still()
         connection.execute(statement.format(sql.Identifier(username), sql.Literal(sent)))
     except psycopg.errors.InsufficientPrivilege:
         raise Denied("The database does not let the user set a password.") from None
@@ -222,10 +227,11 @@ def _verifier(connection: psycopg.Connection[Any], username: str, password: str)
     return connection.pgconn.encrypt_password(password.encode(), username.encode(), algorithm.encode()).decode()
 
 
-def _set_in_mysql(connection: Any, new: str) -> None:
+def _set_in_mysql(connection: Any, new: str, still: Still) -> None:
     """Of the account that is logged in. MariaDB lets everybody set his own password with its own statement only."""
     mariadb = "mariadb" in connection.server_version.lower()
     statement = "SET PASSWORD = PASSWORD(%s)" if mariadb else "ALTER USER CURRENT_USER() IDENTIFIED BY %s"
+    still()
     try:
         with connection.cursor() as cursor:
             cursor.execute(statement, (new,))
@@ -233,7 +239,8 @@ def _set_in_mysql(connection: Any, new: str) -> None:
         raise Failed(f"The database did not set the password: {type(fault).__name__}.") from None
 
 
-def _set_in_mongodb(session: mongodb.Session, username: str, new: str) -> None:
+def _set_in_mongodb(session: mongodb.Session, username: str, new: str, still: Still) -> None:
+    still()
     try:
         session.command({"updateUser": username, "pwd": new})
     except mongodb.Refused as refusal:

@@ -142,8 +142,8 @@ def rotate_under_kills(attached: Attached, monkeypatch: pytest.MonkeyPatch) -> N
     really_set = Databases.set_password
     changed: list[str] = []
 
-    def set_password(self: Databases, server: Any, username: str, password: str, new: str) -> None:
-        really_set(self, server, username, password, new)
+    def set_password(self: Databases, server: Any, username: str, password: str, new: str, **more: Any) -> None:
+        really_set(self, server, username, password, new, **more)
         changed.append(new)
         if len(changed) == 1:
             raise ConnectionError("killed")
