@@ -90,10 +90,10 @@ def test_a_rotation_that_fails_says_why_since_when_and_when_it_is_tried_again(de
         assert lines["state"] == "failing"
         assert lines["failures in a row"] == "2"
         assert lines["last error"].endswith("during createSecret step: ConnectionError")
-        assert lines["next attempt"] == "2026-09-21T14:13:26Z"
+        assert lines["next attempt"] == "2026-09-21T14:13:25Z"
     (found,) = json.loads(desk.status("--json").output)
     assert found["state"] == "failing"
-    assert found["next_attempt_at"] == "2026-09-21T14:13:26Z"
+    assert found["next_attempt_at"] == "2026-09-21T14:13:25Z"
     assert "first-password" not in desk.status("--json").output + desk.status("db").output
 
 

@@ -12,11 +12,14 @@ from geumgo.services.secretsmanager.records import CURRENT, PENDING, Secret
 STEPS: Final = ("createSecret", "setSecret", "testSecret", "finishSecret")
 """What a rotation function is asked for, in order. Source: "Lambda rotation functions", Secrets Manager User Guide."""
 TEST_STEP: Final = "testSecret"
-_WAITS_MS: Final = (2_000, 4_000, 5_000, 5_000, 5_000, 5_000, 10_000, 20_000, 60_000, 300_000, 900_000, 3_600_000)
+_SOON_MS: Final = (2_000, 3_000)
+_SOON_FAILURES: Final = 40
+_LATER_MS: Final = (10_000, 20_000, 60_000, 300_000, 900_000, 3_600_000)
 """How long after the n-th failure in a row the rotation is tried again (milliseconds); after more, as after the last.
 
-Short at first, so that a database or a function that was away for a moment is met again within five seconds. AWS does not say how often
-it tries.
+For the first two minutes (40 failures) soon: what was away for as long as a restart or a failover takes is met again within five seconds
+after it is back, and two of these are left to the attempt that met it still away, and to a machine that is busy. Then ever more seldom.
+AWS does not say how often it tries.
 """
 AHEAD_MS: Final = 2 * 86_400_000
 """A rotation that lies further in the future than this (milliseconds) was made by a wrong clock. One that is nearer counts, so that a clock
@@ -93,7 +96,10 @@ def step_after(step: str) -> str | None:
 
 
 def wait_ms(failures: int) -> int:
-    return _WAITS_MS[min(failures, len(_WAITS_MS)) - 1]
+    """How long a rotation waits that has failed `failures` times in a row (1 or more), in milliseconds."""
+    if failures <= _SOON_FAILURES:
+        return _SOON_MS[min(failures, len(_SOON_MS)) - 1]
+    return _LATER_MS[min(failures - _SOON_FAILURES, len(_LATER_MS)) - 1]
 
 
 def left_over(secret: Secret) -> str | None:
