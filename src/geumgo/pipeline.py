@@ -3,59 +3,52 @@
 `Pipeline.handle_batch` is the only door. It answers nothing before the trail has the record of it on disk.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import structlog
 
 from geumgo import errors, protocol
 from geumgo.access import authorization_message, signature
-from geumgo.access.demand import Demand, Demands, Target
-from geumgo.access.gate import Gate, Refusal, through
-from geumgo.access.ports import Key, Keyring
-from geumgo.audit import record as trail_record
-from geumgo.audit.form import Forms
+from geumgo.access.demand import Demand, Demands
+from geumgo.access.gate import Refusal
+from geumgo.access.ports import Key
 from geumgo.audit.store import add_applied
-from geumgo.audit.trail import Kind, TrailBroken, TrailFull
+from geumgo.audit.trail import TrailBroken, TrailFull
 from geumgo.context import (
-    NOBODY,
-    Archive,
     Caller,
-    Clock,
     Context,
     Later,
-    NoArchive,
-    NobodyListens,
-    NobodyWatches,
-    NoSessions,
     Outside,
     Params,
     Place,
-    Proven,
-    Publisher,
-    Sessions,
-    Watcher,
 )
 from geumgo.errors import ServiceError
-from geumgo.functions import Functions, NoFunctions
+from geumgo.ledger import Ledger
 from geumgo.message import Answer, Fetched, Request, Surplus
-from geumgo.principals import Principals
 from geumgo.repeats import Meaning, Repeats
-from geumgo.room import Operation, Room
-from geumgo.sealing import Sealing
+from geumgo.room import Operation
 from geumgo.sealing.keyed import Mac, keyed
 from geumgo.sealing.random import uuid
-from geumgo.storage import Broken, Conflict, Full, Storage, StorageError, Tx, Unknown
+from geumgo.storage import Broken, Conflict, Full, StorageError, Tx
 from geumgo.storage.derived import Derived
+from geumgo.turn import (
+    Parts,
+    Turn,
+    Waits,
+    behind_service,
+    conditions_of,
+    host_of,
+    itself,
+    source_of,
+    within,
+)
 
 log = structlog.get_logger("geumgo.pipeline")
 
 CONFLICT_ATTEMPTS = 12  # tries of one writing transaction that others overtake, before the caller is asked to slow down
 ALONE_AFTER = 4  # tries after which it waits for its turn, so that nobody can overtake it
-IDS_TOGETHER = 1_000  # refusals of surplus requests that share a record
-RECORDS_BEHIND = 100  # records that travel inside one intent; more of them get an intent of their own
 GLOBAL_SERVICES = frozenset({"iam", "sts"})  # signed for us-east-1 by clients of any region
 GLOBAL_REGION = "us-east-1"
 ROLE_SECONDS = 900  # a role that a service takes for a request of its own; the shortest that STS gives
@@ -64,78 +57,6 @@ NOT_FOR_THE_WIRE = Answer(200, (), b"")
 
 
 Found = TypeVar("Found")
-Count = Callable[[str, str, str, Caller], None]
-"""(service, operation, error code or "", who asked) of every answer, for the metrics."""
-
-
-class Notes(Protocol):
-    """What a pipeline needs of the trail. See `audit.trail.Trail`."""
-
-    def note(self, kind: Kind, record: Mapping[str, Any] | bytes) -> str: ...
-    def settle(self) -> None: ...
-    def abandon(self) -> None: ...
-    @property
-    def scarce(self) -> bool: ...
-    def give_up_reserve(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a pipeline is made of. One per process."""
-
-    rooms: Mapping[str, Room]
-    models: Mapping[str, protocol.ServiceModel]
-    storage: Storage
-    gate: Gate
-    keyring: Keyring
-    principals: Principals
-    sealing: Sealing
-    trail: Notes
-    clock: Clock
-    regions: frozenset[str]
-    partition: str
-    limits: protocol.Limits
-    count: Count
-    most_derived: int = 20_000  # see Settings.derived_entries
-    honour_child_denies: bool = True  # see Settings.honour_child_denies
-    sessions: Sessions = field(default_factory=NoSessions)
-    publisher: Publisher = field(default_factory=NobodyListens)
-    functions: Functions = field(default_factory=NoFunctions)
-    watcher: Watcher = field(default_factory=NobodyWatches)
-    archive: Archive = field(default_factory=NoArchive)
-
-
-class Waits(Exception):
-    """The answer lies outside: whatever transaction is open ends, and nothing of it is kept."""
-
-    def __init__(self, later: Later, marks: Sequence[Callable[[Tx], None]]) -> None:
-        """`marks` are the dates of use and the like that the call leaves: it is permitted, whatever is fetched."""
-        super().__init__("the answer lies outside")
-        self.later, self.marks = later, marks
-
-
-@dataclass(slots=True)
-class Turn:
-    """One request on its way: what is known of it so far, for the trail, and the door to other rooms."""
-
-    request: Request
-    parts: Parts
-    service: str = ""
-    operation: str = ""
-    region: str = ""
-    caller: Caller = NOBODY
-    key: Key | None = None
-    claimed_key: str = ""
-    recorded: Params = field(default_factory=dict)
-    answered: Params = field(default_factory=dict)
-    touches: Sequence[Target] = ()
-    proven: Proven | None = None
-    prepared: Any = None
-    inner: list[Params | bytes] = field(default_factory=list)
-    read_only: bool = True
-    conditions: Mapping[str, tuple[str, ...]] | None = None  # None: what the request itself says
-    aside: list[Params] | None = None  # where an answer goes that is not for the wire
-    kept: Answer | None = None  # of a write that is committed: its intent is on the disk, so the answer may leave
 
 
 class Pipeline:
@@ -145,7 +66,7 @@ class Pipeline:
         self._parts = parts
         self._signing_names = frozenset(model.signing_name for model in parts.models.values())
         self._derived = Derived(parts.storage, most=parts.most_derived)
-        self._forms = Forms(parts.most_derived)
+        self._ledger = Ledger(parts)
         self._repeats = Repeats(parts.most_derived)
         self._global_regions = parts.regions | {GLOBAL_REGION}
 
@@ -160,7 +81,7 @@ class Pipeline:
         self._derived.look()  # after all of them have arrived: whatever was acknowledged before is seen
         try:
             answers = [self._answer(turn, each) for turn, each in zip(turns, requests, strict=True)]
-            self._note_surplus([each.request for each in requests if isinstance(each, Surplus)])
+            self._ledger.note_surplus([each.request for each in requests if isinstance(each, Surplus)])
             self._parts.trail.settle()
         except TrailFull:
             self._parts.trail.abandon()
@@ -220,7 +141,7 @@ class Pipeline:
             self._parts.count(turn.service, turn.operation, "ServiceUnavailable", turn.caller)
             return self._unrecorded(turn)
         refusal = self._refusal(turn, fault)
-        self._note_refusal(turn, refusal)
+        self._ledger.note_refusal(turn, refusal)
         self._parts.count(turn.service, turn.operation, refusal.code, turn.caller)
         return self._told(turn, refusal, protocol.encode_error(form, refusal, turn.request.id))
 
@@ -232,23 +153,6 @@ class Pipeline:
             protocol.route.family(turn.request), errors.Throttled("Rate exceeded"), turn.request.id
         )
 
-    def _note_surplus(self, refused: Sequence[Request]) -> None:
-        """Surplus requests of one batch that came from one address with one access key id share a record, which has all their ids."""
-        if not refused or self._parts.trail.scarce:
-            return
-        alike: dict[tuple[str, str], list[Request]] = {}
-        for request in refused:
-            alike.setdefault((request.peer, signature.claimed_key(request)), []).append(request)
-        for (_, claimed), requests in alike.items():
-            for start in range(0, len(requests), IDS_TOGETHER):
-                some = requests[start : start + IDS_TOGETHER]
-                record = self._api_call(
-                    Turn(some[0], self._parts, claimed_key=claimed), errors.Throttled("Rate exceeded")
-                )
-                if len(some) > 1:
-                    record["additionalEventData"] = {"requestIDs": [each.id for each in some]}
-                self._parts.trail.note("call", record)
-
     def _resume(self, turn: Turn, fetched: Fetched) -> Answer:
         """The answer to a request that waited for the outside, and its record."""
         call: protocol.Call = fetched.waits[1]
@@ -259,7 +163,7 @@ class Pipeline:
             encoded = self._said(turn, call, fetched.found)
         except Exception as fault:  # noqa: BLE001  the other place where a fault of ours becomes an answer
             return self._refused(turn, call, fault)
-        self._note_call(turn)
+        self._ledger.note_call(turn)
         self._parts.count(turn.service, turn.operation, "", turn.caller)
         return encoded
 
@@ -375,7 +279,7 @@ class Pipeline:
 
         ctx, encoded = self._look(read)
         self._leave_marks(turn, ctx.afterwards)
-        self._note_call(turn)
+        self._ledger.note_call(turn)
         return encoded
 
     def _prepare(self, turn: Turn, operation: Operation, params: Params) -> None:
@@ -410,12 +314,12 @@ class Pipeline:
                     encoded = self._perform_and_encode(turn, ctx, operation, call, params)
                     for place, event in ctx.published:
                         parts.publisher.publish(tx, place, event, parts.clock.now_ms())
-                    for record in self._announced(turn, ctx):
+                    for record in self._ledger.announced(turn, ctx):
                         intents.append(parts.trail.note("intent", record))
                         add_applied(tx, intents[-1], parts.clock.now_ms())
                     parts.trail.settle()
             except Exception as fault:
-                self._note_failed(intents, fault)
+                self._ledger.note_failed(intents, fault)
                 if isinstance(fault, Full) and self._gives_way(operation):
                     continue
                 if isinstance(fault, Conflict):
@@ -490,7 +394,7 @@ class Pipeline:
 
     def ask(self, turn: Turn, ctx: Context, asking: str, service: str, name: str, params: Params) -> Params:
         """`asking` (a service) asks `service` on behalf of the caller: same transaction, same gate, a record of its own."""
-        caller = ctx.caller if service == asking else _through(ctx, host_of(asking))
+        caller = ctx.caller if service == asking else behind_service(ctx, host_of(asking))
         return self._inner(turn, ctx, caller, within(ctx, asking, service), service, name, params)
 
     def act(
@@ -550,10 +454,10 @@ class Pipeline:
                 f"{service}:{name} waits for the outside: it cannot be asked in a transaction"
             ) from None
         except ServiceError as refusal:
-            turn.inner.append(self._api_call(step, refusal))
+            turn.inner.append(self._ledger.api_call(step, refusal))
             raise
         step.answered = {key: answer[key] for key in access.answered if key in answer}
-        turn.inner.append(self._answered_call(step) if turn.read_only else self._api_call(step))
+        turn.inner.append(self._ledger.answered_call(step) if turn.read_only else self._ledger.api_call(step))
         return answer
 
     def _leave_marks(self, turn: Turn, marks: Sequence[Callable[[Tx], None]]) -> None:
@@ -645,7 +549,7 @@ class Pipeline:
             self._leave_marks(turn, waits.marks)
             self._alone_outside(turn, call, waits.later)
         except ServiceError as refusal:
-            self._note_refusal(turn, refusal)
+            self._ledger.note_refusal(turn, refusal)
             parts.trail.settle()
             raise
         parts.trail.settle()
@@ -656,130 +560,10 @@ class Pipeline:
         try:
             self._said(turn, call, later.fetch())
         except ServiceError as refusal:
-            self._note_refusal(turn, refusal)
+            self._ledger.note_refusal(turn, refusal)
             self._parts.trail.settle()
             raise
-        self._note_call(turn)
-
-    # -- the trail ----------------------------------------------------------------------------------------------------
-
-    def _note_call(self, turn: Turn) -> None:
-        """A call that was answered, behind what it asked of other rooms."""
-        self._note_inner(turn)
-        self._parts.trail.note("call", self._answered_call(turn))
-
-    def _note_inner(self, turn: Turn) -> None:
-        """What other rooms were asked for is noted, once."""
-        while turn.inner:
-            self._parts.trail.note("call", turn.inner.pop(0))
-
-    def _announced(self, turn: Turn, ctx: Context) -> Iterator[Params]:
-        """The intents of a write: its own record, what it asked of other rooms, what it set off. All are real exactly if it commits."""
-        asked = [each for each in turn.inner if not isinstance(each, bytes)]
-        assert len(asked) == len(turn.inner), "what a write asks for is noted with its intent"
-        behind = [*asked, *self._events(turn, ctx)]
-        yield {**self._api_call(turn), "serviceEvents": behind[:RECORDS_BEHIND]}
-        for start in range(RECORDS_BEHIND, len(behind), RECORDS_BEHIND + 1):
-            yield {**behind[start], "serviceEvents": behind[start + 1 : start + 1 + RECORDS_BEHIND]}
-
-    def _note_failed(self, intents: Sequence[str], fault: Exception) -> None:
-        """A write that was announced did not commit.
-
-        Only the database knows the outcome of an Unknown one: it is asked later (see audit.recovery), as it is at the next start for
-        whatever ends this process.
-        """
-        if not isinstance(fault, Unknown | Broken | TrailBroken):
-            for intent in intents:
-                self._parts.trail.note("outcome", {"intent": intent, "committed": False})
-
-    def _events(self, turn: Turn, ctx: Context) -> list[Params]:
-        """The service events of a write."""
-        return [
-            trail_record.service_event(
-                service=host_of(turn.service),
-                name=name,
-                region=turn.region,
-                account=turn.caller.account,
-                at_ms=self._parts.clock.now_ms(),
-                request_id=turn.request.id,
-                details=details,
-            )
-            for name, details in ctx.events
-        ]
-
-    def _note_refusal(self, turn: Turn, refusal: ServiceError) -> None:
-        self._note_inner(turn)
-        turn.answered = {}
-        self._parts.trail.note("call", self._api_call(turn, refusal))
-
-    def _answered_call(self, turn: Turn) -> Params | bytes:
-        """The record of a call that was answered, encoded if it has a form."""
-        if turn.proven is not None:
-            return self._api_call(turn)
-        request = turn.request
-        encoded = self._forms.encoded(
-            caller=turn.caller,
-            claimed_key=turn.claimed_key,
-            service=host_of(turn.service),
-            name=turn.operation,
-            region=turn.region,
-            source_ip=request.peer,
-            user_agent=request.header(b"user-agent") or b"",
-            request_parameters=turn.recorded,
-            response_elements=turn.answered,
-            request_id=request.id,
-            at_ms=self._parts.clock.now_ms(),
-            read_only=turn.read_only,
-            recipient=self._recipient(turn),
-            touched=_touched(turn, permitted=True),
-            resource_type=self._parts.rooms[turn.service].resource_type,
-        )
-        return self._api_call(turn) if encoded is None else encoded
-
-    def _api_call(self, turn: Turn, refusal: ServiceError | None = None) -> Params:
-        request = turn.request
-        agent = request.header(b"user-agent")
-        record = trail_record.api_call(
-            caller=turn.caller,
-            claimed_key=turn.claimed_key,
-            service=host_of(turn.service) if turn.service else "",
-            name=turn.operation,
-            region=turn.region,
-            source_ip=request.peer,
-            user_agent=agent.decode("utf-8", "replace") if agent is not None else "",
-            request_parameters=turn.recorded,
-            response_elements=turn.answered,
-            error_code=refusal.code if refusal is not None else "",
-            error_message=refusal.message if refusal is not None else "",
-            request_id=request.id,
-            at_ms=self._parts.clock.now_ms(),
-            read_only=turn.read_only,
-            secure=request.secure,
-            resources=self._resources(turn, permitted=refusal is None),
-            identity=turn.proven.identity if turn.proven is not None else None,
-            recipient=self._recipient(turn),
-        )
-        shape = turn.proven.shape if turn.proven is not None else None
-        return shape(record) if shape is not None else record
-
-    def _recipient(self, turn: Turn) -> str:
-        """The account that the record is for, where it is not the caller's: whose thing it is, or who was proven."""
-        if turn.proven is not None:
-            return turn.proven.account
-        for each in turn.touches:
-            if each.account != turn.caller.account:
-                return each.account
-        return ""
-
-    def _resources(self, turn: Turn, *, permitted: bool) -> list[dict[str, str]]:
-        """What the call touched, where the service's records name it: things of that service that are there, by ARN.
-
-        Of a call that was refused, only what the refusal itself may name.
-        """
-        kind = self._parts.rooms[turn.service].resource_type if turn.service in self._parts.rooms else ""
-        if not kind:
-            return []
-        return [trail_record.resource(arn, account, kind) for arn, account in _touched(turn, permitted=permitted)]
+        self._ledger.note_call(turn)
 
     def _refusal(self, turn: Turn, fault: Exception) -> ServiceError:
         """What the caller may see of `fault`. What he may not is in the log, under the request id."""
@@ -821,20 +605,6 @@ class InnerDoor:
         return parts.honour_child_denies and parts.gate.forbids(ctx, demand)
 
 
-def _touched(turn: Turn, *, permitted: bool) -> tuple[tuple[str, str], ...]:
-    """The things of its service that the call touched: the ARN of each, and the account that owns it. See `Pipeline._resources`."""
-    service = [turn.service]
-    return tuple(
-        [
-            (each.arn, each.account)
-            for each in turn.touches
-            if (permitted or each.shown == each.arn)
-            and each.shown is not None
-            and each.arn.split(":", 3)[2:3] == service
-        ]
-    )
-
-
 def fetching(waits: tuple[Turn, protocol.Call], later: Later) -> Callable[[], Fetched]:
     """`later.fetch` as something that never raises: a fault travels back to the request that waits."""
 
@@ -845,62 +615,3 @@ def fetching(waits: tuple[Turn, protocol.Call], later: Later) -> Callable[[], Fe
             return Fetched(waits, fault=fault)
 
     return fetch
-
-
-def itself(service: str, place: Place) -> Caller:
-    """A service that asks for itself, in an account. Source: service principals, IAM User Guide."""
-    return Caller(kind="AWSService", account=place.account, arn="", unique_id="", name=host_of(service))
-
-
-def source_of(place: Place, source_arn: str) -> dict[str, tuple[str, ...]]:
-    """On whose account a service asks. Source: aws:SourceAccount, aws:SourceArn; IAM User Guide ("confused deputy")."""
-    keys: dict[str, tuple[str, ...]] = {"aws:SourceAccount": (place.account,)}
-    if source_arn:
-        keys["aws:SourceArn"] = (source_arn,)
-    return keys
-
-
-def _through(ctx: Context, host: str) -> Caller:
-    """The caller behind a service. The same object while nobody writes, so that what was permitted to it is known."""
-    outside = ctx.caller
-    kept = ctx.tx.derived(("through", id(outside), host), lambda: (outside, through(outside, host)))
-    return kept[1] if kept is not None and kept[0] is outside else through(outside, host)
-
-
-def within(ctx: Context, asking: str, service: str) -> Mapping[str, tuple[str, ...]]:
-    """The conditions of a call that `asking` makes to `service`: kms:ViaService names the service that asks, and where."""
-    if service != "kms" or asking == service:
-        return ctx.conditions
-    return {**ctx.conditions, "kms:ViaService": (f"{asking}.{ctx.place.region}.amazonaws.com",)}
-
-
-def host_of(service: str) -> str:
-    """How AWS names a service in policies and in the trail."""
-    return f"{service}.amazonaws.com"
-
-
-def conditions_of(request: Request, region: str, now_ms: int) -> dict[str, tuple[str, ...]]:
-    """The global condition keys that the request itself carries.
-
-    Source: "AWS global condition context keys", IAM User Guide. aws:SourceIp is the real peer.
-    """
-    agent, referer = request.header(b"user-agent"), request.header(b"referer")
-    now = (str(now_ms // 1000),)
-    said = _said_by(request.peer, request.secure, region, agent, referer)
-    return {**said, "aws:EpochTime": now, "aws:CurrentTime": now}
-
-
-@lru_cache(maxsize=1024)
-def _said_by(
-    peer: str, secure: bool, region: str, agent: bytes | None, referer: bytes | None
-) -> dict[str, tuple[str, ...]]:
-    """What the requests of one client have in common. Not to be changed."""
-    keys: dict[str, tuple[str, ...]] = {
-        "aws:SourceIp": (peer,),
-        "aws:SecureTransport": ("true" if secure else "false",),
-        "aws:RequestedRegion": (region,),
-    }
-    for key, value in (("aws:UserAgent", agent), ("aws:Referer", referer)):
-        if value is not None:
-            keys[key] = (value.decode("utf-8", "replace"),)
-    return keys

@@ -27,7 +27,7 @@ from geumgo.context import Clock, Params, Place
 from geumgo.functions import Functions
 from geumgo.jobs.crew import Crew
 from geumgo.jobs.worker import Failure, Worker
-from geumgo.pipeline import Count, Notes, Parts, Pipeline, host_of
+from geumgo.pipeline import Pipeline
 from geumgo.room import JobHandler, Room
 from geumgo.sealing.root import RootKeys
 from geumgo.services.cloudtrail.feeder import Meter
@@ -44,6 +44,7 @@ from geumgo.services.sts.keyring import TemporaryKeyring
 from geumgo.services.sts.passwords import PasswordSessions
 from geumgo.settings import Settings
 from geumgo.storage import Broken, Storage, StorageError, Tx
+from geumgo.turn import Count, Notes, Parts, host_of
 
 log = structlog.get_logger("geumgo.app")
 
