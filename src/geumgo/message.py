@@ -1,8 +1,17 @@
 """A request and an answer as bytes: what the edge hands to the core and gets back. Knows nothing of AWS."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
+
+
+class Upload(Protocol):
+    """A body that is not in memory. `sha256` in hexadecimal."""
+
+    @property
+    def sha256(self) -> str: ...
+    def read(self) -> bytes: ...
 
 
 @dataclass(slots=True)
@@ -12,7 +21,8 @@ class Request:
     `target` is the raw request target, path and query, undecoded. `headers` keep their order; names are lower case, values raw and
     stripped of surrounding white space; a name may occur twice. `peer` is the address of the other end of the connection (or what a
     trusted proxy says it is), never taken from a header otherwise. `received_at_ms` is Unix milliseconds. `oversized`: the body was
-    larger than the server reads, and is not here.
+    larger than the server reads, and is not here. `upload`: the body is there, and the core alone takes it into `body` when it knows
+    who sent it, and lets go of it again.
     """
 
     method: str
@@ -24,6 +34,7 @@ class Request:
     id: str
     received_at_ms: int
     oversized: bool = False
+    upload: Upload | None = None
     _first: dict[bytes, bytes] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -46,6 +57,10 @@ class Request:
         if len(self._first) == len(self.headers):  # there are no twins at all
             return [first]
         return [value for key, value in self.headers if key == name]
+
+    def body_sha256(self) -> str:
+        """In hexadecimal."""
+        return hashlib.sha256(self.body).hexdigest() if self.upload is None else self.upload.sha256
 
     @property
     def path(self) -> bytes:

@@ -180,7 +180,7 @@ class Pipeline:
         """The signature holds, and `turn.caller` is who made it. A request without any signature comes from NOBODY."""
         parts, request = self._parts, turn.request
         if request.oversized:
-            raise errors.TooLarge(f"The request body is larger than {parts.limits.size} bytes.")
+            raise errors.TooLarge(self._too_large(request))
         claim = signature.read_claim(request)
         if claim is None:
             return
@@ -189,6 +189,47 @@ class Pipeline:
         key = self._look(lambda tx: self._verified(tx, request, claim, now_ms))
         turn.key, turn.caller = key, key.caller
         turn.service = claim.service
+        if request.upload is not None:
+            request.body = request.upload.read()
+
+    def largest_body(self, head: Request) -> tuple[int, bool]:
+        """Of what size (bytes) the body of a request must be smaller, whose head alone is here; 0: as any other's.
+
+        And whether there is the access key that it names. Nothing more is known of who sends it: the signature covers the body.
+        """
+        try:
+            claim = signature.read_claim(head)
+            operation = None if claim is None else self._routed(head, claim.service)
+            if claim is None or operation is None or not operation.access.largest_body:
+                return 0, False
+            now_ms = self._parts.clock.now_ms()
+            self._derived.look()
+            found = self._look(
+                lambda tx: self._parts.keyring.find(tx, claim.access_key_id, claim.session_token, now_ms)
+            )
+        except (ServiceError, StorageError) as fault:
+            if isinstance(fault, Broken):
+                raise
+            return 0, False
+        return operation.access.largest_body, found is not None
+
+    def _routed(self, head: Request, signing_name: str) -> Operation | None:
+        """The operation that is called by what says so in its head. Raises ServiceError."""
+        if protocol.route.family(head) != "rest-json":
+            return None
+        call = protocol.route.find(self._parts.models, head, signing_name, self._parts.limits)
+        return self._parts.rooms[call.service.name].operations.get(call.operation.name)
+
+    def _too_large(self, request: Request) -> str:
+        """Source: recorded on AWS (Lambda, the operations with a bound of their own)."""
+        try:
+            claim = signature.read_claim(request)
+            operation = None if claim is None else self._routed(request, claim.service)
+        except ServiceError:
+            operation = None
+        if operation is None or not operation.access.largest_body:
+            return f"The request body is larger than {self._parts.limits.size} bytes."
+        return f"Request must be smaller than {operation.access.largest_body} bytes for the {operation.name} operation"
 
     def _verified(self, tx: Tx, request: Request, claim: signature.Claim, now_ms: int) -> Key:
         """The key that has signed `request`."""
@@ -257,8 +298,12 @@ class Pipeline:
         return operation
 
     def _read(self, turn: Turn, call: protocol.Call, operation: Operation) -> Params:
-        params = protocol.decode(call, turn.request, self._parts.limits)
-        access = operation.access
+        access, limits = operation.access, self._parts.limits
+        if access.largest_body:
+            limits = replace(limits, size=max(limits.size, access.largest_body))
+        params = protocol.decode(call, turn.request, limits)
+        if turn.request.upload is not None:
+            turn.request.body = b""  # it is large, and is in the parameters now
         turn.recorded = {name: params[name] for name in access.recorded if name in params}
         protocol.validate(call.operation, params, leave=access.leave)
         access.check(params)

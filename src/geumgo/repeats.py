@@ -38,6 +38,7 @@ class Repeats:
         if (
             target is None
             or len(request.body) > LONGEST
+            or request.upload is not None
             or len(first) != len(request.headers)
             or b"smithy-protocol" in first
             or request.method != "POST"

@@ -74,6 +74,11 @@ class Settings:
     max_waiting_bytes: int = says(
         "The most that request bodies may take in one API process at once (bytes); more are refused with 503.", 32 << 20
     )
+    uploads_at_once: int = says(
+        "The most packages of functions and layers (70 MB each at most, as they are sent) that an API process receives at a time, into "
+        "files without a name in the data directory; more are refused with 503.",
+        2,
+    )
     max_waiting_requests: int = says(
         "The most requests that wait in one API process at once; more are refused with ThrottlingException: those of whoever has most.",
         1_024,
@@ -184,6 +189,7 @@ class Settings:
             "max_connections",
             "max_waiting_bytes",
             "max_waiting_requests",
+            "uploads_at_once",
             "max_waiting_seconds",
             "request_seconds",
             "idle_seconds",

@@ -43,6 +43,10 @@ class Echo:
             for each in requests
         ]
 
+    def largest_body(self, head: Request) -> tuple[int, bool]:
+        """As the request itself says."""
+        return int(head.header(b"x-largest") or 0), head.header(b"x-known") is not None
+
     def later(self, fetched: Fetched) -> Answer:
         """What `/outside` answers once its file was read, which may be a pipe that somebody must write first."""
         assert fetched.found is not None
@@ -65,6 +69,7 @@ class Echo:
             "secure": request.secure,
             "id": request.id,
             "oversized": request.oversized,
+            "upload": "" if request.upload is None else request.upload.sha256,
             "batch": self.batches,
             "together": together,
         }

@@ -31,8 +31,7 @@ MAY_ROTATE = {
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    larger = {"GEUMGO_MAX_BODY_BYTES": str(16 << 20)}  # the SDK in a package
-    with Server(tmp_path / "data", arguments=("--workers", "1"), environment=larger) as made:
+    with Server(tmp_path / "data", arguments=("--workers", "1")) as made:
         yield made
 
 

@@ -185,7 +185,7 @@ def _names(signed_headers: tuple[str, ...]) -> frozenset[bytes]:
 
 
 def _signature(request: Request, claim: Claim, mac: Mac) -> bytes:
-    body_sha256 = hashlib.sha256(request.body).hexdigest()
+    body_sha256 = request.body_sha256()
     sent = request.header(b"x-amz-content-sha256")
     if sent is not None and not hmac.compare_digest(sent, body_sha256.encode()):
         # UNSIGNED-PAYLOAD and STREAMING-... are refused here too: the body would not be bound.

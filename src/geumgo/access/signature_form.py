@@ -5,7 +5,6 @@ each form: that every header which decides what is executed is signed, and where
 only accepted that they are printable ASCII without a doubled space: then there is nothing in them to normalise.
 """
 
-import hashlib
 import hmac
 import re
 from dataclasses import dataclass
@@ -47,7 +46,7 @@ def usual_canonical_request(request: Request, signed: tuple[str, ...]) -> bytes 
     said = b"\n".join([first[name] for name in form.checked]) + b"\n"
     if not _PLAIN.fullmatch(said) or said.count(b"\n") != len(form.checked):
         return None
-    body_sha256 = hashlib.sha256(request.body).hexdigest().encode()
+    body_sha256 = request.body_sha256().encode()
     stated = first.get(b"x-amz-content-sha256")
     if stated is not None and not hmac.compare_digest(stated, body_sha256):
         return None

@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 
 import httptools
 
+from geumgo.edge.uploads import BYTES_A_SECOND, NoRoom, Upload, Uploads
 from geumgo.message import Answer, Request
 from geumgo.sealing.random import Uuids
 
@@ -72,6 +73,7 @@ class Site:
     bounds: Bounds
     room: int
     seen_as: Callable[[str, bool, list[tuple[bytes, bytes]]], tuple[str, bool]]
+    uploads: Uploads | None = None
     head_room: int = HEADS_BYTES
     connections: set["Connection"] = field(default_factory=set)
     stopping: bool = False
@@ -111,7 +113,7 @@ class Exchange:
     """A request as it arrives, and its place in the order of answers."""
 
     __slots__ = ("answered", "body", "busy", "connection", "head", "headers", "keep_alive", "method", "oversized", "ready",
-                 "size", "target", "waits_for_continue")  # fmt: skip
+                 "size", "target", "upload", "waits_for_continue")  # fmt: skip
 
     def __init__(self, connection: "Connection") -> None:
         self.connection = connection
@@ -124,6 +126,7 @@ class Exchange:
         self.oversized = self.busy = self.answered = False
         self.ready = False  # to be answered: all of it is there, or enough to refuse it
         self.waits_for_continue = False
+        self.upload: Upload | None = None  # where the body goes, if it is one of the large ones
 
     def done(self, answer: Answer) -> None:
         self.connection.answered(self, answer)
@@ -132,7 +135,7 @@ class Exchange:
 class Connection(AsyncioProtocol):
     """The connection of one client. Times are monotonic seconds."""
 
-    __slots__ = ("_arriving", "_arriving_by", "_deaf", "_head_spent", "_idle_since", "_in_body", "_in_head", "_leave_by",
+    __slots__ = ("_arriving", "_arriving_by", "_deaf", "_head_spent", "_idle_since", "_in_body", "_in_head", "_leave_by", "_most_raw",
                  "_parser", "_peer", "_queue", "_raw", "_refusal", "_running", "_secure", "_site", "_transport", "_url")  # fmt: skip
 
     def __init__(self, site: Site, *, secure: bool) -> None:
@@ -144,6 +147,7 @@ class Connection(AsyncioProtocol):
         self._deaf = False  # what still arrives is thrown away
         self._in_head = self._in_body = False
         self._head_spent = self._raw = 0
+        self._most_raw = site.bounds.raw_bytes
         self._url = b""
         self._refusal = HTTPStatus.BAD_REQUEST
         self._arriving_by = self._leave_by = self._idle_since = 0.0  # 0: no such clock runs
@@ -201,7 +205,7 @@ class Connection(AsyncioProtocol):
             return
         if self._in_head and self._raw > self._site.bounds.head_bytes + PIECE_BYTES:
             self._turn_away(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        elif self._in_body and self._raw > self._site.bounds.raw_bytes:
+        elif self._in_body and self._raw > self._most_raw:
             self._turn_away(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         elif self._in_head and self._arriving is not None and not self._keeps_head(self._arriving):
             self._turn_away(HTTPStatus.SERVICE_UNAVAILABLE)
@@ -251,6 +255,7 @@ class Connection(AsyncioProtocol):
         if self._deaf:  # the connection is being closed behind an answer
             self._refuse(HTTPStatus.BAD_REQUEST)
         self._in_head, self._head_spent, self._raw, self._url = True, 0, 0, b""
+        self._most_raw = self._site.bounds.raw_bytes
         if not self._arriving_by:
             self._await_the_rest()
         self._arriving = Exchange(self)
@@ -289,15 +294,36 @@ class Connection(AsyncioProtocol):
         if not self._keeps_head(exchange):
             exchange.busy, exchange.keep_alive, exchange.ready = True, False, True
             exchange.headers = []
+        elif exchange.oversized:
+            self._begin_upload(exchange, length)
         if exchange.oversized:
             exchange.keep_alive = exchange.keep_alive and not expects  # nobody knows whether the body will come
             exchange.ready = True
         self._go_on()
 
+    def _begin_upload(self, exchange: Exchange, length: int) -> None:
+        """A body of `length` bytes is received after all, if its request may have one: there is a file for it, and time."""
+        uploads = self._site.uploads
+        if uploads is None:
+            return
+        try:
+            exchange.upload = uploads.begin(self._request(exchange), length)
+        except NoRoom:
+            exchange.oversized = False
+            exchange.busy, exchange.keep_alive, exchange.ready = True, False, True
+            return
+        if exchange.upload is not None:
+            exchange.oversized = False
+            self._most_raw += length
+            self._arriving_by += length / BYTES_A_SECOND
+
     def on_body(self, body: bytes) -> None:
         exchange = self._arriving
         assert exchange is not None, "a body belongs to a request"
         if exchange.oversized or exchange.busy:
+            return
+        if exchange.upload is not None:
+            self._receive(exchange, exchange.upload, body)
             return
         size = len(body)
         if exchange.size + size > self._site.bounds.body_bytes:
@@ -312,6 +338,14 @@ class Connection(AsyncioProtocol):
         exchange.body.clear()
         exchange.ready = True
         self._go_on()
+
+    def _receive(self, exchange: Exchange, upload: Upload, body: bytes) -> None:
+        try:
+            upload.add(body)
+        except OSError:  # the disk is full
+            upload.close()
+            exchange.busy, exchange.keep_alive, exchange.ready = True, False, True
+            self._go_on()
 
     def on_message_complete(self) -> None:
         exchange = self._arriving
@@ -434,6 +468,7 @@ class Connection(AsyncioProtocol):
             id=self._site.ids.next(),
             received_at_ms=time.time_ns() // 1_000_000,
             oversized=exchange.oversized,
+            upload=exchange.upload,
         )
 
     def answered(self, exchange: Exchange, answer: Answer) -> None:
@@ -473,3 +508,5 @@ class Connection(AsyncioProtocol):
         self._site.head_room += exchange.head
         exchange.head = exchange.size = 0
         exchange.body = []
+        if exchange.upload is not None:
+            exchange.upload.close()

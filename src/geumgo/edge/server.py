@@ -24,6 +24,7 @@ from geumgo.edge.batch import Batcher, Done
 from geumgo.edge.connection import Bounds, Connection, Site
 from geumgo.edge.metrics import Board, Page
 from geumgo.edge.tls import Certificate, certificate_of
+from geumgo.edge.uploads import Uploads
 from geumgo.message import Answer, Fetched, Request, Surplus
 from geumgo.settings import Settings
 
@@ -44,6 +45,7 @@ class Door(Protocol):
     """The pipeline, as the edge sees it."""
 
     def handle_batch(self, requests: Sequence[Request | Fetched | Surplus]) -> list[Answer]: ...
+    def largest_body(self, head: Request) -> tuple[int, bool]: ...
 
 
 class Core(Protocol):
@@ -164,7 +166,9 @@ def serve(
     allow_descriptors(settings.max_connections)
     page = board.page(slot)
     certificate = certificate_of(settings)
-    sites = [(site_of(Front(core, settings, page), settings), listener, certificate.context if certificate else None)]
+    uploads = Uploads(core.pipeline.largest_body, settings.data, settings.uploads_at_once)
+    front = site_of(Front(core, settings, page), settings, uploads)
+    sites = [(front, listener, certificate.context if certificate else None)]
     if metrics is not None:
         sites.append((site_of(Scrape(core, board), settings), metrics, None))
 
@@ -189,7 +193,7 @@ def serve(
         runner.run(run())
 
 
-def site_of(answers: Answers, settings: Settings) -> Site:
+def site_of(answers: Answers, settings: Settings, uploads: Uploads | None = None) -> Site:
     bounds = Bounds(
         settings.max_header_bytes,
         settings.max_headers,
@@ -198,7 +202,7 @@ def site_of(answers: Answers, settings: Settings) -> Site:
         settings.idle_seconds,
         settings.max_connections,
     )
-    return Site(answers.handle, bounds, settings.max_waiting_bytes, answers.seen_as)
+    return Site(answers.handle, bounds, settings.max_waiting_bytes, answers.seen_as, uploads)
 
 
 async def listening(

@@ -133,6 +133,10 @@ _NAMED: Final = ("FunctionName", "Qualifier")
 
 _ALIASED: Final = ("FunctionName", "Name", "FunctionVersion", "Description", "RevisionId")
 
+_PACKAGED: Final = (
+    70_167_211  # bytes of a request with a package; source: recorded on AWS (a zip of 50 MB in base64, and 256 KB)
+)
+
 ACCESS: Final[Mapping[str, Access]] = {
     "AddPermission": Access(
         _permission("AddPermission"),
@@ -150,7 +154,10 @@ ACCESS: Final[Mapping[str, Access]] = {
     ),
     "CreateAlias": Access(_on_function("CreateAlias"), recorded=_ALIASED, answered=("AliasArn", "FunctionVersion")),
     "CreateFunction": Access(
-        _create_function, recorded=(*_CONFIGURED, "Architectures", "Tags", "PackageType"), answered=_ANSWERED
+        _create_function,
+        recorded=(*_CONFIGURED, "Architectures", "Tags", "PackageType"),
+        answered=_ANSWERED,
+        largest_body=_PACKAGED,
     ),
     "DeleteAlias": Access(_on_function("DeleteAlias"), recorded=_ALIASED),
     **{
@@ -174,6 +181,7 @@ ACCESS: Final[Mapping[str, Access]] = {
         _on_layer("PublishLayerVersion"),
         recorded=("LayerName", "Description", "CompatibleRuntimes", "CompatibleArchitectures", "LicenseInfo"),
         answered=("LayerVersionArn", "Version"),
+        largest_body=_PACKAGED,
     ),
     "DeleteFunctionConcurrency": Access(_on_function("DeleteFunctionConcurrency"), recorded=_NAMED),
     "GetAlias": Access(_on_function("GetAlias"), recorded=_ALIASED),
@@ -208,6 +216,7 @@ ACCESS: Final[Mapping[str, Access]] = {
         _on_function("UpdateFunctionCode"),
         recorded=("FunctionName", "Architectures", "DryRun", "RevisionId"),
         answered=_ANSWERED,
+        largest_body=_PACKAGED,
     ),
     "UpdateFunctionConfiguration": Access(
         _update_configuration, recorded=(*_CONFIGURED, "RevisionId"), answered=_ANSWERED
