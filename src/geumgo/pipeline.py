@@ -67,7 +67,7 @@ class Pipeline:
         self._signing_names = frozenset(model.signing_name for model in parts.models.values())
         self._derived = Derived(parts.storage, most=parts.most_derived)
         self._ledger = Ledger(parts)
-        self._repeats = Repeats(parts.most_derived)
+        self._repeats = Repeats(parts.most_derived // 2)
         self._global_regions = parts.regions | {GLOBAL_REGION}
 
     def handle_batch(self, requests: Sequence[Request | Fetched | Surplus]) -> list[Answer]:

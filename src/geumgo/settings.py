@@ -100,8 +100,8 @@ class Settings:
     )
     derived_entries: int = says(
         "The most things that follow from rows (secrets without their values, policies, callers) that an API process keeps, while nothing "
-        "is written. Each takes 2 KB, or up to 8 KB with a long ciphertext.",
-        20_000,
+        "is written. A secret that is read again and again is two of them, and takes some 10 KB with all that is kept beside them.",
+        32_000,
     )
     honour_child_denies: bool = says(
         "Whether GetParametersByPath leaves out parameters that a policy explicitly denies to the caller. AWS gives them to whoever "

@@ -67,7 +67,7 @@ class Parts:
     partition: str
     limits: protocol.Limits
     count: Count
-    most_derived: int = 20_000  # see Settings.derived_entries
+    most_derived: int = 32_000  # see Settings.derived_entries
     honour_child_denies: bool = True  # see Settings.honour_child_denies
     sessions: Sessions = field(default_factory=NoSessions)
     publisher: Publisher = field(default_factory=NobodyListens)

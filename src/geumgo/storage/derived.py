@@ -1,6 +1,6 @@
 """What follows from rows, kept for as long as no row has changed.
 
-    derived = Derived(storage, most=20_000)
+    derived = Derived(storage, most=32_000)
     derived.look()                      # once, after the requests of a batch have arrived
     with derived.reading() as tx:       # nothing is asked of the database yet
         secret = tx.derived(("secret", name), lambda: read(tx, name))
