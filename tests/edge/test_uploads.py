@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from geumgo.sealing.spool import Changed, Spool
-from tests.edge.wire import Echo
+from tests.edge.wire import Echo, until
 
 BODY = os.urandom(3 << 20)
 
@@ -45,34 +45,30 @@ def test_a_body_without_a_length_is_as_small_as_any_other(echo: Echo) -> None:
     assert echo.ask(text + b"200000\r\n" + bytes(2 << 20) + b"\r\n0\r\n\r\n").seen["oversized"]
 
 
-def test_whoever_does_not_exist_sends_it_to_no_file(echo: Echo) -> None:
+def test_whoever_does_not_exist_sends_it_to_no_file(echo: Echo, tmp_path: Path) -> None:
     with echo.connect() as wire:
         wire.send(head(len(BODY)) + BODY[:100])  # the only place is taken
-        while not files(echo):
-            pass
+        until(lambda: files(echo, tmp_path))
         assert echo.ask(head(len(BODY), known=False) + BODY).seen["upload"] == ""
-        assert len(files(echo)) == 1
+        assert len(files(echo, tmp_path)) == 1
 
 
-def test_no_more_are_received_at_once_than_may_be(echo: Echo) -> None:
+def test_no_more_are_received_at_once_than_may_be(echo: Echo, tmp_path: Path) -> None:
     with echo.connect() as first:
         first.send(head(len(BODY)) + BODY[:1000])
-        while not files(echo):
-            pass
+        until(lambda: files(echo, tmp_path))
         assert echo.ask(head(len(BODY))).status == 503
         first.send(BODY[1000:])
         assert first.reply().seen["upload"] == hashlib.sha256(BODY).hexdigest()
-        assert not files(echo)
+        assert not files(echo, tmp_path)
     assert echo.ask(head(len(BODY)) + BODY).status == 200
 
 
-def test_a_client_that_goes_leaves_no_file(echo: Echo) -> None:
+def test_a_client_that_goes_leaves_no_file(echo: Echo, tmp_path: Path) -> None:
     with echo.connect() as first:
         first.send(head(len(BODY)) + BODY[:1000])
-        while not files(echo):
-            pass
-    while files(echo):
-        pass
+        until(lambda: files(echo, tmp_path))
+    until(lambda: not files(echo, tmp_path))
     assert echo.ask(head(len(BODY)) + BODY).status == 200
 
 
@@ -84,14 +80,14 @@ def test_a_client_that_waits_to_be_told_is_told(echo: Echo) -> None:
         assert wire.reply().status == 200
 
 
-def files(echo: Echo) -> list[str]:
-    """The files without a name that the process has open."""
+def files(echo: Echo, where: Path) -> list[str]:
+    """The files without a name that the process has open in its directory."""
     directory = Path(f"/proc/{echo.process.pid}/fd")
     found = []
     for path in directory.iterdir():
         with contextlib.suppress(OSError):  # it was there for the listing alone
             target = str(path.readlink())
-            found += [target] if target.endswith("(deleted)") and "memfd" not in target else []
+            found += [target] if target.endswith("(deleted)") and target.startswith(f"{where}/") else []
     return found
 
 
