@@ -138,7 +138,11 @@ class Settings:
     )
     segment_bytes: int = says("Size of one file of the trail (bytes), preallocated.", 16 << 20)
     history_days: int = says(
-        "How long LookupEvents finds a record (days; AWS: 90). The trail itself is kept, whatever this says.", 90
+        "How long LookupEvents finds a record (days; AWS: 90). `trail_days` says how long it is kept.", 90
+    )
+    trail_days: int = says(
+        "How long the trail is kept (days), at least `history_days`; 0: for ever. What a sink has not taken is kept nevertheless.",
+        0,
     )
     deliveries: str = says(
         "Directory below which trails of CloudTrail deliver, a bucket being a directory; empty: `deliveries` in the data directory.",
@@ -203,6 +207,11 @@ class Settings:
             "history_days",
         ):
             self._refuse(not 0 < getattr(self, name) < math.inf, name, "it is greater than 0")
+        self._refuse(
+            not (self.trail_days == 0 or self.history_days <= self.trail_days),
+            "trail_days",
+            "it is 0 (for ever), or at least history_days",
+        )
         self._refuse(self.max_waiting_bytes < self.max_body_bytes, "max_waiting_bytes", "it is at least max_body_bytes")
         for proxy in self.trusted_proxies:
             self._refuse(not _is_network(proxy), "trusted_proxies", f"{proxy!r} is no address or network (10.0.0.0/8)")

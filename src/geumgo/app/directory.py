@@ -270,6 +270,15 @@ def node_of(settings: Settings) -> str:
     return (settings.data / NODE_NAME).read_text().strip()
 
 
+def trusted_keys(root: RootKeys) -> dict[bytes, Plaintext | None]:
+    """What the trail of every term is checked with, the oldest first: its public key, and its MAC key if the term is still there."""
+    trusted: dict[bytes, Plaintext | None] = dict.fromkeys(root.trail_keys_of_old())
+    for term in root.terms:
+        keys = root.audit_keys(term)
+        trusted[keys.signer.public_key] = keys.mac_key
+    return trusted
+
+
 def trail_keys(root: RootKeys) -> TrailKeys:
     keys = root.audit_keys()
     older = {term: root.audit_keys(term).mac_key for term in root.terms if term < keys.term}

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from geumgo.access.demand import Demand, Target
 from geumgo.app import rings
-from geumgo.app.directory import FirstStart, accounts_in, node_of, open_root, open_storage
+from geumgo.app.directory import FirstStart, accounts_in, node_of, open_root, open_storage, trusted_keys
 from geumgo.audit import store as audit_store
 from geumgo.audit.verify import Report, records, verify
 from geumgo.clock import SystemClock
@@ -13,7 +13,6 @@ from geumgo.context import NOBODY, Context, Params, Place
 from geumgo.domain.arn import split_arn
 from geumgo.errors import ValidationFailed
 from geumgo.jobs import queue
-from geumgo.sealing import Plaintext
 from geumgo.services import secretsmanager, ssm
 from geumgo.services.iam.bootstrap import bootstrap
 from geumgo.services.iam.directory import Directory
@@ -76,10 +75,7 @@ def verify_trail(settings: Settings) -> Report:
             anchors = audit_store.heads(tx, node_of(settings))
     finally:
         storage.close()
-    keys = [root.audit_keys(term) for term in root.terms]
-    trusted: dict[bytes, Plaintext | None] = dict.fromkeys(root.trail_keys_of_old())
-    trusted.update({each.signer.public_key: each.mac_key for each in keys})
-    return verify(settings.audit, trusted, anchors)
+    return verify(settings.audit, trusted_keys(root), anchors)
 
 
 def read_trail(settings: Settings) -> list[dict[str, Any]]:

@@ -399,7 +399,7 @@ def work(settings: Settings, stop: threading.Event, meter: Meter | None = None) 
     anchor.keep(storage)
     beat = threading.Thread(target=bench.anchoring, args=(anchor, storage, stop), name="anchor")
     beat.start()
-    watching = readers.start(settings, clock, trail, stop, meter)
+    watching = readers.start(settings, root, clock, trail, stop, meter)
     try:
         crew.run(stop)
     finally:

@@ -1,4 +1,4 @@
-"""Those who read while others write, in the process for jobs: what feeds each sink of the trail, who counts. A thread for each.
+"""Those who read while others write, in the process for jobs: what feeds each sink of the trail, who counts, who prunes. A thread for each.
 
 None of them is waited for by an answer or a job, and none ends the process unless the database sees an I/O error. Sinks are not fed by the
 process for the index: that one gives way to everybody, and an alarm must not come late because there is much to do.
@@ -8,12 +8,13 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from geumgo.app import census
+from geumgo.app import census, retention
 from geumgo.app.directory import open_storage
 from geumgo.app.outgoing import sinks_of
 from geumgo.audit.follow import TrailFiles
 from geumgo.audit.trail import Trail
 from geumgo.context import Clock
+from geumgo.sealing.root import RootKeys
 from geumgo.services.cloudtrail.feeder import Feeder, Meter, NoMeter
 from geumgo.settings import Settings
 from geumgo.storage import Storage
@@ -38,7 +39,7 @@ class SharedMeter:
 
 
 def start(
-    settings: Settings, clock: Clock, trail: Trail, stop: threading.Event, meter: Meter | None = None
+    settings: Settings, root: RootKeys, clock: Clock, trail: Trail, stop: threading.Event, meter: Meter | None = None
 ) -> list[threading.Thread]:
     """The threads, started; they end soon after `stop` is set. Raises SettingsError, StorageError."""
     shared = SharedMeter(meter or NoMeter(), threading.Lock())
@@ -55,6 +56,9 @@ def start(
             target=census.counting, args=(open_storage(settings), clock, stop, shared), name="census", daemon=True
         )
     )
+    if settings.trail_days:
+        pruning = (settings, root, clock, open_storage(settings), stop, shared)
+        threads.append(threading.Thread(target=retention.applying, args=pruning, name="retention", daemon=True))
     for thread in threads:
         thread.start()
     return threads

@@ -2,7 +2,7 @@
 
 Found are: a changed, missing, doubled, moved or foreign line, a segment that was cut, removed, restored or doubled, a chain that ends
 before its anchor, a signature of somebody else. Not a problem is what a crash leaves: an end that is torn in the middle of a write, as
-the next segment (which is signed) describes it.
+the next segment (which is signed) describes it; nor that the oldest segments are gone, if a signed floor says so.
 """
 
 import re
@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from geumgo.audit import floor
 from geumgo.audit.line import ORIGIN, Head, Line, head_message, is_ours
 from geumgo.audit.reader import records
 from geumgo.audit.segment import CHECKPOINT, SEGMENT, End, lines_in, numbers_in, path_of
@@ -20,10 +21,10 @@ from geumgo.sealing.failure import Unsealable
 from geumgo.sealing.plaintext import Plaintext
 from geumgo.sealing.root import verify_signature
 
-__all__ = ["Problem", "Report", "records", "verify"]
+__all__ = ["Problem", "Report", "records", "verify", "verify_below"]
 
 PROBLEMS_PER_CHAIN = 1_000
-_KNOWN_FILES = re.compile(r"[0-9]{8}\.(trail|new)")
+_KNOWN_FILES = re.compile(rf"[0-9]{{8}}\.(trail|new)|{floor.NAME}|{re.escape(floor.DRAFT_NAME)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,12 @@ class Problem:
 
 @dataclass(slots=True)
 class Report:
-    """What was found. `unsigned` are the newest lines of chains, not covered by a signature yet."""
+    """What was found. `unsigned` are the newest lines of chains, which no signature covers yet; `pruned` the records below their floors."""
 
     chains: int = 0
     records: int = 0
     unsigned: int = 0
+    pruned: int = 0
     torn_bytes: int = 0
     problems: list[Problem] = field(default_factory=list)
 
@@ -84,6 +86,16 @@ def verify(
     return report
 
 
+def verify_below(place: Path, trusted: Mapping[bytes, Plaintext | None], number: int) -> list[Problem]:
+    """What is wrong with the segments of one chain from its floor to the one before `number`, which says where that one ended.
+
+    `trusted` are the keys as `verify` takes them.
+    """
+    report = Report()
+    _Walk(place, trusted, None, report, ordered=True).run(below=number)
+    return report.problems
+
+
 class _Walk:
     """One chain, from its first line to its last."""
 
@@ -109,17 +121,37 @@ class _Walk:
         self._segment, self._row = 0, 0
         self._found = 0
 
-    def run(self) -> None:
+    def run(self, *, below: int | None = None) -> None:
+        """Of a chain that is walked `below` a segment nothing is said of that one, nor of what comes after it."""
         self._refuse_strangers()
-        numbers = numbers_in(self._place)
-        for number, before in zip(numbers, [0, *numbers], strict=False):
+        first = self._begin()
+        numbers = [number for number in numbers_in(self._place) if number >= first]
+        for number, before in zip(numbers, [first - 1, *numbers], strict=False):
             if number != before + 1:
                 self._segment, self._row = number, 0
                 self._problem(f"there is no segment {number - 1} before this one")
         for number, following in zip(numbers, [*numbers[1:], None], strict=True):
+            if number == below:
+                return
             self._walk_segment(number, following)
         self._report.unsigned += self._unsigned
         self._check_anchor()
+
+    def _begin(self) -> int:
+        """The segment with which the chain begins: the first, or that of its floor."""
+        try:
+            found = floor.floor_of(self._place)
+        except ValueError:
+            self._problem("the floor of this chain cannot be read")
+            return 1
+        if found is None:
+            return 1
+        if found.chain != self._chain or not found.is_signed(self._trusted):
+            self._problem("the signature of the floor is not good")
+            return 1
+        self._report.pruned += found.seq
+        self._seq, self._hash = found.seq, found.hash
+        return found.segment
 
     def _walk_segment(self, number: int, following: int | None) -> None:
         self._segment, self._row, self._last = number, 0, False

@@ -48,7 +48,8 @@ def verify(data: Path | None, config: Path | None, as_json: bool) -> None:
         for problem in report.problems:
             click.echo(str(problem))
         click.echo(
-            f"{report.records} records in {report.chains} chains: {'all is well' if not report.problems else 'NOT well'}"
+            f"{report.records} records in {report.chains} chains{f', {report.pruned} older ones pruned' if report.pruned else ''}: "
+            f"{'all is well' if not report.problems else 'NOT well'}"
         )
     sys.exit(1 if report.problems else 0)
 

@@ -53,6 +53,10 @@ HELP: Final = {
         "Age of the oldest record that a sink of the trail has not taken; 0: none waits.",
     ),
     "geumgo_trail_index_lag_seconds": ("gauge", "For how long the trail has not been indexed up to its end."),
+    "geumgo_trail_pruned_segments_total": (
+        "counter",
+        "Segments of the trail that were older than `trail_days`, and are gone.",
+    ),
     "geumgo_jobs": ("gauge", "Jobs in the database, by state; parked: given up until somebody looks."),
     "geumgo_jobs_late_seconds": ("gauge", "How long the job that has waited longest has been due; 0: none is."),
     "geumgo_rotations": ("gauge", "Rotations that fail at present, and those whose NextRotationDate has passed."),

@@ -39,6 +39,11 @@ class NoMeter:
         """Nothing follows."""
 
 
+def reader_of(entry: str) -> str:
+    """The name of the reader that feeds the sink which the setting calls `entry`."""
+    return f"sink {hashlib.sha256(entry.encode()).hexdigest()[:16]}"
+
+
 @dataclass(slots=True)
 class Feeder:
     """`number` (from 1) is the place of the sink in the setting, `entry` what stands there."""
@@ -54,7 +59,7 @@ class Feeder:
     @property
     def reader(self) -> str:
         """Under which name the positions are kept: the same wherever the entry stands."""
-        return f"sink {hashlib.sha256(self.entry.encode()).hexdigest()[:16]}"
+        return reader_of(self.entry)
 
     def run(self, storage: Storage, stop: threading.Event, scarce: Callable[[], bool]) -> None:
         """Feeds until `stop` is set. Nothing that happens here is anybody else's concern: it is logged, counted and tried again.
