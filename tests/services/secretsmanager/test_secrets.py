@@ -143,7 +143,7 @@ def test_what_is_not_served_is_refused_and_never_ignored(sm: Any) -> None:
     with refused("InvalidParameterException"):
         sm.create_secret(Name="s", AddReplicaRegions=[{"Region": "eu-west-1"}])
     with refused("InvalidParameterException"):
-        sm.create_secret(Name="s", Type="SalesforceClientSecret")
+        sm.create_secret(Name="s", Type="NobodysSecret")
     with refused("ResourceNotFoundException", NO_SECRET):
         sm.describe_secret(SecretId="s")
     sm.create_secret(Name="s")

@@ -9,13 +9,14 @@ from functools import partial
 from typing import Any, Final
 
 from geumgo.access.demand import Demand, Demands, Target
+from geumgo.access.ports import pass_role
 from geumgo.context import Context, Params
 from geumgo.domain.arn import split_arn
 from geumgo.domain.policy import MalformedPolicy, Policy
 from geumgo.errors import ServiceError
 from geumgo.room import Access
 from geumgo.sealing import Unsealable
-from geumgo.services.secretsmanager import domain, envelope, lookup
+from geumgo.services.secretsmanager import domain, envelope, external, lookup
 from geumgo.services.secretsmanager.lookup import Located
 from geumgo.services.secretsmanager.records import Secret
 
@@ -182,7 +183,10 @@ def _behind_alias(ctx: Context, secret: Secret | None, given: str) -> str:
 
 
 def _rotate_secret(ctx: Context, params: Params) -> Demands:
-    """Whoever has a secret rotated has its function run: he needs lambda:InvokeFunction too. Source: RotateSecret, API reference."""
+    """Whoever has a secret rotated has its function run: he needs lambda:InvokeFunction too. Source: RotateSecret, API reference.
+
+    Who gives a role for a managed external secret must be allowed to. Source: "Managed external secrets", user guide (iam:PassRole).
+    """
     secret_id = params["SecretId"]
     located = lookup.locate(ctx, secret_id)
     keys = {**_ROTATED(ctx, params), "secretsmanager:ModifyRotationRules": (_said("RotationRules" in params),)}
@@ -191,6 +195,11 @@ def _rotate_secret(ctx: Context, params: Params) -> Demands:
     arn = split_arn(function) if function else None
     if function and arn is not None:
         demands.append(Demand("lambda:InvokeFunction", Target(function, function, arn.account or ctx.place.account)))
+    role = params.get("ExternalSecretRotationRoleArn")
+    if role and (
+        located.secret is None or located.secret.secret_type is not None
+    ):  # else it is refused, and nobody gets it
+        demands.append(pass_role(role, ctx.principals.role(ctx.tx, role), external.HOST, located.arn))
     return demands
 
 

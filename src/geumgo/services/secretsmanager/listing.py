@@ -5,12 +5,13 @@ from typing import Final, NamedTuple
 
 from geumgo.context import Context, Params, as_datetime
 from geumgo.room import reads
-from geumgo.services.secretsmanager import store, store_rotation
+from geumgo.services.secretsmanager import store, store_external, store_rotation
 from geumgo.services.secretsmanager.domain_filters import matches, name_prefix, refuse_filters
 from geumgo.services.secretsmanager.domain_rotation import Rotation
 from geumgo.services.secretsmanager.paging import make_token, read_token
 from geumgo.services.secretsmanager.records import Secret
 from geumgo.services.secretsmanager.store import Listed, Order
+from geumgo.services.secretsmanager.store_external import External
 
 MOST_LOOKED_AT: Final = 2_000
 """Secrets that one page looks at. A search that matches few of many gives short pages, as AWS says it may."""
@@ -79,14 +80,16 @@ def list_secrets(ctx: Context, params: Params) -> Params:
 
 
 def _entry(ctx: Context, listed: Listed) -> Params:
-    entry = described(listed.secret, listed.read_day_ms, store_rotation.find(ctx.tx, ctx.sealing, listed.secret))
+    rotation = store_rotation.find(ctx.tx, ctx.sealing, listed.secret)
+    external = store_external.find(ctx.tx, ctx.sealing, listed.secret)
+    entry = described(listed.secret, listed.read_day_ms, rotation, external)
     stages = listed.secret.labels_by_version()
     if stages:
         entry["SecretVersionsToStages"] = stages
     return entry
 
 
-def described(secret: Secret, read_day_ms: int | None, rotation: Rotation | None) -> Params:
+def described(secret: Secret, read_day_ms: int | None, rotation: Rotation | None, external: External | None) -> Params:
     """What DescribeSecret and ListSecrets both say of a secret: members that have a value.
 
     KmsKeyId is absent for the default key, Tags for a secret that was never tagged. Source: recorded on AWS. Unverified: DeletedDate
@@ -111,6 +114,10 @@ def described(secret: Secret, read_day_ms: int | None, rotation: Rotation | None
             answer[member] = as_datetime(at_ms)
     if rotation is not None:
         answer |= _rotated(rotation)
+    if external is not None:
+        answer["ExternalSecretRotationRoleArn"] = external.role_arn
+    if external is not None and external.metadata:
+        answer["ExternalSecretRotationMetadata"] = [{"Key": key, "Value": value} for key, value in external.metadata]
     if secret.tags is not None:
         answer["Tags"] = [{"Key": key, "Value": value} for key, value in secret.tags.items()]
     return answer

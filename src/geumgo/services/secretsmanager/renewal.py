@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from geumgo.renewal import MAC, Renewal, vouch_anew, vouched
 from geumgo.sealing import Sealing, Unsealable
-from geumgo.services.secretsmanager import store, store_rotation
+from geumgo.services.secretsmanager import store, store_external, store_rotation
 from geumgo.storage import Tx
 
 
@@ -27,5 +27,6 @@ RENEWALS: Final[tuple[Renewal, ...]] = (
         ("kind", "ciphertext", "created_at_ms"),
         _version,
     ),
+    vouched("secret_external", ("secret_id",), store_external.COLUMNS),
     vouched("secret_rotation", ("secret_id",), store_rotation.COLUMNS),
 )

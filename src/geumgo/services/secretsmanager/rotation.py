@@ -12,7 +12,7 @@ from geumgo.errors import ServiceError
 from geumgo.jobs import TryLater, promise
 from geumgo.room import job, operation
 from geumgo.sealing import random
-from geumgo.services.secretsmanager import domain, envelope, lookup, store, store_rotation
+from geumgo.services.secretsmanager import domain, envelope, external, lookup, store, store_rotation
 from geumgo.services.secretsmanager import domain_rotation as rules
 from geumgo.services.secretsmanager.domain_rotation import Rotation
 from geumgo.services.secretsmanager.errors import AccessDenied, InvalidParameter, InvalidRequest
@@ -38,15 +38,18 @@ def rotate_secret(ctx: Context, params: Params) -> Params:
     token: str | None = params.get("ClientRequestToken")
     if token is None:
         raise InvalidParameter("You must provide a ClientRequestToken value. We recommend a UUID-type value.")
-    _refuse_external(params)
     secret = lookup.get_usable(ctx, params["SecretId"])
+    external.refuse_members(secret, params)
     plan = plan_of(ctx)
     before = plan.find(secret)
     rotation = _configured(ctx, secret, before, params)
     answer = {"ARN": secret.arn, "Name": secret.name, "VersionId": token}
     if before is not None and before.enabled and token in (before.token, secret.stages.get(CURRENT)):
         return answer
-    _refuse_unless_invokable(ctx, secret, rotation)
+    if secret.secret_type is not None:
+        external.keep(ctx, secret, params, rotation.rules)
+    else:
+        _refuse_unless_invokable(ctx, secret, rotation)
     if rules.left_over(secret) is not None or (before is not None and before.token is not None and before.enabled):
         raise InvalidRequest("A previous rotation isn't complete. That rotation will be reattempted.")
     if lookup.get_version(ctx, secret, token) is not None:
@@ -65,13 +68,6 @@ def plan_of(ctx: Context) -> Plan:
     return Plan(ctx.tx, ctx.sealing, ctx.clock.now_ms(), ctx.event)
 
 
-def _refuse_external(params: Params) -> None:
-    """Raises InvalidParameter: no secret here is a managed external one (CreateSecret takes no Type). Unverified: the message."""
-    for member in ("ExternalSecretRotationMetadata", "ExternalSecretRotationRoleArn"):
-        if params.get(member):
-            raise InvalidParameter(f"{member} can only be used with a managed external secret, and this is none.")
-
-
 def _configured(ctx: Context, secret: Secret, before: Rotation | None, params: Params) -> Rotation:
     """The rotation with what the request says of it. Raises InvalidParameter, InvalidRequest.
 
@@ -83,7 +79,7 @@ def _configured(ctx: Context, secret: Secret, before: Rotation | None, params: P
         raise InvalidRequest(
             f"The secret is rotated by {secret.owning_service}, which manages it, and not by a function."
         )
-    if lambda_arn is None and secret.owning_service is None:
+    if lambda_arn is None and secret.owning_service is None and secret.secret_type is None:
         raise InvalidRequest("No Lambda rotation function ARN is associated with this secret.")
     _refuse_arn(lambda_arn)
     rotation = replace(before or Rotation(secret.id, now_ms), enabled=True, lambda_arn=lambda_arn)
@@ -204,7 +200,8 @@ def rotation_step(work: Work, payload: Params) -> None:
         with work.finishing() as tx:
             _ask_owner(tx, work, secret, payload)
         return
-    error = _invoke(work, secret, rotation, payload)
+    is_external = secret.secret_type is not None
+    error = external.attempt(work, secret) if is_external else _invoke(work, secret, rotation, payload)
     with work.finishing() as tx:
         _done(tx, work, payload, error)
 

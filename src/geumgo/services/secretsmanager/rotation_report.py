@@ -30,7 +30,7 @@ class Report:
     arn: str
     name: str
     state: State
-    rotator: str  # the function's ARN, or the service that owns the secret
+    rotator: str  # the function's ARN, the service that owns the secret, or its partner's type
     step: str | None
     version: str | None
     failures: int
@@ -60,7 +60,7 @@ def _report(tx: Tx, secret: Secret, rotation: Rotation, now_ms: int) -> Report:
         arn=secret.arn,
         name=secret.name,
         state=_state(secret, rotation, [each.state for each in steps], now_ms),
-        rotator=secret.owning_service or rotation.lambda_arn or "",
+        rotator=secret.owning_service or secret.secret_type or rotation.lambda_arn or "",
         step=rotation.step,
         version=rotation.token or rules.left_over(secret),
         failures=rotation.failures,

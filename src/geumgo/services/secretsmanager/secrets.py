@@ -10,12 +10,14 @@ from geumgo.room import job, operation, reads
 from geumgo.sealing import Plaintext
 from geumgo.services.secretsmanager import (
     domain,
+    domain_external,
     envelope,
     label_events,
     listing,
     lookup,
     owners,
     store,
+    store_external,
     store_rotation,
     versions,
 )
@@ -47,6 +49,7 @@ def create_secret(ctx: Context, params: Params) -> Params:
         description=params.get("Description", ""),
         kms_key_id=_given_key(ctx, params.get("KmsKeyId")),
         owning_service=owner,
+        secret_type=_type_of(params),
         tags=_tags_of_new(params.get("Tags", []), owner),
     )
     if secret.kms_key_id is not None:
@@ -69,11 +72,17 @@ def _tags_of_new(given: list[dict[str, str]], owner: str | None) -> dict[str, st
 
 
 def _refuse_unserved(params: Params) -> None:
-    """Raises InvalidParameter for what a secret cannot be here: replicated, or of a partner's type."""
+    """Raises InvalidParameter for what a secret cannot be here: replicated."""
     if "AddReplicaRegions" in params or "CrossAccountPrimaryARN" in params:
         raise InvalidParameter("Secrets are not replicated here. Create the secret without replicas.")
-    if params.get("Type"):
-        raise InvalidParameter("The secret type is not one of a managed external secret that is known here.")
+
+
+def _type_of(params: Params) -> str | None:
+    """The partner's type of a managed external secret; None: it is none. Raises InvalidParameter."""
+    secret_type = params.get("Type") or None
+    if secret_type is not None:
+        domain_external.refuse_type(secret_type)
+    return secret_type
 
 
 def _created(secret: Secret, token: str, value: tuple[Kind, Plaintext] | None) -> Params:
@@ -110,9 +119,12 @@ def update_secret(ctx: Context, params: Params) -> Params:
     """Only what the request brings is changed. Source: UpdateSecret, API reference."""
     value = envelope.value_of(params)
     token = versions.token_of(params) if value is not None else ""
-    if params.get("Type"):
-        raise InvalidParameter("The secret type is not one of a managed external secret that is known here.")
+    secret_type = _type_of(params)
     before = secret = lookup.get_changeable(ctx, params["SecretId"])
+    if secret_type is not None:
+        if secret.secret_type is None:  # Source: Type, UpdateSecret, API reference. Unverified: the message.
+            raise InvalidParameter("Type can only be changed of a managed external secret, and this is none.")
+        secret = replace(secret, secret_type=secret_type)
     if "Description" in params:
         secret = replace(secret, description=params["Description"])
     if "KmsKeyId" in params:
@@ -153,7 +165,9 @@ def _under_another_key(ctx: Context, secret: Secret, given: str) -> Secret:
 @reads
 def describe_secret(ctx: Context, params: Params) -> Params:
     secret = lookup.get(ctx, params["SecretId"])
-    answer = listing.described(secret, store.read_day(ctx.tx, secret), store_rotation.find(ctx.tx, ctx.sealing, secret))
+    rotation = store_rotation.find(ctx.tx, ctx.sealing, secret)
+    external = store_external.find(ctx.tx, ctx.sealing, secret)
+    answer = listing.described(secret, store.read_day(ctx.tx, secret), rotation, external)
     stages = secret.labels_by_version()
     if stages:
         answer["VersionIdsToStages"] = stages
@@ -240,6 +254,7 @@ def _remove(tx: Tx, secret: Secret, event: Callable[..., Any]) -> None:
     for kind in (versions.PRUNE, ROTATE, STEP):
         withdraw(tx, f"{kind}:{secret.arn}")
     store_rotation.remove(tx, secret)
+    store_external.remove(tx, secret)
     store.remove(tx, secret)
 
 
