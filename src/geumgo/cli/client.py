@@ -1,4 +1,4 @@
-"""A small AWS client for the command line: credentials as AWS tools find them, Signature Version 4, JSON 1.1.
+"""A small AWS client for the command line: credentials as AWS tools find them, Signature Version 4, JSON 1.1 and what is not.
 
 Source of the signature: "Create a signed AWS API request", IAM user guide. Source of the variables and files: "Configuration and
 credential file settings" and "Service-specific endpoints", AWS SDKs and tools reference guide.
@@ -25,7 +25,11 @@ CONTENT_TYPE: Final = "application/x-amz-json-1.1"
 
 
 class ClientError(click.ClickException):
-    """The call was not answered, or was refused. The message is a plain sentence."""
+    """The call was not answered, or was refused. The message is a plain sentence. `code` is AWS's word for a refusal, or empty."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +58,29 @@ class Client:
     def ask(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """The answer. Raises ClientError."""
         body = json.dumps(params).encode()
+        host = urlsplit(self.endpoint).netloc
+        headers = signed(self, host, f"{self.target or self.service}.{operation}", body, datetime.now(UTC))
+        status, text, _ = self._exchange("POST", "/", body, headers)
+        return read(operation, status, text)
+
+    def send(self, method: str, path: str, body: bytes, content_type: str) -> tuple[int, bytes, str]:
+        """Status, body and x-amzn-errortype of the answer to a request that is not JSON 1.1. `path` has no query. Raises ClientError."""
+        headers = {"content-type": content_type, "host": urlsplit(self.endpoint).netloc}
+        return self._exchange(method, path, body, signature(self, method, path, headers, body, datetime.now(UTC)))
+
+    def _exchange(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes, str]:
         url = urlsplit(self.endpoint)
-        headers = signed(self, url.netloc, f"{self.target or self.service}.{operation}", body, datetime.now(UTC))
         connection = self._connection(url.scheme, url.netloc)
         try:
-            connection.request("POST", "/", body, headers)
+            connection.request(method, path, body, dict(headers))
             answer = connection.getresponse()
-            text = answer.read(ANSWER_BYTES)
+            return answer.status, answer.read(ANSWER_BYTES), answer.headers.get("x-amzn-errortype", "")
         except (OSError, http.client.HTTPException) as fault:
             raise ClientError(
                 f"{self.endpoint} does not answer ({fault}). Is the server running, and is AWS_ENDPOINT_URL right?"
             ) from fault
         finally:
             connection.close()
-        return read(operation, answer.status, text)
 
     def _connection(self, scheme: str, place: str) -> http.client.HTTPConnection:
         if scheme == "https":
@@ -86,19 +99,28 @@ def read(operation: str, status: int, text: bytes) -> dict[str, Any]:
         raise ClientError(f"{operation} was answered with status {status} and something that is not AWS's JSON.")
     if status != 200:
         code = str(found.get("__type", status)).rpartition("#")[2]
-        raise ClientError(f"{operation} was refused: {code}: {found.get('message', found.get('Message', ''))}")
+        raise ClientError(f"{operation} was refused: {code}: {found.get('message', found.get('Message', ''))}", code)
     return found
 
 
 def signed(client: Client, host: str, target: str, body: bytes, at: datetime) -> dict[str, str]:
     """The headers of a POST to `/`, its signature among them."""
+    return signature(
+        client, "POST", "/", {"content-type": CONTENT_TYPE, "host": host, "x-amz-target": target}, body, at
+    )
+
+
+def signature(
+    client: Client, method: str, path: str, given: Mapping[str, str], body: bytes, at: datetime
+) -> dict[str, str]:
+    """The headers `given`, and those that sign them."""
     time = at.strftime("%Y%m%dT%H%M%SZ")
-    headers = {"content-type": CONTENT_TYPE, "host": host, "x-amz-date": time, "x-amz-target": target}
+    headers = {**given, "x-amz-date": time}
     if client.credentials.session_token:
         headers["x-amz-security-token"] = client.credentials.session_token
     names = ";".join(sorted(headers))
     lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
-    canonical = f"POST\n/\n\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
+    canonical = f"{method}\n{path}\n\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
     scope = f"{time[:8]}/{client.region}/{client.service}/aws4_request"
     text = f"AWS4-HMAC-SHA256\n{time}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
     key = f"AWS4{client.credentials.secret_access_key}".encode()

@@ -1,11 +1,15 @@
 """`geumgo functions`: the ready-made functions, for rotation and for what Config finds."""
 
 import glob
+import json
+import os
 from pathlib import Path
 
 import click
 
 from geumgo.automation_functions import catalog as automation
+from geumgo.cli.client import from_environment
+from geumgo.cli.install import Installer, Wanted
 from geumgo.cli.plain import data_option, settings_of
 from geumgo.rotation_functions import catalog as rotation
 
@@ -54,6 +58,41 @@ def print_log(data: Path | None, config: Path | None, name: str, account: str | 
         path = found[0] / file
         if path.exists():
             click.echo(path.read_bytes(), nl=False)
+
+
+@functions.command("install")
+@click.argument("names", nargs=-1, required=True, type=click.Choice(sorted(rotation.FUNCTIONS)), metavar="NAME...")
+@click.option("--role", default="", metavar="ARN", help="The execution role; none: one of the function's name is made.")
+@click.option(
+    "--master-secret", "masters", multiple=True, metavar="ARN", help="A secret that masterarn names; again for more."
+)
+@click.option("--user", "users", multiple=True, help="An IAM user whose access keys it may change; again for more.")
+@click.option(
+    "--kms-key", "keys", multiple=True, metavar="ARN", help="The key of a secret that it rotates; again for more."
+)
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def install(
+    names: tuple[str, ...],
+    role: str,
+    masters: tuple[str, ...],
+    users: tuple[str, ...],
+    keys: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Make the rotation function NAME in Lambda, with a role and Secrets Manager's permission to invoke it.
+
+    What is there already is brought up to date. The function is made in the account and region of the access key, which is found as AWS's
+    tools find it (AWS_ENDPOINT_URL and so on).
+    """
+    installer = Installer(*(from_environment(each, os.environ) for each in ("iam", "sts", "lambda")))
+    done = {}
+    for wanted in [Wanted(name, masters, users, keys, role) for name in dict.fromkeys(names)]:
+        made = installer.install(wanted)
+        done[wanted.name] = {"arn": made.arn, "changed": made.changed}
+        if not as_json:
+            click.echo(f"{made.arn}: {', '.join(made.changed) or 'as it was'}")
+    if as_json:
+        click.echo(json.dumps(done, indent=2))
 
 
 @functions.command("zip")
