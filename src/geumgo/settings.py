@@ -71,6 +71,9 @@ class Settings:
     max_header_bytes: int = says("The largest head of a request, request line and headers (bytes).", 32 << 10)
     max_headers: int = says("The most headers of a request.", 100)
     max_connections: int = says("The most open connections of one API process; more are refused with 503.", 1_024)
+    max_connections_each: int = says(
+        "The most of them that come from one address; 0: half of them. `trusted_proxies` may have all.", 0
+    )
     max_waiting_bytes: int = says(
         "The most that request bodies may take in one API process at once (bytes); more are refused with 503.", 32 << 20
     )
@@ -213,6 +216,9 @@ class Settings:
             "it is 0 (for ever), or at least history_days",
         )
         self._refuse(self.max_waiting_bytes < self.max_body_bytes, "max_waiting_bytes", "it is at least max_body_bytes")
+        self._refuse(
+            self.max_connections_each < 0, "max_connections_each", "it is 0 (half of max_connections), or greater"
+        )
         for proxy in self.trusted_proxies:
             self._refuse(not _is_network(proxy), "trusted_proxies", f"{proxy!r} is no address or network (10.0.0.0/8)")
         for host in self.function_hosts:
@@ -232,6 +238,10 @@ class Settings:
     @property
     def api_processes(self) -> int:
         return self.workers or os.cpu_count() or 1
+
+    @property
+    def connections_each(self) -> int:
+        return self.max_connections_each or max(1, self.max_connections // 2)
 
     @property
     def home(self) -> str:

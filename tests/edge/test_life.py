@@ -149,7 +149,7 @@ def test_a_client_that_does_not_read_is_ended():
 
 
 def test_more_connections_than_allowed_are_refused_and_the_others_still_served():
-    with Echo(max_connections=5) as echo:
+    with Echo(max_connections=5, max_connections_each=5) as echo:
         held = [echo.connect() for _ in range(5)]
         for wire in held:
             wire.send(GET)
@@ -160,6 +160,40 @@ def test_more_connections_than_allowed_are_refused_and_the_others_still_served()
         assert held[0].reply().status == 200
         held.pop().sock.close()
         until(lambda: echo.ask(GET).status == 200)
+
+
+def test_one_address_has_no_more_connections_than_its_share_and_a_proxy_has_all_of_them():
+    with Echo(max_connections=6) as echo:
+        held = [served(echo) for _ in range(3)]
+        with echo.connect() as wire:
+            assert wire.reply().status == 503
+        with echo.connect(address="127.0.0.2") as wire:
+            wire.send(GET)
+            assert wire.reply().status == 200
+        held.pop().sock.close()
+        until(lambda: echo.ask(GET).status == 200)
+    with Echo(max_connections=6, trusted_proxies=["127.0.0.1"]) as echo:
+        for _ in range(6):
+            served(echo)
+
+
+def served(echo: Echo) -> Wire:
+    wire = echo.connect()
+    wire.send(GET)
+    assert wire.reply().status == 200
+    return wire
+
+
+def test_one_address_leaves_room_for_the_bodies_and_heads_of_others():
+    with Echo(max_body_bytes=100_000, max_waiting_bytes=1_000_000) as echo:
+        for _ in range(12):
+            echo.connect().send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + b"x" * 99_999)
+        whole = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n" + b"x" * 90_000
+        until(lambda: echo.ask(whole).status == 503)
+        for _ in range(5):
+            with echo.connect(address="127.0.0.2") as other:
+                other.send(whole)
+                assert other.reply().status == 200
 
 
 def test_bodies_take_no_more_memory_than_the_settings_say_and_give_it_back():

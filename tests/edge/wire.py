@@ -35,8 +35,10 @@ class Echo:
         self.port, self.metrics_port = int(said[1]), int(said[2])
         self.wires: list[Wire] = []
 
-    def connect(self, port: int | None = None) -> "Wire":
-        wire = Wire(socket.create_connection(("127.0.0.1", port or self.port), timeout=DEADLINE_SECONDS))
+    def connect(self, port: int | None = None, address: str = "127.0.0.1") -> "Wire":
+        """From `address`: all of 127.0.0.0/8 is this machine."""
+        where = ("127.0.0.1", port or self.port)
+        wire = Wire(socket.create_connection(where, timeout=DEADLINE_SECONDS, source_address=(address, 0)))
         self.wires.append(wire)
         return wire
 

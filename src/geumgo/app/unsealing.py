@@ -146,6 +146,9 @@ class Sealed:
     def seen_as(self, peer: str, secure: bool, _headers: Sequence[tuple[bytes, bytes]]) -> tuple[str, bool]:
         return peer, secure
 
+    def stands_for_many(self, _peer: str) -> bool:
+        return False
+
 
 @contextlib.contextmanager
 def _reachable(data: Path) -> Iterator[str]:

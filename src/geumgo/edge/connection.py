@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 
 import httptools
 
+from geumgo.edge.shares import Shares
 from geumgo.edge.uploads import BYTES_A_SECOND, NoRoom, Upload, Uploads
 from geumgo.message import Answer, Request
 from geumgo.sealing.random import Uuids
@@ -49,6 +50,12 @@ class Bounds:
     seconds: float
     idle_seconds: float
     connections: int
+    connections_each: int  # of one address
+
+    @property
+    def kept_head_bytes(self) -> int:
+        """What the largest head takes here."""
+        return self.head_bytes + HEADER_BYTES * self.head_count
 
     @property
     def raw_bytes(self) -> int:
@@ -73,6 +80,7 @@ class Site:
     bounds: Bounds
     room: int
     seen_as: Callable[[str, bool, list[tuple[bytes, bytes]]], tuple[str, bool]]
+    shares: Shares
     uploads: Uploads | None = None
     head_room: int = HEADS_BYTES
     connections: set["Connection"] = field(default_factory=set)
@@ -135,8 +143,9 @@ class Exchange:
 class Connection(AsyncioProtocol):
     """The connection of one client. Times are monotonic seconds."""
 
-    __slots__ = ("_arriving", "_arriving_by", "_deaf", "_head_spent", "_idle_since", "_in_body", "_in_head", "_leave_by", "_most_raw",
-                 "_parser", "_peer", "_queue", "_raw", "_refusal", "_running", "_secure", "_site", "_transport", "_url")  # fmt: skip
+    __slots__ = ("_arriving", "_arriving_by", "_deaf", "_head_spent", "_idle_since", "_in_body", "_in_head", "_leave_by",
+                 "_most_raw", "_parser", "_peer", "_queue", "_raw", "_refusal", "_running", "_secure", "_share", "_site",
+                 "_transport", "_url")  # fmt: skip
 
     def __init__(self, site: Site, *, secure: bool) -> None:
         self._site, self._secure = site, secure
@@ -159,7 +168,8 @@ class Connection(AsyncioProtocol):
         peer = transport.get_extra_info("peername")
         self._peer = peer[0] if isinstance(peer, tuple) else "127.0.0.1"
         self._site.connections.add(self)
-        if len(self._site.connections) > self._site.bounds.connections:
+        self._share, may_stay = self._site.shares.joined(self._peer)
+        if not may_stay or len(self._site.connections) > self._site.bounds.connections:
             self._turn_away(HTTPStatus.SERVICE_UNAVAILABLE)
         else:
             self._await_the_rest()
@@ -172,6 +182,7 @@ class Connection(AsyncioProtocol):
             if exchange is not None and exchange is not self._first_running():
                 self._give_back(exchange)
         self._arriving = None
+        self._site.shares.left(self._share)
 
     def _first_running(self) -> Exchange | None:
         """The exchange that is being answered: its body is given back when it was."""
@@ -328,10 +339,11 @@ class Connection(AsyncioProtocol):
         size = len(body)
         if exchange.size + size > self._site.bounds.body_bytes:
             exchange.oversized = True
-        elif size > self._site.room:
+        elif not self._share.may_have(self._share.bodies, size, self._site.room, self._site.bounds.body_bytes):
             exchange.busy, exchange.keep_alive = True, False
         else:
             self._site.room -= size
+            self._share.bodies += size
             exchange.size += size
             exchange.body.append(body)
             return
@@ -367,9 +379,11 @@ class Connection(AsyncioProtocol):
     def _keeps_head(self, exchange: Exchange) -> bool:
         """Whether there is room for what has arrived of its head; if so, it has taken it."""
         more = self._head_spent + HEADER_BYTES * len(exchange.headers) - exchange.head
-        if more > self._site.head_room:
+        share, site = self._share, self._site
+        if not share.may_have(share.heads, more, site.head_room, site.bounds.kept_head_bytes):
             return False
-        self._site.head_room -= more
+        site.head_room -= more
+        share.heads += more
         exchange.head += more
         return True
 
@@ -506,6 +520,8 @@ class Connection(AsyncioProtocol):
     def _give_back(self, exchange: Exchange) -> None:
         self._site.room += exchange.size
         self._site.head_room += exchange.head
+        self._share.bodies -= exchange.size
+        self._share.heads -= exchange.head
         exchange.head = exchange.size = 0
         exchange.body = []
         if exchange.upload is not None:

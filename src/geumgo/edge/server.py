@@ -23,6 +23,7 @@ from geumgo.edge.admission import Admission
 from geumgo.edge.batch import Batcher, Done
 from geumgo.edge.connection import Bounds, Connection, Site
 from geumgo.edge.metrics import Board, Page
+from geumgo.edge.shares import Shares
 from geumgo.edge.tls import Certificate, certificate_of
 from geumgo.edge.uploads import Uploads
 from geumgo.message import Answer, Fetched, Request, Surplus
@@ -83,7 +84,7 @@ class Front:
 
         Where a trusted proxy connects it is what the proxy says: the rightmost address of X-Forwarded-For that is no trusted proxy.
         """
-        if not self._trusts(peer):
+        if not self.stands_for_many(peer):
             return peer, secure
         named = {name: b",".join(value for each, value in headers if each == name) for name in FORWARDED}
         secure = secure or named[b"x-forwarded-proto"].strip().lower() == b"https"
@@ -92,11 +93,12 @@ class Front:
                 address = str(ipaddress.ip_address(hop.strip()))
             except ValueError:
                 break  # whoever wrote this is not the proxy we trust: what stands further left is worth nothing
-            if not self._trusts(address):
+            if not self.stands_for_many(address):
                 return address, secure
         return peer, secure
 
-    def _trusts(self, peer: str) -> bool:
+    def stands_for_many(self, peer: str) -> bool:
+        """Whether it is a proxy that is trusted."""
         return bool(self._trusted) and any(ipaddress.ip_address(peer) in network for network in self._trusted)
 
 
@@ -116,6 +118,9 @@ class Scrape:
 
     def seen_as(self, peer: str, secure: bool, _headers: Sequence[tuple[bytes, bytes]]) -> tuple[str, bool]:
         return peer, secure
+
+    def stands_for_many(self, _peer: str) -> bool:
+        return False
 
 
 FORWARDED = (b"x-forwarded-for", b"x-forwarded-proto")
@@ -147,6 +152,7 @@ class Answers(Protocol):
 
     def handle(self, request: Request, done: Done) -> None: ...
     def seen_as(self, peer: str, secure: bool, headers: Sequence[tuple[bytes, bytes]]) -> tuple[str, bool]: ...
+    def stands_for_many(self, peer: str) -> bool: ...
 
 
 def serve(
@@ -201,8 +207,10 @@ def site_of(answers: Answers, settings: Settings, uploads: Uploads | None = None
         settings.request_seconds,
         settings.idle_seconds,
         settings.max_connections,
+        settings.connections_each,
     )
-    return Site(answers.handle, bounds, settings.max_waiting_bytes, answers.seen_as, uploads)
+    shares = Shares(bounds.connections_each, answers.stands_for_many)
+    return Site(answers.handle, bounds, settings.max_waiting_bytes, answers.seen_as, shares, uploads)
 
 
 async def listening(
