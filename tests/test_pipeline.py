@@ -68,6 +68,20 @@ class FullDisk(Disk):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
+class Counting(Faulty):
+    """A storage that counts its writing transactions."""
+
+    def __init__(self, storage: Storage) -> None:
+        super().__init__(storage, [], commits=False)
+        self.written = 0
+
+    @contextmanager
+    def writing(self, **how: Any) -> Iterator[Tx]:
+        self.written += 1
+        with super().writing(**how) as tx:
+            yield tx
+
+
 @pytest.fixture
 def small_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: TurnedClock) -> Iterator[House]:
     """A house whose trail has small segments."""
@@ -185,6 +199,31 @@ def test_a_mark_that_cannot_be_left_takes_nothing_back(house: House, monkeypatch
 
 
 # -- a trail without space ------------------------------------------------------------------------------------------------
+
+
+def test_the_dates_of_use_of_a_batch_are_written_in_one_transaction_before_its_answers_leave(house: House) -> None:
+    client = house.client("secretsmanager")
+    names = [f"app/{number}" for number in range(20)]
+    for name in names:
+        client.create_secret(Name=name, SecretString="value")
+    counting = Counting(house.app.storage)
+    house.app.pipeline = Pipeline(replace(house.app.pipeline._parts, storage=counting))
+    batch = [signed(house, "secretsmanager", "secretsmanager.GetSecretValue", {"SecretId": name}) for name in names]
+    for written in (1, 0):
+        counting.written = 0
+        assert {answer.status for answer in house.app.pipeline.handle_batch(batch)} == {200}
+        assert counting.written == written
+    assert all("LastAccessedDate" in client.describe_secret(SecretId=name) for name in names)
+
+
+def test_dates_of_use_that_could_not_be_written_are_written_at_the_next_use(house: House) -> None:
+    client = house.client("secretsmanager")
+    client.create_secret(Name="app/db", SecretString="value")
+    fail_next_writes(house, StorageError)
+    assert client.get_secret_value(SecretId="app/db")["SecretString"] == "value"
+    assert "LastAccessedDate" not in client.describe_secret(SecretId="app/db")
+    assert client.get_secret_value(SecretId="app/db")["SecretString"] == "value"
+    assert "LastAccessedDate" in client.describe_secret(SecretId="app/db")
 
 
 def test_a_batch_of_long_records_is_answered_like_any_other(house: House) -> None:

@@ -267,7 +267,7 @@ class Context:
         self.published.append((self.place, Event(source, detail_type, tuple(resources), detail)))
 
     def behind(self, write: Callable[[Tx], None]) -> None:
-        """Do `write` in a transaction of its own after this one, before the answer leaves. For reads that leave a mark (dates of use)."""
+        """Do `write` in another transaction after this one, before the answer leaves. For reads that leave a mark (dates of use)."""
         self.afterwards.append(write)
 
     def event(self, name: str, /, **details: Any) -> None:

@@ -3,7 +3,7 @@
 `Pipeline.handle_batch` is the only door. It answers nothing before the trail has the record of it on disk.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -67,6 +67,8 @@ class Pipeline:
         self._signing_names = frozenset(model.signing_name for model in parts.models.values())
         self._derived = Derived(parts.storage, most=parts.most_derived)
         self._ledger = Ledger(parts)
+        self._marks: list[Callable[[Tx], None]] = []  # dates of use that wait for the end of the batch
+        self._marked: list[Hashable] = []  # what is kept that they are in
         self._repeats = Repeats(parts.most_derived // 2)
         self._global_regions = parts.regions | {GLOBAL_REGION}
 
@@ -82,7 +84,7 @@ class Pipeline:
         try:
             answers = [self._answer(turn, each) for turn, each in zip(turns, requests, strict=True)]
             self._ledger.note_surplus([each.request for each in requests if isinstance(each, Surplus)])
-            self._parts.trail.settle()
+            self._settle()
         except TrailFull:
             self._parts.trail.abandon()
             log.exception("trail full", next="free space on the disk that holds the audit directory")
@@ -506,26 +508,38 @@ class Pipeline:
         return answer
 
     def _leave_marks(self, turn: Turn, marks: Sequence[Callable[[Tx], None]]) -> None:
-        """Dates of use and the like. A read is not refused because its mark could not be left; the log says so."""
+        """Dates of use and the like, which are written before the answer leaves, with those of the whole batch."""
         now_ms = self._parts.clock.now_ms()
-        key_is_due = turn.key is not None and turn.key.mark_is_due(now_ms)
-        if not marks and not key_is_due:
-            return
+        due: list[Callable[[Tx], None]] = [*marks]
+        if turn.key is not None and turn.key.mark_is_due(now_ms):
+            used = (turn.claimed_key, turn.service, turn.region, now_ms)
+            due.append(lambda tx: self._parts.keyring.mark_used(tx, *used))
+        if due:
+            self._marks += due
+            self._marked += self._derived.touched
+
+    def _settle(self) -> None:
+        """Marks are left, and what was noted is durable. Raises Broken, TrailBroken, TrailFull.
+
+        A read is not refused because its mark could not be left; the log says so. It is still due at the next read.
+        """
+        marks, self._marks = self._marks, []
+        marked, self._marked = self._marked, []
         try:
-            with self._derived.writing() as tx:
-                if key_is_due:
-                    self._parts.keyring.mark_used(tx, turn.claimed_key, turn.service, turn.region, now_ms)
-                for write in marks:
-                    write(tx)
-            self._derived.forget_touched()
+            if marks:
+                with self._derived.writing() as tx:
+                    for write in marks:
+                        write(tx)
+                self._derived.forget(marked)
         except Broken:
             raise
         except StorageError as fault:
             log.warning(
-                "date of use not kept", service=turn.service, operation=turn.operation, fault=type(fault).__name__
+                "dates of use not kept", fault=type(fault).__name__, next="they are tried again at the next use"
             )
         except Exception:  # a fault of ours, and no reason to take back what was done
-            log.exception("fault", service=turn.service, operation=turn.operation)
+            log.exception("fault", next="dates of use are not kept")
+        self._parts.trail.settle()
 
     # -- a service for itself ------------------------------------------------------------------------------------------
 
@@ -595,9 +609,9 @@ class Pipeline:
             self._alone_outside(turn, call, waits.later)
         except ServiceError as refusal:
             self._ledger.note_refusal(turn, refusal)
-            parts.trail.settle()
+            self._settle()
             raise
-        parts.trail.settle()
+        self._settle()
         return said[-1]
 
     def _alone_outside(self, turn: Turn, call: protocol.Call, later: Later) -> None:
@@ -606,7 +620,7 @@ class Pipeline:
             self._said(turn, call, later.fetch())
         except ServiceError as refusal:
             self._ledger.note_refusal(turn, refusal)
-            self._parts.trail.settle()
+            self._settle()
             raise
         self._ledger.note_call(turn)
 

@@ -240,7 +240,7 @@ def test_what_a_request_has_touched_can_be_made_anew(derived: Derived) -> None:
     ask(derived, "b")
     derived.begin()
     ask(derived, "a")
-    derived.forget_touched()
+    derived.forget(derived.touched)
     assert list(derived.entries) == [("number", "b")]
 
 

@@ -18,7 +18,7 @@ has used already may not fit the rows that it is about to see, so it ends with a
 What is kept is bounded in number and never holds a plaintext value, a data key or the secret of an access key.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -59,9 +59,9 @@ class Derived:
         """A new request: nothing was touched for it yet."""
         self.touched.clear()
 
-    def forget_touched(self) -> None:
-        """What this request has used is made anew for the next one: dates in it were moved by a change that drops nothing."""
-        for key in self.touched:
+    def forget(self, keys: Iterable[Hashable]) -> None:
+        """What is kept under these keys is made anew for the next request: dates in it were moved by a change that drops nothing."""
+        for key in keys:
             self._drop(key)
 
     def reading(self) -> "Glance":
