@@ -134,6 +134,9 @@ def test_many_rows_are_one_statement_for_each(table: Storage) -> None:
         assert tx.many(insert, []) == 0
         assert tx.many(insert, [(1, "a", b"x"), (None, "b", None)]) == 2
         assert tx.many(insert, [(3, "a", None), (True, "c", b"")]) == 1
+        assert tx.many(insert, [(at, f"{at:05}", b"%d" % at) for at in range(1_000)] * 2) == 1_000
+        assert tx.run("DELETE FROM t WHERE number = 999 AND bytes = :bytes", bytes=b"999") == 1
+        assert tx.run("DELETE FROM t WHERE id >= '00000' AND id < '00999'") == 999
         assert tx.many("UPDATE t SET number = :to WHERE id = :id", [(7, "a"), (8, "absent")]) == 1
     with table.reading() as tx:
         found = tx.all("SELECT id, number, bytes FROM t ORDER BY id")

@@ -66,14 +66,17 @@ def _plain(name: str, value: object) -> object:
 
 def checked_rows(rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
     """The same for the values of many rows. Raises as `checked`."""
-    values = [value for row in rows for value in row]
-    if set(map(type, values)) - {int, bytes, str, type(None)}:
-        return [tuple(checked({"in a row": value})["in a row"] for value in row) for row in rows]
-    numbers = [value for value in values if type(value) is int]
-    for value in {value for value in values if type(value) is str} | (
-        {min(numbers), max(numbers)} if numbers else set()
-    ):
-        checked({"in a row": value})
+    for values in zip(*rows, strict=True):
+        kinds = set(map(type, values))
+        if kinds - {int, bytes, str, type(None)}:
+            return [tuple(checked({"in a row": value})["in a row"] for value in row) for row in rows]
+        if int in kinds:
+            numbers = values if len(kinds) == 1 else [value for value in values if type(value) is int]
+            checked({"in a row": max(numbers)})
+            checked({"in a row": min(numbers)})
+        if str in kinds:
+            for value in {value for value in values if type(value) is str}:
+                checked({"in a row": value})
     return rows
 
 
