@@ -3,7 +3,7 @@
 import pytest
 
 from geumgo.edge.admission import FREE, KNOWN, LEAST, Admission
-from geumgo.message import Request
+from geumgo.message import Fetched, Request
 
 
 def request(peer: str, key: str = "") -> Request:
@@ -70,3 +70,17 @@ def test_a_disk_that_paused_once_refuses_nobody():
     admission.took(10.0, 1)
     assert len(admitted(admission, [request("a")] * 1_000)) == LEAST // 2
     assert len(admitted(Admission(most=1_000, seconds=2), [request("a")] * FREE)) == FREE
+
+
+def test_sources_have_their_turns_one_after_the_other_and_each_keeps_its_order():
+    admission = Admission(most=100, seconds=1)
+    line: list[Request | Fetched] = [
+        request("a"),
+        request("a"),
+        request("a"),
+        Fetched(None),
+        request("b"),
+        request("b"),
+        request("c"),
+    ]
+    assert admission.in_turn(line) == [3, 0, 4, 6, 1, 5, 2]

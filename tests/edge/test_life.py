@@ -436,6 +436,23 @@ def test_more_requests_than_may_wait_are_refused_at_once_and_the_next_ones_serve
     assert "geumgo_throttled_requests_total 80\n" in scraped
 
 
+def test_whoever_comes_last_with_little_is_not_behind_all_that_somebody_else_has_waiting(gate: Path) -> None:
+    with Echo(batch_requests=10) as echo, echo.connect() as first, echo.connect(address="127.0.0.2") as last:
+        others = [echo.connect() for _ in range(60)]
+        for other in (*others, last):
+            other.send(GET)
+            other.reply()
+        first.send(waiting(gate))
+        held = Held(gate)
+        for other in (*others, last):
+            other.send(GET)
+        held.release()
+        number = first.reply().seen["batch"]
+        batches = [other.reply().seen["batch"] for other in others]
+        assert last.reply().seen["batch"] == number + 1
+    assert sorted(batches) == sorted(number + 1 + place // 10 for place in range(61))[1:]
+
+
 def test_heads_take_no_more_memory_than_there_is_room_for_and_give_it_back(gate: Path) -> None:
     padded = GET[:-2] + b"".join(b"X-%d: %s\r\n" % (number, b"y" * 6_000) for number in range(5)) + b"\r\n"
     ahead = 15

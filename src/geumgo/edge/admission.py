@@ -4,6 +4,8 @@ A process answers what it has taken on, and refuses the rest at once, before any
 caller wait until he has given up, and his request is worked on nevertheless. The line is as long as can be answered in time, and never
 longer than its bound. Whoever has many requests in it leaves room for others: a source may add one as long as it has fewer in the line
 than there are places free. So one source alone gets half of the line at most, two a third each, and a newcomer always finds a place.
+Where more wait than one batch takes, sources have their turns one after the other: he need not wait for all that others had in the line
+before him.
 
 A source is a peer's address, together with the access key id once a request from there with that key was answered: whoever cannot sign
 shares one place with all who cannot from his address, however many keys he invents, and a key that is used elsewhere is not held up by him.
@@ -16,7 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, final
 
 from geumgo.access.signature import claimed_key
-from geumgo.message import Request
+from geumgo.message import Fetched, Request
 
 FREE: Final = 32
 """So few may wait whoever they are: nobody looks."""
@@ -52,6 +54,22 @@ class Admission:
             return False
         self._held[source] += 1
         return True
+
+    def in_turn(self, those: Iterable[Request | Fetched]) -> list[int]:
+        """The places of `those` in the order of their turns: the first of each source, then the second of each, and so on.
+
+        What was fetched for a request that has waited already comes first.
+        """
+        found: Counter[Source] = Counter()
+        turns = []
+        for each in those:
+            turn = 0
+            if isinstance(each, Request):
+                source = self._source(each)
+                found[source] += 1
+                turn = found[source]
+            turns.append(turn)
+        return sorted(range(len(turns)), key=turns.__getitem__)
 
     def taken(self) -> None:
         """Some of those that waited are answered now: who waits is counted anew."""

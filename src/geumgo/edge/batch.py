@@ -14,6 +14,8 @@ from geumgo.message import Answer, Fetched, Request, Surplus
 
 HandleBatch = Callable[[Sequence[Request | Fetched | Surplus]], list[Answer]]
 Done = Callable[[Answer], None]
+Waiting = tuple[Request | Fetched, Done, float]
+"""A request that waits, whom to tell of its answer, and since when it waits."""
 Observe = Callable[[list[float], int], None]
 """Told of a batch once it is answered: how long each of its requests waited that has its answer now, in seconds; how many were surplus."""
 
@@ -42,7 +44,7 @@ class Batcher:
         self._admission = admission
         self._fatal = fatal
         self._observe = observe
-        self._waiting: list[tuple[Request | Fetched, Done, float]] = []
+        self._waiting: list[Waiting] = []
         self._surplus: list[tuple[Surplus, Done, float]] = []
 
     def add(self, request: Request | Fetched, done: Done) -> None:
@@ -58,8 +60,16 @@ class Batcher:
     def _who_waits(self) -> Iterable[Request]:
         return (request for request, _, _ in self._waiting if isinstance(request, Request))
 
+    def _next(self) -> tuple[list[Waiting], list[Waiting]]:
+        """Those whose turn it is, and those who wait on, in the order in which they came."""
+        waiting, most = self._waiting, self._most
+        if len(waiting) <= most:
+            return waiting, []
+        order = self._admission.in_turn([request for request, _, _ in waiting])
+        return [waiting[place] for place in order[:most]], [waiting[place] for place in sorted(order[most:])]
+
     def _run(self) -> None:
-        taken, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+        taken, self._waiting = self._next()
         surplus, self._surplus = self._surplus, []
         self._admission.taken()
         if self._waiting:
@@ -84,7 +94,7 @@ class Batcher:
             told = zip(taken, answers, strict=False)  # the surplus ones stand behind
             self._observe([now - since for (_, _, since), answer in told if answer.fetch is None], len(surplus))
 
-    def _learn(self, taken: Sequence[tuple[Request | Fetched, Done, float]], answers: Sequence[Answer]) -> None:
+    def _learn(self, taken: Sequence[Waiting], answers: Sequence[Answer]) -> None:
         """Whose requests are answered is remembered: of the last one of each batch, so that it costs next to nothing under load."""
         if taken and answers[len(taken) - 1].status < 300:
             request = taken[-1][0]
