@@ -4,6 +4,7 @@ import json
 import os
 import random
 import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from geumgo.storage.postgres import PostgresStorage
 from geumgo.storage.sqlite import open_sqlite
 from tests.cli.test_commands import geumgo
 from tests.edge.wire import until
-from tests.server import Server
+from tests.server import GEUMGO, Server
 from tests.storage.postgres_server import PrivateServer
 
 FLIPS = int(os.environ.get("GEUMGO_BACKUP_FLIPS", "150"))
@@ -198,6 +199,24 @@ def test_a_backup_that_was_cut_short_or_continued_is_refused(scene: Scene, tmp_p
         altered.write_bytes(content)
         with pytest.raises(BackupError):
             backups.verify_backup(settings, altered, scene.key)
+
+
+def test_a_backup_that_is_killed_leaves_no_file_under_its_name_and_the_server_as_it_was(scene: Scene, tmp_path: Path):
+    file = tmp_path / "backup"
+    command = [*GEUMGO, "backup", str(file), "--data", str(scene.server.data)]
+    with subprocess.Popen(
+        command, env=scene.server.environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    ) as process:
+        until(lambda: process.poll() is not None or (tmp_path / ".backup.partial").exists())
+        process.kill()
+    settings = load({"data": tmp_path / "none", "seal_file": str(scene.seal)}, {}, None)
+    if file.exists():  # it was faster
+        backups.verify_backup(settings, file, scene.key)
+    else:
+        with pytest.raises(BackupError):
+            backups.verify_backup(settings, tmp_path / ".backup.partial", scene.key)
+    assert scene.server.run("backup", str(tmp_path / "again")).returncode == 0
+    backups.verify_backup(settings, tmp_path / "again", scene.key)
 
 
 def test_restoring_needs_the_seal_and_a_recipients_key(scene: Scene, tmp_path: Path):
