@@ -54,13 +54,18 @@ class Request:
         first = self._first.get(name)
         if first is None:
             return []
-        if len(self._first) == len(self.headers):  # there are no twins at all
+        if not self.has_twins:
             return [first]
         return [value for key, value in self.headers if key == name]
 
     def body_sha256(self) -> str:
         """In hexadecimal."""
         return hashlib.sha256(self.body).hexdigest() if self.upload is None else self.upload.sha256
+
+    @property
+    def has_twins(self) -> bool:
+        """Whether some header stands more than once."""
+        return len(self._first) != len(self.headers)
 
     @property
     def path(self) -> bytes:

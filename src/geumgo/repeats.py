@@ -39,7 +39,7 @@ class Repeats:
             target is None
             or len(request.body) > LONGEST
             or request.upload is not None
-            or len(first) != len(request.headers)
+            or request.has_twins
             or b"smithy-protocol" in first
             or request.method != "POST"
         ):

@@ -68,6 +68,8 @@ def read_claim(request: Request) -> Claim | None:
 
     """
     written = request.all_of(b"authorization")
+    if request.target == b"/" and len(written) == 1:
+        return _read_header(request, written[0])
     pairs = pairs_of(request.query)
     presigned = any(name in _QUERY_TRACES for name, _ in pairs)
     if not written and not presigned:
@@ -228,10 +230,12 @@ def _expires(text: str | None) -> int | None:
 
 
 def _only(request: Request, name: bytes) -> str | None:
-    values = request.all_of(name)
-    if len(values) > 1:
+    value = request.header(name)
+    if value is None:
+        return None
+    if request.has_twins and len(request.all_of(name)) > 1:
         raise IncompleteSignature(f"The header '{name.decode()}' is there twice.")
-    return _text(values[0]) if values else None
+    return _text(value)
 
 
 def _text(raw: bytes) -> str:

@@ -38,7 +38,7 @@ def is_meant(name: bytes) -> bool:
 def usual_canonical_request(request: Request, signed: tuple[str, ...]) -> bytes | None:
     """The canonical request, if `request` is of a usual form and its body is the one that it says. None: look more closely."""
     first = request.first_values
-    if request.target != b"/" or len(first) != len(request.headers):
+    if request.target != b"/" or request.has_twins:
         return None
     form = _form(request.method, tuple(first), signed)
     if form is None:
