@@ -4,7 +4,8 @@
     python -m tests.bench --only read list   these parts
 
 Rates depend on the machine and on what else runs on it; CPU per request and the ratio to the floor (the same HTTP front answering
-`/healthz`) can be compared between machines. Sizes: BENCH_SECRETS, BENCH_PRINCIPALS, BENCH_MANY, BENCH_LISTED, BENCH_SECONDS, BENCH_RUNS.
+`/healthz`) can be compared between machines. Sizes: BENCH_SECRETS, BENCH_PRINCIPALS, BENCH_MANY, BENCH_LISTED, BENCH_SECONDS, BENCH_RUNS,
+BENCH_CONNECTIONS, BENCH_WORKERS.
 """
 
 import argparse
@@ -41,6 +42,7 @@ SECRETS = int(os.environ.get("BENCH_SECRETS", "10000"))
 PRINCIPALS = int(os.environ.get("BENCH_PRINCIPALS", "50"))
 MANY = int(os.environ.get("BENCH_MANY", "500000"))
 LISTED = int(os.environ.get("BENCH_LISTED", "100000"))
+WORKERS = os.environ.get("BENCH_WORKERS", str(os.cpu_count()))
 READ = 2_000  # of many secrets: those that have a value and are read
 WRITES_A_SECOND = 50
 IN_ONE_TRANSACTION = 2_000
@@ -105,7 +107,7 @@ class Furnished:
 @contextmanager
 def furnished(count: int, *, environment: Mapping[str, str] | None = None) -> Iterator[Furnished]:
     with tempfile.TemporaryDirectory() as directory:
-        arguments = ("--workers", str(os.cpu_count()))
+        arguments = ("--workers", WORKERS)
         with Server(Path(directory) / "data", arguments=arguments, environment=dict(environment or {})) as server:
             client, iam = server.client("secretsmanager"), server.client("iam")
             account = server.client("sts").get_caller_identity()["Account"]

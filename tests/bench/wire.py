@@ -17,7 +17,7 @@ from tests.server import Server, clean_environment
 
 SECONDS = int(os.environ.get("BENCH_SECONDS", "4"))
 RUNS = int(os.environ.get("BENCH_RUNS", "3"))
-CONNECTIONS = 64
+CONNECTIONS = int(os.environ.get("BENCH_CONNECTIONS", "64"))
 TICKS = os.sysconf("SC_CLK_TCK")
 
 SCRIPT = """
