@@ -2,7 +2,7 @@
 
 import pytest
 
-from geumgo.edge.admission import FREE, KNOWN, LEAST, Admission
+from geumgo.edge.admission import KNOWN, LEAST, Admission
 from geumgo.message import Fetched, Request
 
 
@@ -69,7 +69,6 @@ def test_a_disk_that_paused_once_refuses_nobody():
     admission = Admission(most=1_000, seconds=2)
     admission.took(10.0, 1)
     assert len(admitted(admission, [request("a")] * 1_000)) == LEAST // 2
-    assert len(admitted(Admission(most=1_000, seconds=2), [request("a")] * FREE)) == FREE
 
 
 def test_sources_have_their_turns_one_after_the_other_and_each_keeps_its_order():

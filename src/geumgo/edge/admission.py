@@ -20,8 +20,6 @@ from typing import Final, final
 from geumgo.access.signature import claimed_key
 from geumgo.message import Fetched, Request
 
-FREE: Final = 32
-"""So few may wait whoever they are: nobody looks."""
 LEAST: Final = 128
 """The line is never shorter for being slow: one disk that pauses is no reason to refuse anybody."""
 REMEMBERS: Final = 0.9
@@ -38,19 +36,19 @@ class Admission:
 
     def __init__(self, *, most: int, seconds: float) -> None:
         self._most, self._seconds = most, seconds
-        self._free = min(FREE, most // 4)
+        self._places = most  # in the line, as fast as it moves now
         self._busy = self._done = 0.0
         self._known: dict[Source, None] = {}
         self._held: Counter[Source] | None = None  # of those that wait, while it is worth counting
 
     def admits(self, request: Request, waiting: int, those: Callable[[], Iterable[Request]]) -> bool:
         """Whether `request` may join the `waiting` ones, which `those` answers."""
-        if waiting < self._free:
+        if 2 * waiting < self._places:  # whoever they are, none of them has as much as is free
             return True
         if self._held is None:
             self._held = Counter(map(self._source, those()))
         source = self._source(request)
-        if self._held[source] >= self._places() - waiting:
+        if self._held[source] >= self._places - waiting:
             return False
         self._held[source] += 1
         return True
@@ -79,6 +77,9 @@ class Admission:
         """A batch of `requests` was answered in `seconds`."""
         self._busy = self._busy * REMEMBERS + seconds
         self._done = self._done * REMEMBERS + requests
+        self._places = (
+            min(self._most, max(LEAST, int(self._seconds * self._done / self._busy))) if self._busy else self._most
+        )
 
     def answered(self, request: Request) -> None:
         """The request's signature held, if it has one."""
@@ -87,11 +88,6 @@ class Admission:
             if len(self._known) >= KNOWN:
                 del self._known[next(iter(self._known))]
             self._known[source] = None
-
-    def _places(self) -> int:
-        if not self._busy:
-            return self._most
-        return min(self._most, max(LEAST, int(self._seconds * self._done / self._busy)))
 
     def _source(self, request: Request) -> Source:
         named = request.peer, claimed_key(request)
