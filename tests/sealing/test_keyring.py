@@ -288,7 +288,9 @@ def test_what_is_left_of_dropped_terms_goes_on_through_the_next_change(home, sea
     assert left.open_token(token, {}).reveal() == b"claims"
     assert left.open_token(second.seal_token(b"later", {}), {}).reveal() == b"later"
     assert left.trail_keys_of_old() == tuple(each.audit_keys().signer.public_key for each in (first, second))
+    assert [keyring.tokens_are_over(home, now_ms) for now_ms in (999, 1_500)] == [False, True]
     keyring.drop_tokens(home, seal, 1_500)
+    assert not keyring.tokens_are_over(home, 1_500)
     left = keyring.open_keyring(home, seal)
     assert left.open_token(second.seal_token(b"later", {}), {})
     with pytest.raises(Unsealable):

@@ -175,8 +175,9 @@ def prepare(settings: Settings) -> bool:
 
     Once, before any process is forked. Raises SealError, StorageError.
     """
-    with file_locked(settings, changes=True):
-        keyring.drop_tokens(settings.data, seal_of(settings), SystemClock().now_ms())
+    if keyring.tokens_are_over(settings.data, now_ms := SystemClock().now_ms()):
+        with file_locked(settings, changes=True):
+            keyring.drop_tokens(settings.data, seal_of(settings), now_ms)
     root = open_root(settings)
     name_node(settings)
     storage = open_storage(settings)

@@ -40,6 +40,10 @@ def status(settings: Settings) -> dict[str, Any]:
         f"The job {each.kind} for {each.place.account}/{each.place.region} was given up after {each.attempts} attempts ({each.last_error})."
         for each in given_up
     ]
+    if len(root.terms) > 1:
+        problems.append(
+            "New root keys were begun and are not finished: `geumgo rekey` goes on with it, `geumgo rekey --status` says how far it is."
+        )
     return {
         "data": str(settings.data.resolve()),
         "database": "PostgreSQL" if settings.database else "SQLite",

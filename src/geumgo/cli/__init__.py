@@ -17,6 +17,7 @@ COMMANDS = {
     "verify": "geumgo.cli.backup:verify",
     "unseal": "geumgo.cli.unseal:unseal",
     "reseal": "geumgo.cli.reseal:reseal",
+    "rekey": "geumgo.cli.rekey:rekey",
     "account": "geumgo.cli.account:account",
     "iam": "geumgo.cli.iam:iam",
     "run": "geumgo.cli.run:run",

@@ -140,6 +140,12 @@ def drop_term(directory: Path, seal: Seal, term: int, *, sessions_until_ms: int 
     return _ring(document, terms)
 
 
+def tokens_are_over(directory: Path, now_ms: int) -> bool:
+    """Whether `drop_tokens` has something to do. Raises SealError."""
+    kept = _read(directory).get("tokens", {})
+    return any(isinstance(each, dict) and each.get("until_ms", 0) <= now_ms for each in kept.values())
+
+
 def drop_tokens(directory: Path, seal: Seal, now_ms: int) -> None:
     """The keys of session tokens that have all ended by now are gone from the file. Raises SealError."""
     document = _read(directory)

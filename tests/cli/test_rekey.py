@@ -1,0 +1,55 @@
+"""New root keys on a directory that nobody serves: which seals it takes, and when it is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from geumgo.app import rekeying
+from geumgo.audit import store as audit_store
+from geumgo.audit.line import Head
+from geumgo.sealing import keyring
+from geumgo.sealing.seals import FileSeal
+from geumgo.settings import SettingsError
+from tests.cli.test_commands import geumgo
+from tests.cli.test_reseal import WORDS
+from tests.house import House
+
+
+def test_every_seal_on_the_keyring_is_asked_for_and_opens_the_new_root_keys(tmp_path: Path):
+    data, words = tmp_path / "data", tmp_path / "words"
+    words.write_text(WORDS)
+    words.chmod(0o600)
+    assert geumgo("init", "--data", str(data)).returncode == 0
+    assert geumgo("reseal", "--data", str(data), "--add", "--passphrase-file", str(words)).returncode == 0
+    refused = geumgo("rekey", "--data", str(data), "--grace", "0")
+    assert refused.returncode == 1
+    assert "each of the 2 seals once: file, passphrase" in refused.stderr
+    assert keyring.terms_in(data) == (1,)
+    done = geumgo("rekey", "--data", str(data), "--grace", "0", "--passphrase-file", str(words))
+    assert done.returncode == 0, done.stderr
+    assert keyring.open_keyring(data, FileSeal(data / "seal.key")).terms == (2,)
+    by_words = {"GEUMGO_SEAL": "passphrase", "GEUMGO_PASSPHRASE_FILE": str(words)}
+    assert geumgo("status", "--data", str(data), **by_words).returncode == 0
+
+
+def test_a_directory_that_is_not_there_is_named(tmp_path: Path):
+    refused = geumgo("rekey", "--data", str(tmp_path / "none"))
+    assert refused.returncode == 1
+    assert "There is nothing of Geumgo" in refused.stderr
+
+
+def test_other_machines_on_the_database_are_to_be_stopped_first(house: House):
+    rekeying.refuse_others(house.settings)
+    with house.app.storage.writing() as tx:
+        audit_store.keep_heads(tx, "ab12cd34", [Head("ab12cd34-api-0", 1, "0" * 64, 1, "00" * 64)])
+    with pytest.raises(SettingsError, match=r"other machines: ab12cd34\. .* --others-stopped"):
+        rekeying.refuse_others(house.settings)
+
+
+def test_two_at_once_are_refused(house: House):
+    with (
+        rekeying.alone(house.settings),
+        pytest.raises(SettingsError, match="Another `geumgo rekey`"),
+        rekeying.alone(house.settings),
+    ):
+        pass
