@@ -20,7 +20,13 @@ TRUST: Final = json.dumps(
         "Statement": {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"},
     }
 )
-ENGINES: Final = {"postgres": "RDSPostgreSQL", "mariadb": "RDSMariaDB", "redis": "Redis"}
+ENGINES: Final = {
+    "postgres": "RDSPostgreSQL",
+    "mariadb": "RDSMariaDB",
+    "mongo": "MongoDB",
+    "redis": "Redis",
+    "redshift": "Redshift",
+}
 SETTINGS: Final = {"GEUMGO_OUTGOING_HOSTS": "127.0.0.1"}  # where the databases of the tests are
 PATIENCE_SECONDS: Final = 60.0
 

@@ -11,7 +11,11 @@ from tests.rotation_functions.targets import Target
 from tests.server import Server
 
 ROTATIONS = int(os.environ.get("GEUMGO_TEST_ROTATIONS", "1"))  # 100 in the long form
-DATABASES = ["postgres", "mariadb", *(["redis"] if "GEUMGO_TEST_ROTATIONS" in os.environ else [])]
+DATABASES = [
+    "postgres",
+    "mariadb",
+    *(["as_redshift", "mongo", "redis"] if "GEUMGO_TEST_ROTATIONS" in os.environ else []),
+]
 
 
 @pytest.fixture(scope="module")
