@@ -72,6 +72,7 @@ class Caller:
     via: tuple[
         str, ...
     ] = ()  # services through which the call came, outermost first: ("secretsmanager.amazonaws.com",)
+    taken_by: str = ""  # the service that took this role for a request of its own: "ecs.amazonaws.com"
 
 
 NOBODY = Caller(kind="Anonymous", account="", arn="", unique_id="")

@@ -573,7 +573,7 @@ class Pipeline:
         now_ms = self._parts.clock.now_ms()
         key = self._look(lambda tx: self._parts.keyring.find(tx, made["AccessKeyId"], made["SessionToken"], now_ms))
         assert key is not None, "a session that was just made is known"
-        return key.caller
+        return replace(key.caller, taken_by=host_of(asking))
 
     def _turn_alone(self, caller: Caller, place: Place, asking: str, service: str, name: str, source_arn: str) -> Turn:
         """A request of its own that nobody sent."""

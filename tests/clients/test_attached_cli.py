@@ -57,6 +57,39 @@ def test_documentdb(aws: Cli) -> None:
         aws("secretsmanager", "delete-secret", "--secret-id", "before", "--force-delete-without-recovery")
 
 
+def test_service_connect(aws: Cli) -> None:
+    account = aws("sts", "get-caller-identity")["Account"]
+    trust = {"Effect": "Allow", "Principal": {"Service": "ecs.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = aws("iam", "create-role", "--role-name", "infrastructure", "--assume-role-policy-document", document)[
+        "Role"
+    ]["Arn"]
+    policy = (
+        "arn:aws:iam::aws:policy/service-role/AmazonECSInfrastructureRolePolicyForServiceConnectTransportLayerSecurity"
+    )
+    aws("iam", "attach-role-policy", "--role-name", "infrastructure", "--policy-arn", policy)
+    aws("ecs", "create-cluster", "--cluster-name", "main")
+    authority = f"arn:aws:acm-pca:us-east-1:{account}:certificate-authority/x"
+    tls = {"roleArn": role, "issuerCertificateAuthority": {"awsPcaAuthorityArn": authority}}
+    connect = {"enabled": True, "namespace": "prod", "services": [{"portName": "api", "tls": tls}]}
+    create = ["ecs", "create-service", "--cluster", "main", "--service-name", "shop"]
+    aws(*create, "--service-connect-configuration", json.dumps(connect))
+    listing = ["secretsmanager", "list-secrets", "--filters", "Key=owning-service,Values=ecs-sc"]
+    secret = awaited(lambda: aws(*listing)["SecretList"])[0]["ARN"]
+    value = json.loads(aws("secretsmanager", "get-secret-value", "--secret-id", secret)["SecretString"])
+    assert "BEGIN PRIVATE KEY" in value["privateKey"]
+    awaited(
+        lambda: (
+            aws("ecs", "describe-services", "--cluster", "main", "--services", "shop")["services"][0]["deployments"][0][
+                "rolloutState"
+            ]
+            == "COMPLETED"
+        )
+    )
+    aws("ecs", "delete-service", "--cluster", "main", "--service", "shop")
+    awaited(lambda: not aws(*listing)["SecretList"])
+
+
 def test_redshift(aws: Cli, postgres: PrivateServer) -> None:
     where: dict[str, Any] = {"host": "127.0.0.1", "port": postgres.port, "dbname": "postgres", "sslmode": "disable"}
     with psycopg.connect(**where, user=MASTER, password="as it was installed", autocommit=True) as connection:

@@ -108,6 +108,16 @@ def test_what_is_said_of_the_machine_is_shown_again(house: House, redshift: Any)
                 call(ClusterIdentifier=name)
 
 
+def test_it_is_the_same_on_each_engine(house_on_each: House) -> None:
+    redshift = house_on_each.client("redshift")
+    redshift.create_cluster(**GOOD, NumberOfNodes=2)
+    redshift.modify_cluster(ClusterIdentifier="mine", NumberOfNodes=3)
+    assert redshift.describe_clusters()["Clusters"][0]["NumberOfNodes"] == 3
+    redshift.delete_cluster(ClusterIdentifier="mine", SkipFinalClusterSnapshot=True)
+    house_on_each.run_jobs()
+    assert redshift.describe_clusters()["Clusters"] == []
+
+
 def test_lists_are_paged_and_asked_by_tag(redshift: Any) -> None:
     for number in range(25):
         tags = tagged(team="a" if number % 5 else "b", **({"odd": "yes"} if number % 2 else {}))

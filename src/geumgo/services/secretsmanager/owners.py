@@ -27,6 +27,14 @@ _HOSTS: Final[Mapping[str, frozenset[str]]] = {
 }  # fmt: skip
 """Under which host names a service that owns secrets asks."""
 
+_ROOMS: Final[Mapping[str, str]] = {"ecs-sc": "ecs"}
+"""Under which name a service does its jobs, where that is not the one that its secrets begin with."""
+
+
+def room_of(owner: str) -> str:
+    """The service whose jobs are asked for the steps of a rotation."""
+    return _ROOMS.get(owner, owner)
+
 
 def owner_named(name: str) -> str | None:
     """The service whose secrets are called like `name`: what stands before the exclamation mark, if that is a service."""
@@ -35,10 +43,12 @@ def owner_named(name: str) -> str | None:
 
 
 def acts_for(caller: Caller, owner: str) -> bool:
-    """Whether `caller` is the service `owner`, somebody whose request came through it, or its service-linked role."""
+    """Whether `caller` is the service `owner`, somebody whose request came through it, a role that it took, or its service-linked role."""
     hosts = _HOSTS[owner]
     if caller.kind == "AWSService":
         return caller.name in hosts
+    if caller.taken_by in hosts:
+        return True
     if caller.via and caller.via[-1] in hosts:
         return True
     issuer = caller.session.issuer_arn if caller.session is not None else ""

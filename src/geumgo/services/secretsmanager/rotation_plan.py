@@ -12,7 +12,7 @@ from geumgo.context import Place
 from geumgo.jobs import promise, queue, withdraw
 from geumgo.sealing import Sealing
 from geumgo.services.secretsmanager import domain_rotation as rules
-from geumgo.services.secretsmanager import store, store_rotation
+from geumgo.services.secretsmanager import owners, store, store_rotation
 from geumgo.services.secretsmanager.domain_rotation import STEPS, Rotation
 from geumgo.services.secretsmanager.records import CURRENT, PENDING, Secret, Version
 from geumgo.storage import Tx
@@ -23,7 +23,8 @@ STEP: Final = "secretsmanager.rotation_step"
 
 def owner_step(secret: Secret) -> str:
     """The kind of the job that does a step of a secret that another service owns."""
-    return f"{secret.owning_service}.rotate_step"
+    assert secret.owning_service is not None, "nobody owns the secret"
+    return f"{owners.room_of(secret.owning_service)}.rotate_step"
 
 
 def step_jobs(secret: Secret) -> list[str]:
