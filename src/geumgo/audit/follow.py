@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from geumgo.audit.line import CHAIN_NAME, TAIL_BYTES, Line, take_apart
+from geumgo.audit.line import CHAIN_NAME, TAIL_BYTES, Line, encode_record, take_apart
 from geumgo.audit.reader import inner_event_id
 from geumgo.audit.segment import lines_in, numbers_in, path_of
 
@@ -49,6 +49,14 @@ class Found(NamedTuple):
         record.pop("serviceEvents", None)  # these are records of their own
         record["eventID"] = self.event_id
         return record
+
+    @property
+    def encoded(self) -> bytes:
+        """The record with its eventID as JSON, ASCII on one line."""
+        if b'"serviceEvents":' in self.raw:
+            return encode_record(self.record)
+        assert self.raw[-1:] == b"}" != self.raw[1:2], "a record says at least when it was"
+        return b'%b,"eventID":"%b"}' % (self.raw[:-1], self.event_id.encode())
 
 
 class _Intent(msgspec.Struct):

@@ -2,13 +2,13 @@
 
 import gzip
 import json
-import zlib
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from geumgo.outbound import Allowed, Outbound
+from geumgo.services.cloudtrail.copies import unpacked
 from geumgo.services.cloudtrail.feeder import Feeder
 from geumgo.services.cloudtrail.sinks import sink_of
 from tests.house import House, Key
@@ -76,7 +76,7 @@ def everything_written(house: House, sink: Path) -> dict[str, bytes]:
         found[str(path)] = path.read_bytes()
     with house.app.storage.reading() as tx:
         for at, (copy,) in enumerate(tx.all("SELECT copy FROM cloudtrail_record")):
-            found[f"copy {at}"] = zlib.decompress(copy[36:])
+            found[f"copy {at}"] = unpacked(copy[36:])
         for table in ("cloudtrail_record", "cloudtrail_posting", "cloudtrail_position", "cloudtrail_file", "cloudtrail_digest",
                       "cloudtrail_trail", "cloudtrail_status", "event_delivery", "job"):  # fmt: skip
             found[table] = b"\n".join(

@@ -1,12 +1,16 @@
 """LookupEvents: what is found, in which order, by whom, and that it is exactly what the trail has."""
 
+import hashlib
 import json
+import zlib
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from geumgo.audit.line import encode_record
+from geumgo.services.cloudtrail.copies import read_copy
 from tests.house import House
 
 
@@ -233,6 +237,23 @@ def test_a_changed_copy_is_not_shown(house: House) -> None:
             changed = copy[:-1] + bytes([copy[-1] ^ 1])
             tx.run("UPDATE cloudtrail_record SET copy = :copy WHERE event = :event", copy=changed, event=event)
     assert names(house.client("cloudtrail").lookup_events()) == []
+
+
+def test_a_copy_that_an_older_program_packed_is_shown(house: House) -> None:
+    house.app.indexer.copies = True
+    house.client("secretsmanager").create_secret(Name="mine", SecretString="x")
+    (wanted,) = look(house, "EventName", "CreateSecret")["Events"]
+    sealing = house.app.indexer.sealing
+    with house.app.storage.writing() as tx:
+        for event, copy in tx.all("SELECT event, copy FROM cloudtrail_record"):
+            packed = zlib.compress(encode_record(read_copy(sealing, copy)), 6)
+            before = sealing.vouch("cloudtrail_event", {"record": hashlib.sha256(packed).digest()}) + packed
+            assert len(copy) < 0.6 * len(before)
+            tx.run("UPDATE cloudtrail_record SET copy = :copy WHERE event = :event", copy=before, event=event)
+    (shown,) = [
+        each for each in look(house, "EventName", "CreateSecret")["Events"] if each["EventId"] == wanted["EventId"]
+    ]
+    assert shown == wanted
 
 
 def test_who_may_not_look_is_denied(house: House) -> None:

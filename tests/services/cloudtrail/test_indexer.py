@@ -19,7 +19,7 @@ from hypothesis.strategies import (
     text,
 )
 
-from geumgo.audit.follow import Found, Where
+from geumgo.audit.follow import Found, Position, Where
 from geumgo.audit.line import encode_record
 from geumgo.context import Event, Place
 from geumgo.services.cloudtrail import indexer, store
@@ -294,6 +294,21 @@ def test_a_brief_says_what_the_whole_record_says(
             ]
         }
         assert {*brief.who.topics, *brief.touched, *brief.own} == wanted
+
+
+def test_a_record_is_encoded_with_its_id_and_without_the_service_events_inside(house: House) -> None:
+    sm = house.client("secretsmanager")
+    arn = sm.create_secret(Name="app/db", Description="금고", SecretString="x")["ARN"]
+    sm.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
+    seen = []
+    for chain in house.app.indexer.files.chains():
+        for found in house.app.indexer.files.follow(chain, Position(), 1_000)[0]:
+            assert json.loads(found.encoded) == found.record
+            assert found.encoded.isascii()
+            seen.append(found.record)
+    assert any(found["eventName"] == "StartSecretVersionDelete" for found in seen)
+    assert not any("serviceEvents" in found for found in seen)
+    assert sorted(found["eventID"] for found in seen) == sorted(record["eventID"] for record in house.trail())
 
 
 def test_the_attributes_of_those_who_ask() -> None:

@@ -152,7 +152,7 @@ class Indexer:
         for each in found:
             brief = brief_of(each.raw, each.event_id)
             if brief.who.accounts:
-                copy = copy_of(self.sealing, each.record) if self.copies else None
+                copy = copy_of(self.sealing, each.encoded) if self.copies else None
                 yield number_of(brief.at_s, each.at_ms, each.where.start, each.where.place), Entry(each, brief, copy)
 
     def _take(self, storage: Storage, batch: Batch) -> None:
