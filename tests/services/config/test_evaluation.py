@@ -273,3 +273,14 @@ def test_thousands_of_secrets_are_judged_in_little_time(place):
     place.house.run_jobs()
     assert time.process_time() - started < 2
     assert len(place.listener.heard) == 4_000
+
+
+def test_a_secret_that_is_watched_drops_what_is_kept_of_it_and_no_more(place_on_each):
+    """That it is to be looked at decides nothing for whoever reads."""
+    place, storage = place_on_each, place_on_each.house.app.storage
+    place.secrets.create_secret(Name="a", SecretString="0")
+    place.secrets.put_secret_value(SecretId="a", SecretString="1")
+    before = storage.mark()
+    place.secrets.put_secret_value(SecretId="a", SecretString="2")
+    assert storage.mark() != before
+    assert len(set(storage.dropped(before))) == 1

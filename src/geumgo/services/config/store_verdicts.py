@@ -231,11 +231,11 @@ class Touched(NamedTuple):
 def touch(tx: Tx, place: Place, resource_type: str, resource_id: str) -> None:
     """The resource is to be looked at."""
     tx.run(
-        """
+        unkept("""
         INSERT INTO config_touched (account, region, resource_type, resource_id, seen)
         VALUES (:account, :region, :resource_type, :resource_id, 1)
         ON CONFLICT (account, region, resource_type, resource_id) DO UPDATE SET seen = config_touched.seen + 1
-        """,
+        """),
         account=place.account,
         region=place.region,
         resource_type=resource_type,
@@ -259,7 +259,7 @@ def touched(tx: Tx, place: Place, limit: int) -> list[Touched]:
 def untouch_all(tx: Tx, place: Place) -> None:
     """Nothing waits to be looked at by itself: everything will be."""
     tx.run(
-        "DELETE FROM config_touched WHERE account = :account AND region = :region",
+        unkept("DELETE FROM config_touched WHERE account = :account AND region = :region"),
         account=place.account,
         region=place.region,
     )
@@ -269,10 +269,10 @@ def untouch(tx: Tx, place: Place, looked_at: Iterable[Touched]) -> None:
     """These have been looked at. One that was changed meanwhile waits on."""
     for one in looked_at:
         tx.run(
-            """
+            unkept("""
             DELETE FROM config_touched WHERE account = :account AND region = :region
             AND resource_type = :resource_type AND resource_id = :resource_id AND seen = :seen
-            """,
+            """),
             account=place.account,
             region=place.region,
             **one._asdict(),
