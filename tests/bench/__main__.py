@@ -259,11 +259,11 @@ def postgres() -> None:
         database.database() as dsn,
         furnished(READ, environment={"GEUMGO_DATABASE": dsn}) as house,
     ):
-        measure(f"GetSecretValue, PostgreSQL, {READ} secrets", house.server, house.reads(), house.directory)
+        reads = house.reads()
+        measure(f"GetSecretValue, PostgreSQL, {READ} secrets", house.server, reads, house.directory, database=database)
         with writing(house):
-            measure(
-                f"the same, {WRITES_A_SECOND} PutSecretValue/s beside it", house.server, house.reads(), house.directory
-            )
+            beside = f"the same, {WRITES_A_SECOND} PutSecretValue/s beside it"
+            measure(beside, house.server, reads, house.directory, database=database)
 
 
 def many() -> None:

@@ -45,6 +45,11 @@ class PrivateServer:
         """Where the server keeps everything, its log of changes included."""
         return self._directory / "data"
 
+    @property
+    def process(self) -> int:
+        """The pid of the process whose children serve the connections."""
+        return int((self.data / "postmaster.pid").read_text().split()[0])
+
     def dsn(self, database: str = "postgres") -> str:
         return f"host={self._directory} port={self.port} user={self._user} dbname={database}"
 
