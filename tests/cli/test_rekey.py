@@ -1,5 +1,7 @@
 """New root keys on a directory that nobody serves: which seals it takes, and when it is refused."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,11 +10,14 @@ from geumgo.app import rekeying
 from geumgo.audit import store as audit_store
 from geumgo.audit.line import Head
 from geumgo.sealing import keyring
-from geumgo.sealing.seals import FileSeal
+from geumgo.sealing.seals import FileSeal, SharesSeal
+from geumgo.sealing.shares import read
 from geumgo.settings import SettingsError
 from tests.cli.test_commands import geumgo
 from tests.cli.test_reseal import WORDS
+from tests.cli.test_unseal import shares_of
 from tests.house import House
+from tests.server import clean_environment
 
 
 def test_every_seal_on_the_keyring_is_asked_for_and_opens_the_new_root_keys(tmp_path: Path):
@@ -30,6 +35,34 @@ def test_every_seal_on_the_keyring_is_asked_for_and_opens_the_new_root_keys(tmp_
     assert keyring.open_keyring(data, FileSeal(data / "seal.key")).terms == (2,)
     by_words = {"GEUMGO_SEAL": "passphrase", "GEUMGO_PASSPHRASE_FILE": str(words)}
     assert geumgo("status", "--data", str(data), **by_words).returncode == 0
+
+
+def test_shares_of_people_are_entered_as_one_of_the_seals_and_as_the_only_one_of_the_settings(tmp_path: Path):
+    data = str(tmp_path / "data")
+    assert geumgo("init", "--data", data).returncode == 0
+    shares = shares_of(geumgo("reseal", "--add", "--shares", "3", "--threshold", "2", "--data", data).stdout)
+    command = [sys.executable, "-m", "geumgo", "rekey", "--data", data, "--grace", "0", "--again", "--entered-shares"]
+
+    def entering(given: list[str], *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [*command, *arguments],
+            input="\n".join(given),
+            capture_output=True,
+            text=True,
+            env={**clean_environment(), **environment},
+            timeout=120,
+            check=False,
+        )
+
+    assert "open with 2 shares" in entering(shares[:1]).stderr
+    assert keyring.terms_in(tmp_path / "data") == (1,)
+    done = entering(shares[:2])
+    assert done.returncode == 0, done.stderr
+    done = entering(shares[1:], "--seal-file", f"{data}/seal.key", GEUMGO_SEAL="shares")
+    assert done.returncode == 0, done.stderr
+    assert keyring.open_keyring(tmp_path / "data", FileSeal(tmp_path / "data" / "seal.key")).terms == (3,)
+    by_shares = SharesSeal([read(each) for each in (shares[0], shares[2])])
+    assert keyring.open_keyring(tmp_path / "data", by_shares).terms == (3,)
 
 
 def test_a_directory_that_is_not_there_is_named(tmp_path: Path):

@@ -20,9 +20,10 @@ from geumgo.app import rekeying, rings
 from geumgo.app.directory import open_root, open_storage, seal_of
 from geumgo.app.rekeying import NotYet, Rekeying, standing
 from geumgo.app.rooms import ROOMS, renewals
-from geumgo.renewal import Damaged
+from geumgo.renewal import Damaged, step
 from geumgo.sealing import keyring
 from geumgo.sealing.root import RootKeys
+from geumgo.sealing.seals import SealError
 from geumgo.settings import Settings
 from tests.cli.test_commands import geumgo
 from tests.clock import TurnedClock
@@ -214,6 +215,43 @@ def test_temporary_credentials_outlive_the_old_root_key_unless_they_are_to_end(
     after.app.close()
 
 
+def test_who_would_not_wait_for_the_last_process_would_lose_what_it_wrote(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant: the old term is dropped while somebody still seals in it."""
+    settings = house.settings
+    monkeypatch.setattr(Rekeying, "_refuse_users", lambda _: None)
+    monkeypatch.setattr(Rekeying, "_turn_chains", lambda _: None)
+    monkeypatch.setattr(rekeying, "_chains_left", lambda *_: [])
+    work = Rekeying(settings, lambda _: None, rest=lambda _: None)
+    work.begin([seal_of(settings)])
+    work.finish(give_up_damaged=False, end_sessions=False)
+    house.client("secretsmanager").create_secret(Name="late", SecretString="value")
+    house.app.close()
+    after = opened_again(house)
+    with pytest.raises(botocore.exceptions.ClientError):
+        after.client("secretsmanager").get_secret_value(SecretId="late")
+    after.app.close()
+
+
+def test_a_machine_with_the_keyring_of_before_does_not_start(house: House) -> None:
+    """Not after the first account is under the new root keys, though all else is still under the old ones."""
+    settings = house.settings
+    path = settings.data / keyring.FILE_NAME
+    before = path.read_bytes()
+    house.app.close()
+    work = Rekeying(settings, lambda _: None, rest=lambda _: None)
+    work.begin([seal_of(settings)])
+    with storage_of(settings) as storage, storage.writing() as tx:
+        step(tx, sealing=open_root(settings), renewal=next(renewals())[1], term=2, after=None)
+    now = path.read_bytes()
+    path.write_bytes(before)
+    with pytest.raises(SealError, match="do not belong to the root keys"):
+        app.prepare(settings)
+    path.write_bytes(now)
+    assert app.prepare(settings)
+
+
 # -- a real server, under load, and a command that is killed ----------------------------------------------------------
 
 
@@ -325,6 +363,24 @@ def test_a_server_under_load_gets_new_root_keys_by_a_command_that_is_killed_at_e
         assert server.stop() == 0
         server.start()
         assert server.client("secretsmanager").get_secret_value(SecretId="read-0")["SecretString"] == "read-0"
+        assert server.run("audit", "verify").returncode == 0
+
+
+@pytest.mark.parametrize("point", ["row", "turned", "dropped"])
+def test_a_server_that_is_killed_as_well_comes_back_and_the_command_goes_on(tmp_path: Path, point: str) -> None:
+    with Server(tmp_path / "data", arguments=("--workers", "1")) as server:
+        server.client("secretsmanager").create_secret(Name="kept", SecretString="value")
+        died(server, point)
+        server.kill()
+        server.start()
+        assert server.client("secretsmanager").get_secret_value(SecretId="kept")["SecretString"] == "value"
+        done = server.run("rekey", "--grace", "0", timeout=120)
+        assert done.returncode == 0, done.stderr
+        assert keyring.terms_in(server.data) == (2,)
+        assert server.client("secretsmanager").get_secret_value(SecretId="kept")["SecretString"] == "value"
+        with storage_of(Settings(data=server.data)) as storage:
+            assert left_of(storage, 1) == set()
+        assert server.stop() == 0
         assert server.run("audit", "verify").returncode == 0
 
 

@@ -47,6 +47,7 @@ SESSIONS_MS: Final = 36 * 3_600_000
 TRIES: Final = 100  # of a transaction that others come before
 CONFLICT_SECONDS: Final = 0.05
 START_SECONDS: Final = 10.0  # in which a process that has opened the keyring has opened its chain of the trail
+PROGRESS_SECONDS: Final = 5.0
 PAUSE_SECONDS: Final = 0.5  # between two looks at what is waited for
 LONGEST_REST_SECONDS: Final = 0.05  # between two transactions: as long as the last one took, at most this
 
@@ -148,9 +149,8 @@ class Rekeying:
         storage = open_storage(self._settings)
         try:
             for service, tables in _by_service().items():
-                began, done, bad = time.monotonic(), 0, len(damaged)
-                for renewal in tables:
-                    done += self._walk(storage, root, renewal, damaged)
+                began, bad = time.monotonic(), len(damaged)
+                done = self._walk_all(storage, root, service, tables, damaged)
                 if done or len(damaged) > bad:
                     bad = len(damaged) - bad
                     more = f", {bad} damaged" if bad else ""
@@ -218,18 +218,42 @@ class Rekeying:
 
     # -- rows ---------------------------------------------------------------------------------------------------------
 
-    def _walk(self, storage: Storage, root: RootKeys, renewal: Renewal, damaged: list[Damaged]) -> int:
-        done = 0
+    def _walk_all(
+        self, storage: Storage, root: RootKeys, service: str, tables: Sequence[Renewal], damaged: list[Damaged]
+    ) -> int:
+        """Every row of the tables of a service; how far that is is told every few seconds. Answers how many were renewed."""
+        counts = [patiently(storage, partial(count, renewal=each, term=root.term), reads=True) for each in tables]
+        done, said_at = 0, time.monotonic()
+
+        def went(rows: int) -> None:
+            nonlocal done, said_at
+            done += rows
+            if time.monotonic() - said_at > PROGRESS_SECONDS:
+                said_at = time.monotonic()
+                self._told(f"  {service:<16} {done:>9,} of {max(sum(counts), done):,} rows so far")
+
+        for renewal in tables:
+            self._walk(storage, root, renewal, damaged, went)
+        return done
+
+    def _walk(
+        self,
+        storage: Storage,
+        root: RootKeys,
+        renewal: Renewal,
+        damaged: list[Damaged],
+        renewed: Callable[[int], None],
+    ) -> None:
         after: Position | None = None
         while True:
             began = time.monotonic()
             went = _stepped(storage, root, renewal, after)
-            done += went.renewed
+            renewed(went.renewed)
             damaged += went.damaged
             for each in went.damaged:
                 self._told(f"  DAMAGED: {each.table} {'/'.join(map(str, each.key))}: {each.why}")
             if went.after is None:
-                return done
+                return
             after = went.after
             self._rest(min(time.monotonic() - began, LONGEST_REST_SECONDS))
 
