@@ -2,7 +2,8 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ import pytest
 from geumgo.cli.install import Wanted, packed, statements
 from geumgo.rotation_functions import catalog
 from tests.cli.test_commands import geumgo
-from tests.edge.wire import until
 from tests.server import Server
 
 TEMPLATE = "SecretsManagerRotationTemplate"
 MARIADB = "SecretsManagerRDSMariaDBRotationMultiUser"
 KEYS = "SecretsManagerIAMAccessKeyRotation"
+PATIENCE_SECONDS = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,13 @@ def install(server: Server, *arguments: str, key: tuple[str, str] | None = None)
         AWS_ACCESS_KEY_ID=identity,
         AWS_SECRET_ACCESS_KEY=secret,
     )
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not true():
+        assert time.monotonic() < deadline, "it did not become true in time"
+        time.sleep(0.05)
 
 
 def rotated(server: Server, secret: str, function: str) -> str:

@@ -18,7 +18,7 @@ pytestmark = needs_node
 HERE = Path(__file__).parent
 NODE_MODULES = os.environ.get("GEUMGO_TEST_NODE_MODULES", "")  # a node_modules with @aws-sdk/client-secrets-manager
 STEPS = ["createSecret", "setSecret", "testSecret", "finishSecret"]
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 MAY_ROTATE = {
     "Effect": "Allow",
     "Action": [
