@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -95,6 +97,14 @@ def test_an_idle_api_process_is_small(server: Server):
     for pid in server.members()[1:]:
         found = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
         assert int(found["VmRSS"].split()[0]) < RESIDENT_KIB, found["Name"]
+
+
+def test_a_server_on_sqlite_loads_no_driver_of_other_databases():
+    loads = "import sys; import geumgo.app, geumgo.edge.server, geumgo.cli; print([*sys.modules])"
+    done = subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True, timeout=60, check=True)
+    loaded = {name.strip("[]' ") for name in done.stdout.split(",")}
+    assert "geumgo.outbound.databases" in loaded
+    assert not {"psycopg", "pymysql", "pymongo", "bson"} & loaded
 
 
 def test_a_hundred_slow_clients_do_not_keep_an_honest_one_waiting(server: Server):

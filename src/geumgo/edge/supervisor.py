@@ -77,6 +77,7 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self.waiting = {child.name for child in self.children}
         gc.collect()
+        give_back_memory()
         gc.freeze()  # what is here stays: the collector of a child need not touch, and so copy, what all share
         reading, writing = os.pipe2(os.O_CLOEXEC)
         for child in self.children:
@@ -256,6 +257,13 @@ def harden() -> None:
     """No core dump of this process or its children: memory holds keys."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     prctl(PR_SET_DUMPABLE, 0)
+
+
+def give_back_memory() -> None:
+    """What imports and models needed on their way is the system's again: every process would keep it otherwise."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc; others have no such call
+    if trim is not None:
+        trim(0)
 
 
 def prctl(option: int, argument: Any) -> None:

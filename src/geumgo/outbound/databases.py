@@ -2,7 +2,8 @@
 
 The only place beside the storage engines that imports database drivers, because it is the only one that goes out to databases of others.
 What is true of HTTP is true here: a connection goes to public addresses or to what the operator listed, the name is resolved once, all its
-addresses are checked, and the driver is given one of exactly these; TLS and its certificate are those of the name.
+addresses are checked, and the driver is given one of exactly these; TLS and its certificate are those of the name. Drivers are loaded where
+they are used first: they are larger than all else that a process loads, and most never use any.
 """
 
 import socket
@@ -10,15 +11,14 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Literal
-
-import psycopg
-import pymysql
-from psycopg import sql
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from geumgo.outbound import mongodb
 from geumgo.outbound.addresses import Address, Allowed, read_url
 from geumgo.outbound.client import Failed, Resolve, addresses_of, system_resolve
+
+if TYPE_CHECKING:
+    import psycopg
 
 Dialect = Literal["postgresql", "redshift", "mysql", "mongodb"]
 Still = Callable[[], None]
@@ -119,6 +119,8 @@ class Databases:
     def _postgresql(
         self, server: Server, host: str, address: Address, username: str, password: str
     ) -> Iterator[Change]:
+        import psycopg
+
         tls = _NO_TLS
         if server.tls:
             tls = {"sslmode": "verify-full", "sslrootcert": self._authorities or "system"}
@@ -147,6 +149,8 @@ class Databases:
 
     @contextmanager
     def _mysql(self, server: Server, host: str, address: Address, username: str, password: str) -> Iterator[Change]:
+        import pymysql
+
         tls: dict[str, Any] = {"ssl_disabled": True}
         if server.tls:
             tls = {"ssl": ssl.create_default_context(cafile=self._authorities or None)}
@@ -203,9 +207,12 @@ def _not_spoken_to(server: Server) -> str:
 
 
 def _set_in_postgresql(
-    connection: psycopg.Connection[Any], username: str, new: str, still: Still, seconds: int
+    connection: "psycopg.Connection[Any]", username: str, new: str, still: Still, seconds: int
 ) -> None:
     """Redshift says that it is PostgreSQL 8.0.2: it knows no verifier of SCRAM, and its roles are no users."""
+    import psycopg
+    from psycopg import sql
+
     statement, sent = sql.SQL("ALTER USER {} PASSWORD {}"), new
     try:
         connection.execute(sql.SQL("SET statement_timeout TO {}").format(sql.Literal(seconds * 1000)))
@@ -220,7 +227,7 @@ def _set_in_postgresql(
         raise Failed(f"The database did not set the password: {type(fault).__name__}.") from None
 
 
-def _verifier(connection: psycopg.Connection[Any], username: str, password: str) -> str:
+def _verifier(connection: "psycopg.Connection[Any]", username: str, password: str) -> str:
     """In the form that the server keeps. It is asked for here: libpq would ask it itself, and stop every thread meanwhile."""
     found = connection.execute("SHOW password_encryption").fetchone()
     algorithm = str(found[0]) if found is not None else "scram-sha-256"
@@ -229,6 +236,8 @@ def _verifier(connection: psycopg.Connection[Any], username: str, password: str)
 
 def _set_in_mysql(connection: Any, new: str, still: Still) -> None:
     """Of the account that is logged in. MariaDB lets everybody set his own password with its own statement only."""
+    import pymysql
+
     mariadb = "mariadb" in connection.server_version.lower()
     statement = "SET PASSWORD = PASSWORD(%s)" if mariadb else "ALTER USER CURRENT_USER() IDENTIFIED BY %s"
     still()

@@ -14,10 +14,6 @@ import struct
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-import bson
-from bson.errors import BSONError
-from pymongo.saslprep import saslprep
-
 Document = Mapping[str, Any]
 
 USERS: Final = "admin"
@@ -51,6 +47,8 @@ class Mechanism(NamedTuple):
 
     def secret_of(self, username: str, password: str) -> bytes:
         if self.digest == "sha256":
+            from pymongo.saslprep import saslprep
+
             return str(saslprep(password)).encode()
         return hashlib.md5(f"{username}:mongo:{password}".encode()).hexdigest().encode()  # noqa: S324 - as the mechanism has it
 
@@ -70,6 +68,8 @@ class Session:
 
     def command(self, document: Document) -> Document:
         """The answer. Raises Refused, NotMongo, OSError."""
+        import bson
+
         self._asked += 1
         body = b"\0\0\0\0\0" + bson.encode({**document, "$db": self._database})
         self._socket.sendall(_HEADER.pack(_HEADER.size + len(body), self._asked, 0, _OP_MSG) + body)
@@ -80,6 +80,9 @@ class Session:
         return answer
 
     def _answer(self) -> Document:
+        import bson
+        from bson.errors import BSONError
+
         size, _, to, kind = _HEADER.unpack(self._exactly(_HEADER.size))
         if kind != _OP_MSG or to != self._asked or not _HEADER.size + 5 < size <= _LARGEST_REPLY:
             raise NotMongo("What answers there does not speak as MongoDB does.")
