@@ -75,6 +75,9 @@ def test_clusters_come_and_go(house: House, ecs: Any) -> None:
     assert made["clusterArn"] == f"arn:aws:ecs:us-east-1:{house.account}:cluster/default"
     assert (made["status"], made["tags"]) == ("ACTIVE", [{"key": "team", "value": "a"}])
     assert ecs.create_cluster()["cluster"]["clusterArn"] == made["clusterArn"]
+    nothing: dict[str, Any]
+    for nothing in ({}, {"clusters": []}):
+        assert [each["clusterName"] for each in ecs.describe_clusters(**nothing)["clusters"]] == ["default"]
     shown = ecs.describe_clusters(clusters=["default", "nobody"], include=["TAGS"])
     assert [each["clusterName"] for each in shown["clusters"]] == ["default"]
     assert shown["clusters"][0]["tags"] == [{"key": "team", "value": "a"}]

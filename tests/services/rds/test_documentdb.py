@@ -20,6 +20,7 @@ from tests.rotation_functions.mongo_server import SECANTUS, fake_mongo, secantus
 from tests.rotation_functions.servers import CHIEF
 from tests.rotation_functions.targets import Target, mongo_target
 from tests.services.rds.attached import Attached
+from tests.services.rds.test_managed import rotate_under_kills
 
 
 @pytest.fixture(params=["fake", "only SHA-1, as DocumentDB", *(["secantus"] if SECANTUS else [])])
@@ -93,6 +94,12 @@ def test_rds_and_documentdb_see_the_same(attached: OfDocumentDB) -> None:
     docdb.delete_db_cluster(DBClusterIdentifier="mine", SkipFinalSnapshot=True)
     attached.house.run_jobs()
     assert docdb.describe_db_clusters()["DBClusters"] == []
+
+
+def test_a_job_that_is_killed_between_two_steps_goes_on_where_it_was(
+    attached: OfDocumentDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rotate_under_kills(attached, monkeypatch)
 
 
 def test_a_wrong_password_is_said_so(attached: OfDocumentDB) -> None:

@@ -1,5 +1,6 @@
 """Admin passwords that Redshift manages, of a real PostgreSQL that speaks for itself or as Redshift would."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -7,6 +8,8 @@ import psycopg
 import pytest
 from botocore.exceptions import ClientError
 
+from geumgo.jobs.worker import Held
+from geumgo.outbound.databases import Databases
 from tests.house import House
 from tests.rotation_functions.servers import CHIEF
 from tests.rotation_functions.targets import Target
@@ -178,6 +181,51 @@ def test_the_secret_of_a_cluster_that_comes_back_is_taken_back(attached: Attache
     after = attached.value()["password"]
     assert attached.logs_in(after)
     assert not attached.logs_in(before)
+
+
+def test_a_job_that_is_killed_between_two_steps_goes_on_where_it_was(
+    attached: Attached, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After each call that the job makes, and after the cluster has changed, it dies once. One of the labels always logs in."""
+    attached.create_managed()
+    died: set[tuple[Any, ...]] = set()
+    real, really_set = Held.call, Databases.set_password
+
+    def call(self: Held, *args: Any, **params: Any) -> Any:
+        answer = real(self, *args, **params)
+        asked = (*args, params.get("VersionStage"), "VersionId" in params, "MoveToVersionId" in params)
+        if asked not in died:
+            died.add(asked)
+            raise ConnectionError("killed")
+        return answer
+
+    def set_password(self: Databases, server: Any, username: str, password: str, new: str, **more: Any) -> None:
+        really_set(self, server, username, password, new, **more)
+        if ("changed",) not in died:
+            died.add(("changed",))
+            raise ConnectionError("killed")
+
+    monkeypatch.setattr(Held, "call", call)
+    monkeypatch.setattr(Databases, "set_password", set_password)
+    before, arn = attached.value()["password"], attached.describe()["MasterPasswordSecretArn"]
+    attached.sm.rotate_secret(SecretId=arn)
+    for _ in range(40):
+        attached.house.run_jobs()
+        stages = [
+            label for worn in attached.sm.describe_secret(SecretId=arn)["VersionIdsToStages"].values() for label in worn
+        ]
+        known = []
+        for stage in stages:
+            with contextlib.suppress(ClientError):  # AWSPENDING may have no value yet
+                known.append(attached.value(stage)["password"])
+        assert any(map(attached.logs_in, known)), "no label logs in"
+        if "AWSPENDING" not in stages:
+            break
+        attached.house.clock.turn(ms=601_000)
+    assert ("changed",) in died
+    assert len(died) >= 6
+    assert attached.value()["password"] != before
+    assert attached.logs_in(attached.value()["password"])
 
 
 def test_a_wrong_password_is_said_so_and_nothing_is_changed(attached: Attached) -> None:

@@ -39,7 +39,7 @@ def create_cluster(ctx: Context, params: Params) -> Params:
 @reads
 def describe_clusters(ctx: Context, params: Params) -> Params:
     """What is not there is named among the failures. Source: DescribeClusters, API reference."""
-    given = params.get("clusters", [domain.DEFAULT_CLUSTER])
+    given = params.get("clusters") or [domain.DEFAULT_CLUSTER]
     if len(given) > _MOST:
         raise InvalidParameter(f"clusters can have at most {_MOST} items.")
     found = {each: lookup.find_cluster(ctx, each) for each in given}
