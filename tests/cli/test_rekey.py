@@ -5,14 +5,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from geumgo.app import rekeying
 from geumgo.audit import store as audit_store
 from geumgo.audit.line import Head
+from geumgo.cli.rekey import rekey
 from geumgo.sealing import keyring
 from geumgo.sealing.seals import FileSeal, SharesSeal
 from geumgo.sealing.shares import read
 from geumgo.settings import SettingsError
+from geumgo.storage import StorageError
 from tests.cli.test_commands import geumgo
 from tests.cli.test_reseal import WORDS
 from tests.cli.test_unseal import shares_of
@@ -77,6 +80,26 @@ def test_other_machines_on_the_database_are_to_be_stopped_first(house: House):
         audit_store.keep_heads(tx, "ab12cd34", [Head("ab12cd34-api-0", 1, "0" * 64, 1, "00" * 64)])
     with pytest.raises(SettingsError, match=r"other machines: ab12cd34\. .* --others-stopped"):
         rekeying.refuse_others(house.settings)
+
+
+@pytest.mark.parametrize("fault", [StorageError("the database is away"), OSError(28, "No space left on device")])
+def test_what_goes_wrong_on_the_way_is_said_with_what_to_do_next(
+    house: House, monkeypatch: pytest.MonkeyPatch, fault: Exception
+):
+    house.app.close()
+
+    def fails(_: rekeying.Rekeying) -> None:
+        raise fault
+
+    monkeypatch.setattr(rekeying.Rekeying, "renew", fails)
+    command = ["--data", str(house.settings.data), "--grace", "0"]
+    failed = CliRunner().invoke(rekey, command)
+    assert failed.exit_code == 1
+    assert "NOT finished: " in failed.stderr
+    assert "run `geumgo rekey` again" in failed.stderr
+    monkeypatch.undo()
+    assert CliRunner().invoke(rekey, command).exit_code == 0
+    assert keyring.terms_in(house.settings.data) == (2,)
 
 
 def test_two_at_once_are_refused(house: House):

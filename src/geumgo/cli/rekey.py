@@ -12,6 +12,7 @@ import click
 
 from geumgo.cli.plain import data_option, existing
 from geumgo.settings import Settings
+from geumgo.storage import StorageError
 
 RECENT_MS: Final = 86_400_000
 PATIENCE_SECONDS: Final = 1_200.0  # a job may run as long as a function may: 900 seconds
@@ -116,6 +117,10 @@ def _renew(
         except rekeying.NotYet as later:
             click.echo(f"\nNOT finished. {later}\nEverything is served as before.", err=True)
             return 1
+        except (StorageError, OSError) as fault:
+            why = fault.strerror or str(fault) if isinstance(fault, OSError) else str(fault)
+            click.echo(f"\nNOT finished: {why}\nNothing is lost: mend that, and run `geumgo rekey` again.", err=True)
+            return 1
         except KeyboardInterrupt:
             click.echo("\nInterrupted. Nothing is lost: run `geumgo rekey` again, and it goes on from here.", err=True)
             return 130
@@ -133,7 +138,7 @@ def _pause(seconds: int) -> None:
 
 def _end(settings: Settings, term: int, *, sessions: bool, other_machines: bool) -> str:
     lines = [
-        f"\nDone: the root keys are those of term {term}; no row, no process and no file holds the ones before.",
+        f"\nDone: the root keys are those of term {term}; no row and no file holds the ones before, and every process was started anew.",
         "Temporary credentials go on until they end by themselves, at most 36 hours."
         if sessions
         else "Temporary credentials from before have ended.",
