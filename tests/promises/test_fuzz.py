@@ -179,7 +179,7 @@ def send(house: House, service: str, operation: OperationModel, params: dict[str
     return house.send("POST", b"/", pairs, sent)
 
 
-@pytest.mark.parametrize("service", ["secretsmanager", "iam", "sts", "events", "ssm"])
+@pytest.mark.parametrize("service", ["secretsmanager", "iam", "sts", "events", "ssm", "ecs", "redshift"])
 def test_no_request_along_the_model_is_a_fault_of_ours(house: House, service: str):
     model = botocore.session.Session().get_service_model(service)
     maker = Maker(SEED)

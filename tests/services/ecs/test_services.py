@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from geumgo.protocol.models import errors_of
+from geumgo.services.ecs import errors
 from tests.house import House
 
 
@@ -166,3 +168,9 @@ def test_rights_are_by_service_cluster_tag_and_role(house: House, ecs: Any) -> N
     ecs.create_cluster(clusterName="other")
     with pytest.raises(ClientError, match="AccessDenied"):
         cid.list_services(cluster="other")
+
+
+def test_every_refusal_is_one_that_the_model_knows() -> None:
+    kinds: list[Any] = [each for each in vars(errors).values() if getattr(each, "__module__", "") == errors.__name__]
+    assert len(kinds) >= 5
+    assert {kind.code for kind in kinds} <= errors_of("ecs")

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from geumgo.protocol.models import errors_of
+from geumgo.services.redshift import errors
 from tests.house import House
 
 WHERE = [{"Key": "geumgo:host", "Value": "127.0.0.1"}, {"Key": "geumgo:port", "Value": "5439"}]
@@ -198,3 +200,10 @@ def test_rights_are_by_cluster_and_tag(house: House, redshift: Any) -> None:
         bea.modify_cluster(ClusterIdentifier="other", NumberOfNodes=2)
     with pytest.raises(ClientError, match="AccessDenied"):
         bea.describe_clusters()
+
+
+def test_every_refusal_is_one_that_the_model_or_every_query_api_knows() -> None:
+    common = {"InvalidParameterValue", "InvalidParameterCombination"}
+    kinds: list[Any] = [each for each in vars(errors).values() if getattr(each, "__module__", "") == errors.__name__]
+    assert len(kinds) >= 7
+    assert {kind.code for kind in kinds} <= errors_of("redshift") | common
