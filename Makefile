@@ -30,6 +30,7 @@ run: $(VENV)/.run
 
 test: $(VENV)/.dev
 	@scripts/need postgresql mariadb-server redis-server strace bubblewrap nodejs
+	@command -v npm >/dev/null || scripts/need npm  # elsewhere than in Debian it comes with nodejs
 	@scripts/test $(ARGS)
 
 promises: $(VENV)/.dev

@@ -2,7 +2,7 @@
 
 import base64
 import json
-import os
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,8 @@ from tests.server import Server
 
 pytestmark = needs_node
 HERE = Path(__file__).parent
-NODE_MODULES = os.environ.get("GEUMGO_TEST_NODE_MODULES", "")  # a node_modules with @aws-sdk/client-secrets-manager
+SDK = "@aws-sdk/client-secrets-manager"
+SDK_VERSION = "3.957.0"  # one that runs on Node.js 18, Debian's
 STEPS = ["createSecret", "setSecret", "testSecret", "finishSecret"]
 PATIENCE_SECONDS = 120.0
 MAY_ROTATE = {
@@ -79,14 +80,27 @@ export const handler = async (event) => {
     assert "{ SecretString: '***' }" in log
 
 
-@pytest.mark.skipif(not NODE_MODULES, reason="GEUMGO_TEST_NODE_MODULES names no node_modules with AWS's SDK")
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """AWS's SDK as npm installs it: the content of each file of code, by its path in a package."""
+    place = tmp_path_factory.mktemp("sdk")
+    subprocess.run(
+        ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(place), f"{SDK}@{SDK_VERSION}"],
+        check=True, capture_output=True, timeout=240,
+    )  # fmt: skip
+    return {
+        str(path.relative_to(place)): path.read_bytes()
+        for path in sorted((place / "node_modules").rglob("*"))
+        if path.is_file() and path.suffix in (".js", ".mjs", ".cjs", ".json") and ".bin" not in path.parts
+    }
+
+
 @pytest.mark.parametrize("where", ["package", "layer"])
 @pytest.mark.parametrize("name", ["app.js", "app.mjs"])
-def test_aws_own_sdk_works(server: Server, where: str, name: str) -> None:
+def test_aws_own_sdk_works(server: Server, modules: dict[str, bytes], where: str, name: str) -> None:
     """Found in the package and in a layer, by require and by import."""
     names = "{ SecretsManagerClient, GetSecretValueCommand }"
-    sdk = "@aws-sdk/client-secrets-manager"
-    loads = f"import {names} from '{sdk}'; export" if name == "app.mjs" else f"const {names} = require('{sdk}');"
+    loads = f"import {names} from '{SDK}'; export" if name == "app.mjs" else f"const {names} = require('{SDK}');"
     code = f"""
 {loads} const handler = async () => {{
     const client = new SecretsManagerClient({{}});
@@ -99,9 +113,9 @@ def test_aws_own_sdk_works(server: Server, where: str, name: str) -> None:
     may = {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
     given: dict[str, Any]
     if where == "package":
-        given = {"Code": {"ZipFile": node_package(code, name, **modules())}}
+        given = {"Code": {"ZipFile": node_package(code, name, **modules)}}
     else:
-        content = node_package("", "unused", **{f"nodejs/{path}": text for path, text in modules().items()})
+        content = node_package("", "unused", **{f"nodejs/{path}": text for path, text in modules.items()})
         layer = server.client("lambda").publish_layer_version(LayerName="sdk", Content={"ZipFile": content})
         given = {"Code": {"ZipFile": node_package(code, name)}, "Layers": [layer["LayerVersionArn"]]}
     functions = make(server, "", may, Runtime=RUNTIME, MemorySize=256, **given)
@@ -110,12 +124,3 @@ def test_aws_own_sdk_works(server: Server, where: str, name: str) -> None:
     log = base64.b64decode(got["LogResult"]).decode()
     assert got["Payload"].read() == b'"sdk-canary"', log
     assert "SecretString: '***'" in log
-
-
-def modules() -> dict[str, bytes]:
-    root = Path(NODE_MODULES)
-    return {
-        f"node_modules/{path.relative_to(root)}": path.read_bytes()
-        for path in sorted(root.rglob("*"))
-        if path.is_file() and path.suffix in (".js", ".mjs", ".cjs", ".json") and ".bin" not in path.parts
-    }
