@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -109,6 +110,24 @@ def test_whatever_is_vouched_for_is_renewed_or_is_a_token() -> None:
 def test_whatever_is_wrapped_is_renewed() -> None:
     purposes = {mark.purpose for _, each in renewals() for mark in each.marks if mark.purpose}
     assert named_in_programs("wrap") <= purposes
+
+
+# Who opens the root keys for a moment, and writes nothing under them. Everybody else says so with `rings.hold`.
+SOON_OVER: Final = {
+    *("app/backups.py", "app/directory.py", "app/operators.py", "app/rekeying.py", "app/rings.py", "app/seals.py"),
+    *("app/unsealing.py", "cli/doctor.py", "sealing/keyring.py"),
+}
+
+
+def test_whoever_goes_on_with_root_keys_tells_that_he_has_them() -> None:
+    """A process that does not would write in a term that is dropped meanwhile."""
+    package = Path(geumgo.__file__).parent
+    opening = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if re.search(r"\bopen_(root|keyring)\(", path.read_text())
+    }
+    assert opening <= SOON_OVER
 
 
 # -- one table --------------------------------------------------------------------------------------------------------
