@@ -111,9 +111,11 @@ def topics_of_single(about: Attributes) -> Iterator[int]:
 def topics_of_resources(record: Mapping[str, Any], accounts: Sequence[str], region: str) -> Iterator[int]:
     """The topics of what a record touched, each once."""
     resources = resources_of(record)
-    pairs = [("ResourceName", resource.name) for resource in resources]
-    pairs += [("ResourceType", resource.type) for resource in resources]
-    yield from dict.fromkeys(topic_of(account, region, key, value) for account in accounts for key, value in pairs)
+    names = {found_by(resource.name) for resource in resources}
+    types = {resource.type for resource in resources}
+    for account in accounts:
+        yield from [_hash_of(account, region, "ResourceName", name) for name in names]  # too many of them to be kept
+        yield from [topic_of(account, region, "ResourceType", kind) for kind in types]
 
 
 def topic_of_id(account: str, region: str, event_id: str) -> int:
