@@ -160,7 +160,11 @@ def ends_of_group(group: int) -> Iterator[int]:
 def descendants(pid: int) -> list[int]:
     """The pids of all children of `pid`, and of their children."""
     found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+    except FileNotFoundError:  # it has ended meanwhile
+        return found
+    for task in tasks:
         try:
             children = (task / "children").read_text().split()
         except OSError:

@@ -5,11 +5,8 @@ at other moments of a rotation. All the while an application reads the secret an
 `KILLS=400` makes ten rounds of each kind (one otherwise).
 """
 
-import contextlib
 import json
 import os
-import select
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +17,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tests.promises.link import Link
 from tests.rotation_functions.servers import CHIEF, free_port, mariadb_server
 from tests.rotation_functions.targets import Target, mariadb_target, postgres_target
 from tests.server import Server
@@ -29,71 +27,7 @@ ROUNDS = max(1, int(os.environ.get("KILLS", "0")) // 40)
 ROTATION_SECONDS = 0.6  # about as long as one takes when nothing is in its way
 HEAL_SECONDS = 5.0  # the longest wait between the first attempts
 SLACK_SECONDS = 20.0  # for the attempt itself, on machines that do other things besides
-CHANGES = (b"ALTER ROLE", b"SET PASSWORD")
 LABELS = ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS")
-
-
-class Link:
-    """The way from the server to the database, which can be cut."""
-
-    def __init__(self, port: int) -> None:
-        self._to = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._open: set[socket.socket] = set()
-        self._lock = threading.Lock()
-        self._cut = False
-        self.drops_after_a_change = False
-        self.dropped = 0
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def cut(self) -> None:
-        with self._lock:
-            self._cut = True
-            for each in self._open:
-                with contextlib.suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
-
-    def mend(self) -> None:
-        self._cut = False
-
-    def close(self) -> None:
-        self.cut()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._carry, args=(near,), daemon=True).start()
-
-    def _carry(self, near: socket.socket) -> None:
-        with near, socket.create_connection(("127.0.0.1", self._to)) as far, contextlib.suppress(OSError):
-            with self._lock:
-                if self._cut:
-                    return
-                self._open |= {near, far}
-            try:
-                self._exchange(near, far)
-            finally:
-                with self._lock:
-                    self._open -= {near, far}
-
-    def _exchange(self, near: socket.socket, far: socket.socket) -> None:
-        while True:
-            ready, _, _ = select.select([near, far], [], [])
-            for each in ready:
-                data = each.recv(65_536)
-                if not data:
-                    return
-                (far if each is near else near).sendall(data)
-                if each is near and self.drops_after_a_change and any(word in data for word in CHANGES):
-                    select.select([far], [], [], 5)  # it has answered, and nobody will hear it
-                    self.dropped += 1
-                    return
 
 
 @dataclass

@@ -36,8 +36,8 @@ def function_name(engine: str, users: str) -> str:
     return f"SecretsManager{ENGINES[engine]}Rotation{users}"
 
 
-def deploy(server: Server, name: str, package: bytes | None = None) -> str:
-    """The function is there, and Secrets Manager may invoke it. Answers its ARN.
+def deploy(server: Server, name: str, package: bytes | None = None, *, timeout: int = 30) -> str:
+    """The function is there, for `timeout` seconds at a time, and Secrets Manager may invoke it. Answers its ARN.
 
     Its role may read and write the secrets that name the function, read the secrets of masters, and make passwords.
     """
@@ -69,7 +69,7 @@ def deploy(server: Server, name: str, package: bytes | None = None) -> str:
         Role=role,
         Handler=catalog.HANDLER,
         Code={"ZipFile": package or packed(name)},
-        Timeout=30,
+        Timeout=timeout,
         MemorySize=256,
     )["FunctionArn"]
     functions.add_permission(

@@ -6,7 +6,6 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +13,8 @@ from pathlib import Path
 import pymysql
 
 from geumgo.rotation_functions.redis import Connection
+from tests.mortal import Mortal
 
-START_SECONDS = 30
 CHIEF = ("chief", "chief-password")
 
 
@@ -28,14 +27,21 @@ def free_port() -> int:
 @contextmanager
 def mariadb_server(*options: str) -> Iterator[int]:
     """The port of a MariaDB without TLS (unless `options` give it some), whose CHIEF may do everything."""
+    with mortal_mariadb(*options) as (port, _):
+        yield port
+
+
+@contextmanager
+def mortal_mariadb(*options: str) -> Iterator[tuple[int, Mortal]]:
+    """As `mariadb_server`, and what kills it and starts it again."""
     with _directory("mariadb", "mysql") as (directory, user):
         data, port = directory / "data", free_port()
         install = [shutil.which("mariadb-install-db"), "--no-defaults", f"--datadir={data}", f"--user={user}"]
         install += ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]
         subprocess.run([str(part) for part in install], check=True, capture_output=True, cwd=directory)
-        grants = "CREATE USER '{}'@'127.0.0.1' IDENTIFIED BY '{}';\nGRANT ALL ON *.* TO 'chief'@'127.0.0.1' WITH GRANT OPTION;"
+        grants = "CREATE USER IF NOT EXISTS '{}'@'127.0.0.1' IDENTIFIED BY '{}';\nGRANT ALL ON *.* TO 'chief'@'127.0.0.1' WITH GRANT OPTION;"
         script = directory / "init.sql"
-        script.write_text(grants.format(*CHIEF) + "\nCREATE DATABASE app;\n")
+        script.write_text(grants.format(*CHIEF) + "\nCREATE DATABASE IF NOT EXISTS app;\n")
         program = shutil.which("mariadbd") or "/usr/sbin/mariadbd"
         command = [
             program,
@@ -57,13 +63,20 @@ def mariadb_server(*options: str) -> Iterator[int]:
                 return False
             return True
 
-        with _running(command, directory, answers):
-            yield port
+        with _running(command, directory, answers) as mortal:
+            yield port, mortal
 
 
 @contextmanager
 def redis_server(*options: str) -> Iterator[tuple[int, Path]]:
     """The port of a Redis whose CHIEF may do everything, and the file of its users."""
+    with mortal_redis(*options) as (port, users, _):
+        yield port, users
+
+
+@contextmanager
+def mortal_redis(*options: str) -> Iterator[tuple[int, Path, Mortal]]:
+    """As `redis_server`, and what kills it and starts it again."""
     with _directory("redis", "redis") as (directory, user):
         port = free_port()
         users = directory / "users.acl"
@@ -95,8 +108,8 @@ def redis_server(*options: str) -> Iterator[tuple[int, Path]]:
                 return False
             return True
 
-        with _running(command, directory, answers):
-            yield port, users
+        with _running(command, directory, answers) as mortal:
+            yield port, users, mortal
 
 
 @contextmanager
@@ -113,20 +126,10 @@ def _directory(name: str, user: str) -> Iterator[tuple[Path, str]]:
 
 
 @contextmanager
-def _running(command: list[str], directory: Path, answers: Callable[[], bool]) -> Iterator[None]:
-    log = directory / "log"
-    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output, cwd=directory) as process:
-        try:
-            for _ in range(START_SECONDS * 20):
-                if answers():
-                    break
-                assert process.poll() is None, f"the server did not start:\n{log.read_text()[-2000:]}"
-                threading.Event().wait(0.05)
-            else:
-                raise AssertionError(
-                    f"the server did not start within {START_SECONDS} seconds:\n{log.read_text()[-2000:]}"
-                )
-            yield
-        finally:
-            process.kill()  # nothing here is worth a tidy end
-            process.wait()
+def _running(command: list[str], directory: Path, answers: Callable[[], bool]) -> Iterator[Mortal]:
+    mortal = Mortal(command, cwd=directory, log=directory / "log", answers=answers)
+    try:
+        mortal.start()
+        yield mortal
+    finally:
+        mortal.kill()  # nothing here is worth a tidy end

@@ -135,22 +135,23 @@ def mariadb_target(port: int) -> Target:
 
 def redis_target(port: int) -> Target:
     def commands(value: Value, *each: tuple[str, ...]) -> bool:
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as connected:
-            connection = redis.Connection(connected)
-            try:
-                connection.command("AUTH", value["username"], value["password"])
-                for command in each:
-                    connection.command(*command)
-            except redis.Refused:
-                return False
-            finally:
-                connection.close()
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as connected:
+                connection = redis.Connection(connected)
+                try:
+                    connection.command("AUTH", value["username"], value["password"])
+                    for command in each:
+                        connection.command(*command)
+                finally:
+                    connection.close()
+        except (redis.Refused, OSError):  # as the others: who does not come through does not get in
+            return False
         return True
 
     def new_user(password: str) -> str:
         username = f"user{uuid.uuid4().hex[:8]}'\"%"
         rules = ["on", ">" + password, "~app:*", "+get", "(~other:* +set)"]
-        assert commands(target.value(*CHIEF), ("ACL", "SETUSER", username, *rules))
+        assert commands(target.value(*CHIEF), ("ACL", "SETUSER", username, *rules), ("ACL", "SAVE"))
         return username
 
     def reads_app(value: Value) -> bool:

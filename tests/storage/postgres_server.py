@@ -5,13 +5,14 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
 import psycopg
+
+from tests.mortal import Mortal
 
 SETTINGS = {
     "listen_addresses": "",
@@ -23,8 +24,6 @@ SETTINGS = {
     "fsync": "on",  # the storage refuses a server without it
     "log_min_messages": "fatal",
 }
-START_SECONDS = 30
-
 _ALONE = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
@@ -33,10 +32,11 @@ SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_d
 class PrivateServer:
     """A running server. Its directory is readable by its user alone, so it trusts whoever reaches the socket."""
 
-    def __init__(self, directory: Path, user: str, port: int = 5432) -> None:
+    def __init__(self, directory: Path, user: str, command: list[str], port: int = 5432) -> None:
         self._directory = directory
         self._user = user
         self.port = port
+        self.mortal = Mortal(command, cwd=directory, log=directory / "log", answers=self._answers)
         self._numbers = count(1)
         self._free: list[str] = []
 
@@ -52,6 +52,13 @@ class PrivateServer:
 
     def dsn(self, database: str = "postgres") -> str:
         return f"host={self._directory} port={self.port} user={self._user} dbname={database}"
+
+    def _answers(self) -> bool:
+        try:
+            self.command("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
 
     @contextmanager
     def database(self) -> Iterator[str]:
@@ -100,31 +107,14 @@ def private_server(port: int = 5432, **more: str) -> Iterator[PrivateServer]:
         subprocess.run([*_as(user), *initdb], check=True, capture_output=True, cwd=directory)
         settings = [f"--{name}={value}" for name, value in {**SETTINGS, "port": str(port), **more}.items()]
         command = [_program("postgres"), "-D", str(data), "-k", str(directory), *settings]
-        with (
-            (directory / "log").open("wb") as log,
-            subprocess.Popen([*_as(user), *command], stdout=log, stderr=log, cwd=directory) as process,
-        ):
-            try:
-                server = PrivateServer(directory, user, port)
-                _wait(server, process, directory / "log")
-                yield server
-            finally:
-                process.send_signal(3)  # SIGQUIT: stop at once; nothing here is worth a tidy end
-                process.wait()
+        server = PrivateServer(directory, user, [*_as(user), *command], port)
+        try:
+            server.mortal.start()
+            yield server
+        finally:
+            server.mortal.kill()  # nothing here is worth a tidy end
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-
-
-def _wait(server: PrivateServer, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    for _ in range(START_SECONDS * 20):
-        try:
-            server.command("SELECT 1")
-        except psycopg.OperationalError:
-            assert process.poll() is None, f"PostgreSQL did not start:\n{log.read_text()}"
-            threading.Event().wait(0.05)
-        else:
-            return
-    raise AssertionError(f"PostgreSQL did not start within {START_SECONDS} seconds:\n{log.read_text()}")
 
 
 def _as(user: str) -> list[str]:

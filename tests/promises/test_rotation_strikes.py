@@ -1,0 +1,247 @@
+"""P16: the database alone, the process of the function alone, the process that runs functions alone is killed at each boundary of each step.
+
+A secret of a single user, one of alternating users and a managed one are rotated at once; all of them are held at the same point when it dies.
+Then: the rotations go on by themselves within five seconds after the end of the disturbance, AWSCURRENT logs in, no AWSPENDING is left, and at
+no moment in which the database was there an application stood before a closed door. `STRIKES=140` is the long form, which strikes at every
+point ten times or more, on PostgreSQL, MariaDB and Redis, `VICTIMS=database` one kind alone; the short form strikes PostgreSQL only.
+"""
+
+import os
+import random
+import select
+import signal
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from geumgo.services.secretsmanager.domain_rotation import STEPS
+from tests.promises import telling_server
+from tests.promises.dying_server import promises_the_next_step_a_moment_later
+from tests.promises.rotations import MANAGED, World, world
+from tests.promises.stage import PATIENCE_SECONDS, Told
+from tests.promises.test_rotation_kills import mutated, setting_before_it_is_written_down
+from tests.rotation_functions.on_lambda import function_name
+from tests.server import descendants
+
+STRIKES: Final = int(os.environ.get("STRIKES", "0"))
+SHORT: Final = 2
+VICTIMS: Final = os.environ.get("VICTIMS", "database function host").split()
+SEED: Final = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+GOES_ON_SECONDS: Final = 5.0  # from the end of the disturbance to the next attempt
+
+Point = tuple[str, str]
+CHANGE: Final[list[Point]] = [("setSecret", "changing"), ("setSecret", "changed")]
+BOUNDARIES: Final[list[Point]] = [*CHANGE, *((step, point) for step in STEPS for point in ("invoked", "answered"))]
+POINTS: Final[dict[str, list[Point]]] = {
+    "database": BOUNDARIES,
+    "host": [*BOUNDARIES, *((step, "committed") for step in STEPS)],
+    "store": [*BOUNDARIES, *((step, "committed") for step in STEPS)],
+    "function": [
+        *CHANGE,
+        ("createSecret", "kept"),
+        ("finishSecret", "kept"),
+        *((step, point) for step in STEPS for point in ("begun", "answering")),
+    ],
+}
+
+
+def ended(pids: Iterable[int]) -> None:
+    """SIGKILL, and they are gone."""
+    for pid in set(pids):
+        with suppress(ProcessLookupError):
+            end = os.pidfd_open(pid)
+            signal.pidfd_send_signal(end, signal.SIGKILL)
+            assert select.select([end], [], [], 10)[0]
+            os.close(end)
+
+
+def is_ready(endpoint: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{endpoint}/readyz", timeout=10) as answer:
+            return bool(answer.status == HTTPStatus.OK)
+    except urllib.error.HTTPError as refusal:
+        refusal.close()
+        return False
+
+
+@dataclass
+class Strikes:
+    """Kills one kind of thing, and looks at what becomes of the rotations."""
+
+    world: World
+    victim: str
+    chance: random.Random
+    patience: float = PATIENCE_SECONDS  # for the next attempt, and for the end of what heals
+    gaps: list[float] = field(default_factory=list)  # from the end of a disturbance to the next attempt
+    ends: list[float] = field(default_factory=list)  # to the end of the rotations
+
+    def strike(self, step: str, point: str) -> list[str]:
+        """Everything is rotated, and the victim dies when all rotations have come to that point of that step. Answers what is wrong."""
+        world, stage = self.world, self.world.stage
+        before = {kind: rotated.value() for kind, rotated in world.secrets.items()}
+        began = time.monotonic()
+        # What is managed has no function that could die.
+        arns = [each.secret for kind, each in world.secrets.items() if (kind, self.victim) != (MANAGED, "function")]
+        holding = stage.hold(arns, step, point)
+        tokens = world.rotate_all()
+        restored = getattr(self, f"_{self.victim}")(
+            holding.await_all(), partial(holding.let_go, goes_on=point != "changed")
+        )
+        problems = []
+        for kind, rotated in world.secrets.items():
+            goes_on = partial(self._goes_on, rotated.secret, began, restored)
+            try:
+                stage.await_that(goes_on, f"the next attempt of {kind}", self.patience)
+            except AssertionError as fault:
+                return [str(fault)]
+            again = stage.since(restored, rotated.secret, "invoked")
+            if again:
+                self.gaps.append(again[0].at - restored)
+                if self.gaps[-1] > GOES_ON_SECONDS:
+                    problems.append(f"{kind}: it went on {self.gaps[-1]:.1f} s after all was well again")
+        problems += world.wrong(tokens, before, self.patience)
+        self.ends.append(time.monotonic() - restored)
+        return [f"{self.victim}, {step} {point}: {each}" for each in problems]
+
+    def _goes_on(self, secret: str, began: float, restored: float) -> bool:
+        """Whether its next attempt has begun, or none is needed."""
+        stage = self.world.stage
+        return bool(stage.since(restored, secret, "invoked") or stage.since(began, secret, "succeeded"))
+
+    def _has_met(self, secret: str, struck: float, times: int) -> bool:
+        """Whether it has failed that often, or needed no database."""
+        stage = self.world.stage
+        return len(stage.since(struck, secret, "failed")) >= times or bool(stage.since(struck, secret, "succeeded"))
+
+    def _database(self, held: list[Told], let_go: Callable[[], None]) -> float:
+        """It is back after the rotations have failed for the first, second or third time, unless they could do without it."""
+        world, stage, times = self.world, self.world.stage, self.chance.randrange(1, 4) if STRIKES else 1
+        world.database.kill()
+        struck = time.monotonic()
+        let_go()
+        for each in held:
+            stage.await_that(partial(self._has_met, each.secret, struck, times), "a failure")
+        world.database.start()
+        return time.monotonic()
+
+    def _store(self, held: list[Told], let_go: Callable[[], None]) -> float:
+        """The database, in which the server keeps what it knows, too. It is back when the server says that it is not ready."""
+        self.world.database.kill()
+        let_go()
+        while is_ready(self.world.server.endpoint):
+            threading.Event().wait(0.02)
+        self.world.database.start()
+        return time.monotonic()
+
+    def _function(self, held: list[Told], let_go: Callable[[], None]) -> float:
+        """Its process, or the first one of its sandbox."""
+        each_first = [each.sandbox for each in held]
+        ended(pid if self.chance.random() < 0.5 else descendants(pid)[0] for pid in each_first)
+        let_go()
+        return time.monotonic()
+
+    def _host(self, held: list[Told], let_go: Callable[[], None]) -> float:
+        """The process that does the jobs, and runs the functions."""
+        ended(each.pid for each in held)
+        struck = time.monotonic()
+        let_go()
+        return struck
+
+
+def strikes(strikes: Strikes, count: int) -> list[str]:
+    """`count` times at points in a new order each time round; until something is wrong."""
+    points = list(POINTS[strikes.victim])
+    for number in range(count):
+        if number % len(points) == 0:
+            strikes.chance.shuffle(points)
+        problems = strikes.strike(*points[number % len(points)])
+        if problems:
+            return [f"seed {SEED}, strike {number}: {each}" for each in problems]
+    return []
+
+
+def kinds(engine: str) -> list[str]:
+    """Of secrets. Redis is none of the databases whose master passwords are managed."""
+    return ["SingleUser", "MultiUser", *([MANAGED] if engine != "redis" else [])]
+
+
+@pytest.mark.parametrize("engine", ["postgres", "mariadb", "redis"] if STRIKES else ["postgres"])
+def test_rotations_heal_whatever_dies_alone(tmp_path: Path, engine: str, record_property: Any) -> None:
+    with world(tmp_path, engine) as made:
+        for kind in kinds(engine):
+            made.add(kind, engine)
+        made.watch()
+        problems = {}
+        try:
+            for victim in VICTIMS:
+                struck = Strikes(made, victim, random.Random(SEED))
+                problems[victim] = strikes(struck, STRIKES or SHORT)
+                assert problems[victim] == []
+                figures = f"went on after {max(struck.gaps, default=0):.1f} s at most, all ended after {max(struck.ends):.1f} s at most"
+                print(f"\nseed {SEED}: {engine}, the {victim} dies {len(struck.ends)} times: {figures}")
+        finally:
+            record = made.stop_watching()
+    print(f"{engine}: {record}")
+    for name, figure in record.items():
+        record_property(name, figure)
+    assert record["failed"] == 0, f"seed {SEED}"
+    assert record["tries"] > 10
+
+
+@pytest.mark.skipif(not STRIKES, reason="the long form")
+def test_rotations_heal_when_the_database_of_the_server_itself_dies(tmp_path: Path, record_property: Any) -> None:
+    """It is the one whose users are rotated, too: nothing is known, and nothing can be done, until it is back."""
+    with world(tmp_path, "postgres", in_it=True) as made:
+        for kind in kinds("postgres"):
+            made.add(kind, "postgres")
+        made.watch()
+        try:
+            struck = Strikes(made, "store", random.Random(SEED))
+            assert strikes(struck, STRIKES) == []
+        finally:
+            record = made.stop_watching()
+    figures = (
+        f"went on after {max(struck.gaps, default=0):.1f} s at most, all ended after {max(struck.ends):.1f} s at most"
+    )
+    print(f"\nseed {SEED}: the server's own database dies {len(struck.ends)} times: {figures}; {record}")
+    for name, figure in record.items():
+        record_property(name, figure)
+    assert record["failed"] == 0, f"seed {SEED}"
+
+
+@pytest.mark.parametrize(
+    ("fault", "victim", "step", "point"),
+    [
+        (telling_server.tries_again_after_a_minute, "database", "setSecret", "invoked"),
+        (promises_the_next_step_a_moment_later, "host", "createSecret", "committed"),
+    ],
+)
+def test_a_server_that_does_not_go_on_in_time_is_caught(
+    tmp_path: Path, fault: Callable[[], None], victim: str, step: str, point: str
+) -> None:
+    with world(tmp_path, "postgres", fault.__name__) as made:
+        made.add("SingleUser", "postgres")
+        # Nothing comes, for a minute or at all.
+        assert Strikes(made, victim, random.Random(SEED), patience=2 * GOES_ON_SECONDS).strike(step, point) != []
+
+
+def test_a_function_that_sets_what_it_has_not_written_down_is_caught(tmp_path: Path) -> None:
+    name = function_name("postgres", "SingleUser")
+    with world(tmp_path, "postgres") as made:
+        made.add("SingleUser", "postgres", mutated(name, setting_before_it_is_written_down))
+        made.watch()
+        problems = Strikes(made, "function", random.Random(SEED), patience=GOES_ON_SECONDS).strike(
+            "setSecret", "changed"
+        )
+        assert made.stop_watching()["failed"] > 0
+    assert problems != []

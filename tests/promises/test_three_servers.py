@@ -1,0 +1,177 @@
+"""P17 with real processes: of three servers on one PostgreSQL one is stopped past its lease while it does a step, and then goes on.
+
+The others finish the rotation meanwhile, and begin another one. When the late one wakes it changes nothing: no label, no value, and no password in
+the database. `STOPS=200` is the long form.
+"""
+
+import os
+import random
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from geumgo.services.secretsmanager.domain_rotation import STEPS
+from tests.promises import telling_server
+from tests.promises.rotations import MANAGED, World, world
+from tests.promises.stage import Told
+from tests.rotation_functions.on_lambda import Rotated
+from tests.server import Server, descendants
+from tests.storage.postgres_server import PrivateServer
+
+STOPS: Final = int(os.environ.get("STOPS", "2"))
+SEED: Final = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+LEASE_MS: Final = 4_500  # a third of the product's, so that one need not wait so long
+BROUGHT: Final = ("keyring.json", "seal.key", "admin.credentials")  # what another machine is given
+
+Stop = tuple[str, str, str]
+ABOUT: Final[list[Stop]] = [(kind, "setSecret", "about to change") for kind in ("SingleUser", "MultiUser", MANAGED)]
+"""A function, or the server, is logged in and about to change the password."""
+EVERYWHERE: Final[list[Stop]] = [
+    *((kind, step, point) for kind in ("SingleUser", "MultiUser") for step in STEPS for point in ("invoked", "begun", "answering", "answered")),
+    *((kind, step, "kept") for kind in ("SingleUser", "MultiUser") for step in ("createSecret", "finishSecret")),
+    *((kind, "setSecret", "changed") for kind in ("SingleUser", "MultiUser", MANAGED)),
+    *((MANAGED, step, point) for step in STEPS for point in ("invoked", "answered")),
+]  # fmt: skip
+
+
+def send(pids: list[int], what: signal.Signals) -> None:
+    """Everything in `pids` is sent the signal, and has stopped if that was SIGSTOP."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, what)
+    while what == signal.SIGSTOP and any(state_of(pid) not in "TZ" for pid in pids):
+        threading.Event().wait(0.002)
+
+
+def state_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return "Z"
+
+
+@dataclass
+class Site:
+    """Servers on one database, and what is rotated."""
+
+    world: World
+    servers: list[Server]
+    chance: random.Random
+    stopped: list[int] = field(default_factory=list)
+
+    def stop(self, held: Told) -> Server:
+        """The server that holds the rotation stands still, with the function or without. Answers another one."""
+        holder = next(each for each in self.servers if held.pid in each.members())
+        pids = holder.members()
+        if held.sandbox and self.chance.random() < 0.5:
+            function = {held.sandbox, *descendants(held.sandbox)}
+            pids = [pid for pid in pids if pid not in function]
+        self.stopped = pids
+        send(pids, signal.SIGSTOP)
+        return self.chance.choice([each for each in self.servers if each is not holder])
+
+    def wake(self) -> None:
+        send(self.stopped, signal.SIGCONT)
+        self.stopped = []
+
+
+def round_of(site: Site, kind: str, step: str, point: str) -> list[str]:
+    """The server that comes to that point of a rotation is stopped there, until another one has ended the rotation and a second one."""
+    stage, rotated, link = site.world.stage, site.world.secrets[kind], site.world.links[kind]
+    began, changes = time.monotonic(), link.changes
+    holding = stage.hold([rotated.secret], step, point)
+    tokens = [rotated.begin()]
+    held = holding.await_all()[0]
+    awake = site.stop(held)
+    holding.let_go()
+    rotated.__dict__["client"] = awake.client("secretsmanager")
+    for number in (1, 2):
+        stage.await_that(partial(ended, site, rotated, began, number), f"the end of rotation {number}")
+        if number == 1:
+            tokens.append(rotated.begin())
+    before = (rotated.labels(), rotated.value(), link.changes)
+    woken = time.monotonic()
+    site.wake()
+    stage.await_that(partial(is_rid_of_it, site, held, woken), "the end of what was late")
+    after = (rotated.labels(), rotated.value(), link.changes)
+    problems = [] if before == after else ["the late server changed something"]
+    if not rotated.target.logs_in(rotated.value()):
+        problems.append("AWSCURRENT does not log in")
+    if after[0] != {"AWSCURRENT": tokens[1], "AWSPREVIOUS": tokens[0]}:
+        problems.append(f"the labels are {after[0]}")
+    if after[2] - changes != len(tokens):
+        problems.append(f"the password was changed {after[2] - changes} times in {len(tokens)} rotations")
+    return [f"{kind}, stopped at {step} {point}: {each}" for each in problems]
+
+
+def ended(site: Site, rotated: Rotated, began: float, number: int) -> bool:
+    return len(site.world.stage.since(began, rotated.secret, "succeeded")) >= number
+
+
+def is_rid_of_it(site: Site, held: Told, woken: float) -> bool:
+    return any(each.pid == held.pid for each in site.world.stage.since(woken, held.secret, "let go"))
+
+
+@contextmanager
+def site_of(tmp_path: Path, database: str, servers: int, *faults: str) -> Iterator[Site]:
+    environment = {"GEUMGO_DATABASE": database, "LEASE_MS": str(LEASE_MS)}
+    with ExitStack() as stack:
+        made = stack.enter_context(world(tmp_path, "postgres", *faults, environment=environment))
+        first = made.server
+        site = Site(made, [first], random.Random(SEED))
+        stack.callback(site.wake)
+        for number in range(1, servers):
+            data = tmp_path / f"data-{number}"
+            data.mkdir(mode=0o700)
+            for name in BROUGHT:
+                shutil.copy2(first.data / name, data / name)
+            another = Server(data, arguments=first.arguments, environment=first.environment, program=first.program)
+            site.servers.append(stack.enter_context(another))
+        for kind in ("SingleUser", "MultiUser", MANAGED):
+            made.add(kind, "postgres")
+            for another in site.servers[1:]:
+                made.watchers[kind].asks(another)
+        stack.callback(site.wake)
+        yield site
+
+
+def test_a_server_that_was_stopped_past_its_lease_changes_nothing(
+    tmp_path: Path, postgres_server: PrivateServer, record_property: Any
+) -> None:
+    chance, problems, seconds = random.Random(SEED), [], []
+    others = list(EVERYWHERE)
+    with postgres_server.database() as database, site_of(tmp_path, database, 3) as site:
+        site.world.watch()
+        try:
+            for number in range(STOPS):
+                if number % len(others) == 0:
+                    chance.shuffle(others)
+                # Every other time at the most dangerous place.
+                stop = chance.choice(ABOUT) if number % 2 == 0 else others[number % len(others)]
+                began = time.monotonic()
+                problems += round_of(site, *stop)
+                seconds.append(time.monotonic() - began)
+                assert problems == [], f"seed {SEED}, round {number}"
+        finally:
+            site.wake()
+            record = site.world.stop_watching()
+    print(f"\nseed {SEED}: {len(seconds)} stops past the lease, {len(problems)} with a late write; {record}")
+    record_property("stops", len(seconds))
+    assert record["failed"] == 0, f"seed {SEED}"
+
+
+def test_servers_that_do_not_look_how_late_it_is_are_caught(tmp_path: Path, postgres_server: PrivateServer) -> None:
+    faults = (telling_server.carries_on_after_standing_still, telling_server.changes_without_a_look)
+    with (
+        postgres_server.database() as database,
+        site_of(tmp_path, database, 2, *(fault.__name__ for fault in faults)) as site,
+    ):
+        for kind in ("SingleUser", MANAGED):
+            assert round_of(site, kind, "setSecret", "about to change") != [], kind
