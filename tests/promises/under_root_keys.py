@@ -12,6 +12,7 @@ from geumgo.renewal import MAC, Renewal
 from geumgo.sealing import Plaintext, Unsealable
 from geumgo.sealing.root import RootKeys, wrapping_id
 from geumgo.services.cloudtrail import signing_keys
+from geumgo.services.ecs import store as ecs
 from geumgo.services.geumgo import attempts, domain
 from geumgo.services.geumgo import store as attempts_store
 from geumgo.services.rds import store as rds
@@ -117,22 +118,33 @@ def _databases(house: House) -> None:
 def _rest(house: House) -> None:
     root, storage, now_ms = open_root(house.settings), house.app.storage, house.clock.now_ms()
     signing_keys.current_key(storage, root, now_ms)
+    arn = f"arn:aws:acm-pca:us-east-1:{house.account}:certificate-authority/ca"
     keys = attempts.keys_of(root, house.account, "ann", "192.0.2.1")
     with storage.writing() as tx:
+        authority: dict[str, Any] = {
+            "arn": arn,
+            "certificate": "PEM",
+            "private_key": ecs.seal(root, arn, Plaintext(b"key")),
+            "created_at_ms": now_ms,
+        }
+        tx.run(
+            "INSERT INTO ecs_authority (arn, certificate, private_key, created_at_ms, mac)"
+            " VALUES (:arn, :certificate, :private_key, :created_at_ms, :mac)",
+            **authority,
+            mac=root.vouch("ecs_authority", authority),
+        )
         attempts_store.save(tx, keys.pair, domain.Attempts(1, now_ms, 0))
     house.index()
+    kinds = tables_of(storage)
     with storage.writing() as tx:
         for _, each in renewals():
             if each.marks == (MAC,) and not _rows(tx, each):
-                _made_up(tx, root, each)
+                _made_up(tx, root, each, kinds[each.table])
 
 
-def _made_up(tx: Tx, root: RootKeys, table: Renewal) -> None:
+def _made_up(tx: Tx, root: RootKeys, table: Renewal, kinds: Mapping[str, str]) -> None:
     """A row of a table that is only vouched for. What it says means nothing; that we have said it can be proven."""
-    row: dict[str, Any] = dict.fromkeys(table.columns, "x")
-    for name in table.columns:
-        if name.endswith(("_ms", "_days", "_s")) or name in _NUMBERS:
-            row[name] = 1
+    row: dict[str, Any] = {name: 1 if kinds[name] == "number" else "x" for name in table.columns}
     mac = root.vouch(table.table, row)
     row.update(_BESIDE.get(table.table, {}))
     names = [*row, "mac"]
@@ -146,10 +158,6 @@ def _made_up(tx: Tx, root: RootKeys, table: Renewal) -> None:
 _BESIDE: Final[dict[str, dict[str, Any]]] = {
     "ssm_automation": {"status": "Success", "steps": "[]"},
     "lambda_function": {"revision": 1},
-}
-_NUMBERS: Final = {
-    *("revision", "recording", "enabled", "testing", "failures", "number", "one", "per_second", "version", "deleted"),
-    *("next_version", "concurrency", "default_version"),
 }
 
 
@@ -208,22 +216,31 @@ def _may_be_mac(cell: bytes, table: str, name: str) -> bool:
     return len(cell) == 36 or (table, name) == ("cloudtrail_record", "copy")
 
 
-def tables_of(storage: Storage) -> dict[str, list[str]]:
-    """The columns of every table."""
-    sqlite = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-    found: dict[str, list[str]] = {}
+def tables_of(storage: Storage) -> dict[str, dict[str, str]]:
+    """The columns of every table, each with what it holds: "number", "text" or "bytes"."""
+    there = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    found: dict[str, dict[str, str]] = {}
     with storage.reading() as tx:
         if hasattr(storage, "path"):
-            for (table,) in tx.all(sqlite):
-                found[table] = [
-                    str(row[0]) for row in tx.all("SELECT name FROM pragma_table_info(:table)", table=table)
-                ]
+            for (table,) in tx.all(there):
+                columns = tx.all("SELECT name, type FROM pragma_table_info(:table)", table=table)
+                found[str(table)] = {str(name): _KINDS[str(kind).lower()] for name, kind in columns}
         else:
-            for table, name in tx.all(
-                "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
+            for table, name, kind in tx.all(
+                "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'public'"
             ):
-                found.setdefault(str(table), []).append(str(name))
+                found.setdefault(str(table), {})[str(name)] = _KINDS.get(str(kind), str(kind))
     return found
+
+
+_KINDS: Final = {
+    "int": "number",
+    "integer": "number",
+    "bigint": "number",
+    "text": "text",
+    "blob": "bytes",
+    "bytea": "bytes",
+}
 
 
 def reads_as_before(house: House, known: Mapping[str, Any]) -> None:
