@@ -86,8 +86,8 @@ def world(house_on_each: House) -> World:
 
 
 @contextmanager
-def dying(world: World, monkeypatch: pytest.MonkeyPatch, step: str, when: str) -> Iterator[None]:
-    """The process dies in `step`."""
+def dying(world: World, monkeypatch: pytest.MonkeyPatch, step: str, when: str) -> Iterator[pytest.MonkeyPatch]:
+    """The process dies in `step`. What else is patched is patched here, so that it is undone in the right order."""
     arn = world.functions.arn("f")
 
     def body(event: dict[str, str]) -> None:
@@ -125,7 +125,7 @@ def dying(world: World, monkeypatch: pytest.MonkeyPatch, step: str, when: str) -
             patch.setattr(jobs_worker.Held, "finishing", finishes)
         else:
             patch.setattr(world.house.app.worker, "_ask", asks)
-        yield
+        yield patch
 
 
 def half(template: Template, event: dict[str, str]) -> None:
@@ -145,9 +145,9 @@ def kill_in(
     """A rotation whose process dies in `step`, and is started again. Answers what is wrong afterwards."""
     world.make(step)
     token = world.rotate()
-    with dying(world, monkeypatch, step, when):
+    with dying(world, monkeypatch, step, when) as patch:
         if mutant is not None:
-            mutant(monkeypatch)
+            mutant(patch)
         try:
             world.house.run_jobs()
         except Killed:
