@@ -97,7 +97,7 @@ def told_ends() -> None:
         local.owed = []
         with finishing(self) as tx:
             yield tx
-        for each in local.owed:
+        for each in reversed(local.owed):  # what became of the rotation first: at the other point it may be killed
             tell(*each)
 
     for name, point in {"step_done": "committed", "_fail": "failed", "_succeed": "succeeded"}.items():
