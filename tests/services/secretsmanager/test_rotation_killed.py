@@ -142,7 +142,10 @@ def kill_in(
     when: str,
     mutant: Callable[[pytest.MonkeyPatch], None] | None = None,
 ) -> list[str]:
-    """A rotation whose process dies in `step`, and is started again. Answers what is wrong afterwards."""
+    """A rotation whose process dies in `step`, and is started again. Answers what is wrong afterwards.
+
+    `mutant` is the program of both processes. It is patched over what kills the first one, so it ends with that and is patched anew.
+    """
     world.make(step)
     token = world.rotate()
     with dying(world, monkeypatch, step, when) as patch:
@@ -154,8 +157,16 @@ def kill_in(
             pass
         else:
             return ["nobody was killed"]
+    with monkeypatch.context() as patch:
+        if mutant is not None:
+            mutant(patch)
+        world.begin_again()
+        return problems_after(world, token)
+
+
+def problems_after(world: World, token: str) -> list[str]:
+    """What is wrong once the process that was started again has worked on the rotation to `token`."""
     problems = []
-    world.begin_again()
     if not any(world.logs_in(stage) for stage in ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS")):
         problems.append("no label logs in")
     world.house.run_jobs()  # without a turn of the clock: at once
