@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from geumgo.app.indexing import NICENESS, indexing
+from geumgo.app.indexing import NICENESS, Rest, indexing
 from geumgo.services.cloudtrail.feeder import NoMeter
 from geumgo.services.cloudtrail.indexer import Indexer, Taken, Turn, at_once
 from geumgo.storage import Broken, Conflict, Storage, StorageError
@@ -69,6 +69,37 @@ def run(house: House, stop: Turns, indexer: Indexer, *, scarce: bool = False) ->
     numbers = Numbers()
     indexing(indexer, house.app.storage, stop, numbers, lambda: scarce)
     return numbers.lags
+
+
+def test_while_others_want_the_cores_it_rests_between_its_batches(house: House) -> None:
+    stop, rests = Turns(3), [0.25, 0.5]
+    indexer = index(house, Taken(900, True), Taken(900, True), Taken(3, False))
+    indexing(indexer, house.app.storage, stop, NoMeter(), lambda: False, rest=lambda: rests.pop(0))
+    assert stop.seconds == [1.0, 0.25, 0.5, 1.0]
+
+
+def test_it_rests_ten_times_as_long_as_it_worked_if_it_had_to_wait_for_a_core(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    counted, worked = tmp_path / "schedstat", iter([1.0, 1.02, 1.05, 1.06, 3.0])
+    monkeypatch.setattr("geumgo.app.indexing.time.process_time", lambda: next(worked))
+    monkeypatch.setattr(Rest, "_so_far", lambda _: so_far(counted))
+    counted.write_text("100 100")
+    rest = Rest()
+    for counts, seconds in (("200 110", 0.0), ("300 200", 0.3), ("300 200", 0.0), ("400 900", 1.0)):
+        counted.write_text(counts)
+        assert rest.seconds() == pytest.approx(seconds)
+
+
+def so_far(place: Path) -> tuple[int, int]:
+    ran, waited = place.read_text().split()
+    return int(ran), int(waited)
+
+
+def test_the_kernel_tells_how_long_a_thread_has_run() -> None:
+    ran, waited = Rest()._so_far()
+    assert ran > 0
+    assert waited >= 0
 
 
 def test_what_waits_already_is_not_waited_for_and_the_lag_grows_until_all_is_indexed(house: House) -> None:
