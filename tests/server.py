@@ -16,7 +16,7 @@ from typing import Any, Self
 import botocore.config
 import botocore.session
 
-READY = re.compile(r"^ready: (http://\S+)$", re.MULTILINE)
+READY = re.compile(r"^ready: (https?://\S+)$", re.MULTILINE)
 START_SECONDS = 30
 GEUMGO = [sys.executable, "-m", "geumgo"]
 
@@ -45,7 +45,7 @@ class Server:
     def start(self) -> float:
         """Start and wait for the ready line. Answers the seconds that took."""
         started = time.monotonic()
-        listen = self.endpoint.removeprefix("http://") or "127.0.0.1:0"
+        listen = self.endpoint.rpartition("/")[2] or "127.0.0.1:0"
         self.output.write_bytes(b"")
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
