@@ -7,6 +7,7 @@ requests: nothing that these are asked with is a secret.
 from typing import Final, NamedTuple
 
 from geumgo.context import Params
+from geumgo.domain.bounded import keep
 from geumgo.message import Request
 from geumgo.protocol import Call
 
@@ -51,6 +52,4 @@ class Repeats:
 
     def keep(self, words: Words, meaning: Meaning) -> None:
         """The oldest one goes when there are too many."""
-        if len(self._known) >= self._most:
-            del self._known[next(iter(self._known))]
-        self._known[words] = meaning
+        keep(self._known, words, meaning, self._most)

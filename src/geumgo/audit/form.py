@@ -4,7 +4,7 @@ The bytes are those that `record.api_call` and `line.encode_record` give. What i
 parameters) has no form: it is encoded as any record is.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 from geumgo.audit import record as trail_record
 from geumgo.audit.line import encode_record
 from geumgo.context import Caller
+from geumgo.domain.bounded import keep
 
 MOST_FORMS: Final = 4_096
 LONGEST: Final = 4_096  # bytes of a record that is encoded by form
@@ -98,7 +99,7 @@ class Forms:
         if known is None:
             known = _members(request_parameters)
             if known is not None and len(known) <= LONGEST:
-                _keep(self._asked, key, known, self._most)
+                keep(self._asked, key, known, self._most)
         return known
 
     def _resources(self, touched: tuple[tuple[str, str], ...], kind: str) -> bytes:
@@ -107,7 +108,7 @@ class Forms:
             named = [trail_record.resource(arn, account, kind) for arn, account in touched]
             known = b',"resources":%b' % _encode(named)
             if len(known) <= LONGEST:
-                _keep(self._touched, (kind, touched), known, self._most)
+                keep(self._touched, (kind, touched), known, self._most)
         return known
 
     def _make(self, key: tuple[Any, ...], caller: Caller) -> Form:
@@ -170,10 +171,3 @@ def _key(values: Mapping[str, Any]) -> Asked | None:
                 return None
         key += (name, tuple(value.items()))
     return tuple(key)
-
-
-def _keep(kept: dict[Any, bytes], key: Hashable, value: bytes, most: int) -> None:
-    """The oldest one goes when there are too many."""
-    if len(kept) >= most:
-        del kept[next(iter(kept))]
-    kept[key] = value

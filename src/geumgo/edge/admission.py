@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, final
 
 from geumgo.access.signature import claimed_key
+from geumgo.domain.bounded import keep
 from geumgo.message import Fetched, Request
 
 LEAST: Final = 128
@@ -85,9 +86,7 @@ class Admission:
         """The request's signature held, if it has one."""
         source = request.peer, claimed_key(request)
         if source not in self._known:
-            if len(self._known) >= KNOWN:
-                del self._known[next(iter(self._known))]
-            self._known[source] = None
+            keep(self._known, source, None, KNOWN)
 
     def _source(self, request: Request) -> Source:
         named = request.peer, claimed_key(request)

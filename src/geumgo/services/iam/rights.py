@@ -11,6 +11,7 @@ from typing import Final
 
 from geumgo.access.ports import PrincipalPolicies
 from geumgo.context import Caller
+from geumgo.domain.bounded import keep
 from geumgo.domain.policy import Policy, PolicyKind, compile_policy
 from geumgo.sealing import Sealing, Unsealable
 from geumgo.services.iam.records import Holdings, Kind, Principal
@@ -84,9 +85,7 @@ class Rights:
         known = self._held.get((owner.id, owner.holdings))
         if known is None:
             known = holdings.read(tx, owner)
-            if len(self._held) >= HELD_LIMIT:
-                del self._held[next(iter(self._held))]
-            self._held[owner.id, owner.holdings] = known
+            keep(self._held, (owner.id, owner.holdings), known, HELD_LIMIT)
         return known
 
     def _own(self, tx: Tx, held: Holdings) -> list[Policy]:
