@@ -26,11 +26,7 @@ def key() -> Plaintext:
 
 def uuid() -> str:
     """A random UUID (version 4) as text, lower case."""
-    raw = bytearray(os.urandom(16))
-    raw[6] = raw[6] & 0x0F | 0x40
-    raw[8] = raw[8] & 0x3F | 0x80
-    text = raw.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    return _as_uuid(os.urandom(16).hex())
 
 
 class Uuids:
@@ -45,8 +41,12 @@ class Uuids:
         if self._at == len(self._digits):
             self._digits, self._at = os.urandom(16 * _DRAWN).hex(), 0
         at, self._at = self._at, self._at + 32
-        digits = self._digits[at : self._at]
-        return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"
+        return _as_uuid(self._digits[at : self._at])
+
+
+def _as_uuid(digits: str) -> str:
+    """32 random hexadecimal digits as a UUID of version 4. Source: RFC 9562."""
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"
 
 
 def letters(count: int) -> str:
