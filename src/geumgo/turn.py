@@ -11,16 +11,16 @@ from geumgo.access.gate import Gate, through
 from geumgo.access.ports import Key, Keyring
 from geumgo.audit.trail import Kind
 from geumgo.context import (
+    NO_ARCHIVE,
+    NO_SESSIONS,
     NOBODY,
     Archive,
     Caller,
     Clock,
     Context,
     Later,
-    NoArchive,
     NobodyListens,
     NobodyWatches,
-    NoSessions,
     Params,
     Place,
     Proven,
@@ -28,7 +28,7 @@ from geumgo.context import (
     Sessions,
     Watcher,
 )
-from geumgo.functions import Functions, NoFunctions
+from geumgo.functions import NO_FUNCTIONS, Functions
 from geumgo.message import Answer, Request
 from geumgo.principals import Principals
 from geumgo.room import Room
@@ -69,11 +69,11 @@ class Parts:
     count: Count
     most_derived: int = 32_000  # see Settings.derived_entries
     honour_child_denies: bool = True  # see Settings.honour_child_denies
-    sessions: Sessions = field(default_factory=NoSessions)
+    sessions: Sessions = NO_SESSIONS
     publisher: Publisher = field(default_factory=NobodyListens)
-    functions: Functions = field(default_factory=NoFunctions)
+    functions: Functions = NO_FUNCTIONS
     watcher: Watcher = field(default_factory=NobodyWatches)
-    archive: Archive = field(default_factory=NoArchive)
+    archive: Archive = NO_ARCHIVE
 
 
 class Waits(Exception):
