@@ -169,7 +169,9 @@ class Connection(AsyncioProtocol):
         self._peer = peer[0] if isinstance(peer, tuple) else "127.0.0.1"
         self._site.connections.add(self)
         self._share, may_stay = self._site.shares.joined(self._peer)
-        if not may_stay or len(self._site.connections) > self._site.bounds.connections:
+        if self._site.stopping:  # it was accepted just before the stop, which has not seen it
+            self._close()
+        elif not may_stay or len(self._site.connections) > self._site.bounds.connections:
             self._turn_away(HTTPStatus.SERVICE_UNAVAILABLE)
         else:
             self._await_the_rest()
