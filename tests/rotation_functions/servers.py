@@ -38,7 +38,9 @@ def mortal_mariadb(*options: str) -> Iterator[tuple[int, Mortal]]:
         data, port = directory / "data", free_port()
         install = [shutil.which("mariadb-install-db"), "--no-defaults", f"--datadir={data}", f"--user={user}"]
         install += ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]
-        subprocess.run([str(part) for part in install], check=True, capture_output=True, cwd=directory)
+        # Its own place for temporary files: the one of who runs the tests may be closed to the server's user.
+        environment = {**os.environ, "TMPDIR": str(directory)}
+        subprocess.run([str(part) for part in install], check=True, capture_output=True, cwd=directory, env=environment)
         grants = "CREATE USER IF NOT EXISTS '{}'@'127.0.0.1' IDENTIFIED BY '{}';\nGRANT ALL ON *.* TO 'chief'@'127.0.0.1' WITH GRANT OPTION;"
         script = directory / "init.sql"
         script.write_text(grants.format(*CHIEF) + "\nCREATE DATABASE IF NOT EXISTS app;\n")
@@ -52,7 +54,12 @@ def mortal_mariadb(*options: str) -> Iterator[tuple[int, Mortal]]:
             "--skip-name-resolve",
         ]
         command += ["--bind-address=127.0.0.1", f"--socket={directory}/socket", f"--init-file={script}"]
-        command += ["--innodb-buffer-pool-size=16M", "--innodb-flush-log-at-trx-commit=2", *options]
+        command += [
+            f"--tmpdir={directory}",
+            "--innodb-buffer-pool-size=16M",
+            "--innodb-flush-log-at-trx-commit=2",
+            *options,
+        ]
 
         def answers() -> bool:
             try:
