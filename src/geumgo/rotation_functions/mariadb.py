@@ -2,8 +2,9 @@
 
 from .mysql import connect, set_clone, set_password
 
-__all__ = ["BY_MASTER", "ENGINE", "NAME_LIMIT", "connect", "set_clone", "set_password"]
+__all__ = ["ALSO", "BY_MASTER", "ENGINE", "NAME_LIMIT", "NAME_UNIT", "connect", "set_clone", "set_password"]
 
 ENGINE = "mariadb"
-NAME_LIMIT = 80  # characters
+ALSO: tuple[str, ...] = ()
+NAME_LIMIT, NAME_UNIT = 80, "characters"
 BY_MASTER = False

@@ -11,7 +11,8 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 ENGINE = "mongo"
-NAME_LIMIT = 128  # bytes; the server knows none
+ALSO: tuple[str, ...] = ()
+NAME_LIMIT, NAME_UNIT = 128, "bytes"  # the server knows none
 BY_MASTER = True  # only who may administer users may change a password, his own included
 MILLISECONDS = 5_000
 

@@ -8,7 +8,8 @@ from typing import Any
 import pymysql
 
 ENGINE = "mysql"
-NAME_LIMIT = 32  # characters; the server refuses longer ones
+ALSO = ("aurora-mysql",)
+NAME_LIMIT, NAME_UNIT = 32, "characters"  # the server refuses longer ones
 BY_MASTER = False
 SECONDS = 5
 

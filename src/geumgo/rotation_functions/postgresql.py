@@ -7,7 +7,8 @@ import psycopg
 from psycopg import sql
 
 ENGINE = "postgres"
-NAME_LIMIT = 63  # bytes; PostgreSQL cuts longer names silently
+ALSO = ("aurora-postgresql",)
+NAME_LIMIT, NAME_UNIT = 63, "bytes"  # PostgreSQL cuts longer names silently
 BY_MASTER = False
 CONNECT_SECONDS = 5
 

@@ -11,7 +11,8 @@ import ssl
 from typing import Any
 
 ENGINE = "redis"
-NAME_LIMIT = 512  # bytes; the server knows none
+ALSO: tuple[str, ...] = ()
+NAME_LIMIT, NAME_UNIT = 512, "bytes"  # the server knows none
 BY_MASTER = True  # whoever may change passwords may do anything, so an application's user seldom may
 SECONDS = 5
 LONGEST_REPLY = 1 << 24  # bytes

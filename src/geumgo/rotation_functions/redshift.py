@@ -10,7 +10,8 @@ import psycopg
 from psycopg import sql
 
 ENGINE = "redshift"
-NAME_LIMIT = 127  # bytes
+ALSO: tuple[str, ...] = ()
+NAME_LIMIT, NAME_UNIT = 127, "bytes"
 BY_MASTER = False
 CONNECT_SECONDS = 5
 

@@ -12,10 +12,11 @@ from typing import Any, Protocol, TypeVar
 import boto3
 
 CLONE = "_clone"
+UNFIT = ":/@\"'\\"  # what breaks addresses that hold a password; with the colon that AWS's functions for PostgreSQL leave out alone
 INSTANCE_TAG = "aws:rds:primaryDBInstanceArn"
 CLUSTER_TAG = "aws:rds:primaryDBClusterArn"
 REDSHIFT_TAG = "aws:redshift:primaryClusterArn"
-REQUIRED = ("engine", "host", "username", "password")
+REQUIRED = ("host", "username", "password")
 
 Secret = dict[str, Any]
 Kind = TypeVar("Kind", bound="Rotation")
@@ -25,7 +26,9 @@ class Engine(Protocol):
     """What the steps need of a database. A connection is whatever `connect` answers; it has a `close`."""
 
     ENGINE: str
+    ALSO: tuple[str, ...]  # what else a secret may say for it
     NAME_LIMIT: int
+    NAME_UNIT: str  # of NAME_LIMIT: "characters" or "bytes"
     BY_MASTER: bool  # a single user's password is set by the user of masterarn, where the secret names one
 
     def connect(self, secret: Secret) -> Any | None:
@@ -89,7 +92,7 @@ class Rotation:
         }
         flags = {option: _true(os.environ.get(name, "false")) for name, option in names.items()}
         answer = self.client.get_random_password(
-            ExcludeCharacters=os.environ.get("EXCLUDE_CHARACTERS", "/@\"'\\"),
+            ExcludeCharacters=os.environ.get("EXCLUDE_CHARACTERS", UNFIT),
             PasswordLength=int(os.environ.get("PASSWORD_LENGTH", "32")),
             RequireEachIncludedType=_true(os.environ.get("REQUIRE_EACH_INCLUDED_TYPE", "true")),
             **flags,
@@ -123,14 +126,25 @@ class OfDatabase(Rotation):
         found = self.text_if_there(stage)
         return None if found is None else self.checked(json.loads(found))
 
-    def checked(self, secret: Secret) -> Secret:
-        for key in REQUIRED:
-            if key not in secret:
-                raise KeyError(f"{key} key is missing from secret JSON")
-        if secret["engine"] != self.engine.ENGINE:
+    def previous(self) -> Secret | None:
+        """The secret under AWSPREVIOUS, None where that is no secret of a database.
+
+        Such are the first versions that CloudFormation makes, which get their host when the secret is attached.
+        """
+        try:
+            return self.read_if_there("AWSPREVIOUS")
+        except (KeyError, ValueError):
+            return None
+
+    def checked(self, secret: Any) -> Secret:
+        """Raises KeyError, in the words of AWS's functions."""
+        if not isinstance(secret, dict) or secret.get("engine") not in (self.engine.ENGINE, *self.engine.ALSO):
             raise KeyError(
                 f"Database engine must be set to '{self.engine.ENGINE}' in order to use this rotation lambda"
             )
+        for key in REQUIRED:
+            if key not in secret:
+                raise KeyError(f"{key} key is missing from secret JSON")
         return secret
 
     def create(self, username: Callable[[str], str]) -> None:
@@ -157,7 +171,7 @@ class OfDatabase(Rotation):
         if self.logs_in(pending):
             return
         current = self.read("AWSCURRENT")
-        opened, connection = self._opened_by(pending, current, self.read_if_there("AWSPREVIOUS"))
+        opened, connection = self._opened_by(pending, current)
         if self.engine.BY_MASTER and "masterarn" in current:
             if connection is not None:
                 connection.close()
@@ -172,12 +186,16 @@ class OfDatabase(Rotation):
         finally:
             connection.close()
 
-    def _opened_by(self, pending: Secret, *known: Secret | None) -> tuple[Secret | None, Any | None]:
-        """The first of the known secrets that logs in, with its connection."""
-        for secret in known:
+    def _opened_by(self, pending: Secret, current: Secret) -> tuple[Secret | None, Any | None]:
+        """The current secret or else the previous one, whichever logs in, with its connection.
+
+        Where to, and whether with TLS, is what the current one says: the database may have moved, or have got TLS, since the previous one.
+        """
+        for known in (lambda: current, self.previous):
+            secret = known()
             if secret is not None:
                 _refuse_other(pending, secret, "username", "host")
-                connection = self.engine.connect({**secret, **_tls(pending)})
+                connection = self.engine.connect({**current, "password": secret["password"]})
                 if connection is not None:
                     return secret, connection
         return None, None
@@ -251,16 +269,18 @@ def single_user(engine: Engine) -> Callable[[Mapping[str, str], object], None]:
 
 def alternating_users(engine: Engine) -> Callable[[Mapping[str, str], object], None]:
     """A handler that changes the password of the idle one of `X` and `X_clone`, and makes it the current one."""
+    return _handler(
+        engine, lambda rotation: rotation.create(lambda name: idle_user(engine, name)), OfDatabase.set_other_user
+    )
 
-    def named(name: str) -> str:
-        other = other_user(name)
-        if len(other.encode()) > engine.NAME_LIMIT:
-            raise ValueError(
-                f"Unable to clone user, username length with {CLONE} appended would exceed {engine.NAME_LIMIT}"
-            )
-        return other
 
-    return _handler(engine, lambda rotation: rotation.create(named), OfDatabase.set_other_user)
+def idle_user(engine: Engine, username: str) -> str:
+    """The other one of `X` and `X_clone`. Raises ValueError when its name is too long for the database."""
+    other = other_user(username)
+    if len(other if engine.NAME_UNIT == "characters" else other.encode()) > engine.NAME_LIMIT:
+        limit = f"{engine.NAME_LIMIT} {engine.NAME_UNIT}"
+        raise ValueError(f"Unable to clone user, username length with {CLONE} appended would exceed {limit}")
+    return other
 
 
 def other_user(username: str) -> str:
@@ -307,4 +327,4 @@ def _tls(secret: Secret) -> Secret:
 
 
 def _true(text: str) -> bool:
-    return text.strip().lower() in ("true", "1", "yes")
+    return text.strip().lower() in ("true", "1", "y", "yes")
