@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import ssl
 from typing import Any
 
@@ -58,37 +59,59 @@ def set_password(connection: Connection, username: str, password: str, still: st
 
 
 def set_clone(connection: Connection, username: str, clone: str, password: str) -> None:
-    """A clone has an account for each host that `username` has one for.
+    """A clone has an account for each host that `username` has an open one for, with the same rights and the same demand for TLS.
 
-    No statement makes an account together with its rights, so a new one is locked until it has them all: after a crash in between it
-    is found locked, and finished.
+    No statement makes an account together with its rights, so a new one has a password that nobody knows until it has them all. Rights are
+    copied at each rotation, as AWS's functions do it: what one of the two was granted since, the other has when it becomes the current one.
     """
-    originals, there = _hosts(connection, username), _hosts(connection, clone)
-    if not originals:
-        raise ValueError("The user to clone has no account")
-    for host in originals:
-        if host not in there or _is_locked(connection, _account(clone, host)):
-            _copy(connection, username, clone, host, password)
-    accounts = [_account(clone, host) for host in sorted({*originals, *there})]
+    hosts = [host for host in _hosts(connection, username) if not _is_locked(connection, _account(username, host))]
+    if not hosts:
+        raise ValueError("The user to clone has no account that is open")
+    unknown = password + secrets.token_hex(16)  # whatever rules there are for passwords, it keeps them, too
+    for host in hosts:
+        original, copy = _account(username, host), _account(clone, host)
+        _do(connection, f"CREATE USER IF NOT EXISTS {copy} IDENTIFIED BY %s", unknown)
+        demand, values = _demand(connection, username, host)
+        _do(connection, f"ALTER USER {copy} REQUIRE {demand}", *values)
+        for (right,) in _do(connection, f"SHOW GRANTS FOR {original}"):
+            statement = for_another(right, original.replace("%%", "%"), copy.replace("%%", "%"))
+            if statement:
+                _do(connection, _literal(statement))
+        if not _is_mariadb(connection) and not connection.server_version.startswith("5."):
+            _do(connection, f"SET DEFAULT ROLE ALL TO {copy}")
+    accounts = [_account(clone, host) for host in sorted({*hosts, *_hosts(connection, clone)})]
     each = ", ".join(f"{account} IDENTIFIED BY %s" for account in accounts)
-    _do(connection, f"ALTER USER {each} ACCOUNT UNLOCK", *[password] * len(accounts))
+    _do(connection, f"ALTER USER {each}", *[password] * len(accounts))
 
 
-def _copy(connection: Connection, username: str, clone: str, host: str, password: str) -> None:
-    original, copy = _account(username, host), _account(clone, host)
-    tls = _do(connection, "SELECT ssl_type FROM mysql.user WHERE user = %s AND host = %s", username, host)
-    require = " REQUIRE SSL" if tls[0][0] else ""
-    _do(connection, f"CREATE USER IF NOT EXISTS {copy} IDENTIFIED BY %s{require} ACCOUNT LOCK", password)
-    for (grant,) in _do(connection, f"SHOW GRANTS FOR {original}"):
-        for word in (" TO ", " FOR "):
-            what, found, more = grant.rpartition(word + original.replace("%%", "%"))
-            if found:
-                if what == NO_RIGHT and " WITH " not in more:
-                    break  # it gives nothing, and would take a master with GRANT OPTION on everything
-                _do(connection, _literal(what + word) + copy + _literal(_IDENTIFIED.sub("", more)))
-                break
-    if not _is_mariadb(connection) and not connection.server_version.startswith("5."):
-        _do(connection, f"SET DEFAULT ROLE ALL TO {copy}")
+def _demand(connection: Connection, username: str, host: str) -> tuple[str, list[str]]:
+    """What the account demands of TLS, as it stands after REQUIRE, and the values in it."""
+    columns = "ssl_type, ssl_cipher, x509_issuer, x509_subject"
+    ((kind, *found),) = _do(
+        connection,
+        f"SELECT {columns} FROM mysql.user WHERE user = %s AND host = %s",  # noqa: S608 - no name is in it
+        username,
+        host,
+    )
+    if kind != "SPECIFIED":
+        return {"ANY": "SSL", "X509": "X509"}.get(kind, "NONE"), []
+    told = [text.decode() if isinstance(text, bytes) else str(text or "") for text in found]
+    named = [(word, text) for word, text in zip(("CIPHER", "ISSUER", "SUBJECT"), told, strict=True) if text]
+    return " AND ".join(f"{word} %s" for word, _ in named), [text for _, text in named]
+
+
+def for_another(right: str, original: str, copy: str) -> str | None:
+    """A line of SHOW GRANTS for `original`, as a statement that does the same for `copy`; None if it gives `original` nothing.
+
+    Accounts are quoted as SHOW GRANTS quotes them.
+    """
+    for word in (" TO ", " FOR ", " FROM "):  # GRANT, SET DEFAULT ROLE, and REVOKE of MySQL's partial revokes
+        what, found, more = right.rpartition(word + original)
+        if found:
+            if what == NO_RIGHT and " WITH " not in _QUOTED.sub("", more):
+                return None  # it would take a master with GRANT OPTION on everything
+            return what + word + copy + _IDENTIFIED.sub("", more)
+    return None
 
 
 def _hosts(connection: Connection, username: str) -> list[str]:
