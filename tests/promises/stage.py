@@ -1,6 +1,7 @@
 """Where rotations are, as `telling_server` and links tell it; and where they are held until whoever tries them has done his worst."""
 
 import json
+import os
 import socket
 import threading
 import time
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-PATIENCE_SECONDS: Final = 60.0
+PATIENCE_SECONDS: Final = float(os.environ.get("PATIENCE", "60"))  # for what was promised no time
 
 
 @dataclass(frozen=True)
