@@ -50,6 +50,7 @@ KINDS = {
     "Group": ":group/",
     "ConnectionArn": ":connection/",
     "EventSourceArn": ":event-bus/",
+    "KeyId": ":key/",
 }
 OWN = re.compile(r"admin|AKIA", re.IGNORECASE)  # the fuzzer does not saw off the branch that it sits on
 FOUND = re.compile(
@@ -69,6 +70,14 @@ class Maker:
         self.bend = self.random.choice((0.0, 0.0, 0.15, 0.4))
         shape = operation.input_shape
         return {} if shape is None else self._structure(shape, 0)
+
+    def honest(self, operation: OperationModel) -> dict[str, Any]:
+        """What fits, with nothing bent; half of the time no more than what must be there."""
+        self.bend = 0.0
+        shape = operation.input_shape
+        made = {} if shape is None else self._structure(shape, 0)
+        sparing = shape is not None and self.random.random() < 0.5
+        return {name: value for name, value in made.items() if not sparing or name in shape.required_members}
 
     def learn(self, body: bytes) -> None:
         """Remember what an answer names."""
@@ -114,7 +123,7 @@ class Maker:
             return self._bent(self.random.choice([*self.seen, *TEXTS, *NAMES]))
         if getattr(shape, "enum", None):
             return str(self.random.choice(shape.enum))
-        if "Arn" in name or "ARN" in name or name.endswith("Boundary"):
+        if "Arn" in name or "ARN" in name or name.endswith("Boundary") or name in ("KeyId", "TargetKeyId"):
             return self._arn(name)
         if name == "Policy" or name.endswith(("Document", "PolicyInputList")) or name == "ResourcePolicy":
             return self._document("Assume" in name or "Resource" in name)
