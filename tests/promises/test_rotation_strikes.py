@@ -2,8 +2,8 @@
 
 A secret of a single user, one of alternating users and a managed one are rotated at once; all of them are held at the same point when it dies.
 Then: the rotations go on by themselves within five seconds after the end of the disturbance, AWSCURRENT logs in, no AWSPENDING is left, and at
-no moment in which the database was there an application stood before a closed door. An attempt that was under way at the end of the disturbance
-fails in its own time, which is the function's and the driver's; the five seconds begin when it has. `STRIKES=140` is the long form, which
+no moment in which the database was there an application stood before a closed door. A step that was under way at the end of the disturbance
+ends in its own time, which is the function's and the driver's; the five seconds begin when it has. `STRIKES=140` is the long form, which
 strikes at every point ten times or more, on PostgreSQL, MariaDB and Redis, `VICTIMS=database` one kind alone; the short form strikes PostgreSQL
 only. `PATIENCE=600` waits that many seconds for what was promised no time, on a machine that does much else.
 """
@@ -39,7 +39,7 @@ STRIKES: Final = int(os.environ.get("STRIKES", "0"))
 SHORT: Final = 2
 VICTIMS: Final = os.environ.get("VICTIMS", "database function host").split()
 SEED: Final = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
-GOES_ON_SECONDS: Final = 5.0  # from the end of the disturbance to the next attempt, or of one that was under way then
+GOES_ON_SECONDS: Final = 5.0  # from the end of the disturbance to the next step, or of one that was under way then
 
 Point = tuple[str, str]
 CHANGE: Final[list[Point]] = [("setSecret", "changing"), ("setSecret", "changed")]
@@ -85,7 +85,7 @@ class Strikes:
     chance: random.Random
     patience: float = PATIENCE_SECONDS  # for the next attempt, and for the end of what heals
     gaps: list[float] = field(default_factory=list)  # from the end of a disturbance to the next attempt
-    waits: list[float] = field(default_factory=list)  # the same, from the end of an attempt that was under way then
+    waits: list[float] = field(default_factory=list)  # the same, from the end of a step that was under way then
     ends: list[float] = field(default_factory=list)  # to the end of the rotations
 
     def strike(self, step: str, point: str) -> list[str]:
@@ -110,7 +110,9 @@ class Strikes:
             again = stage.since(restored, rotated.secret, "invoked")
             if again:
                 under_way = [
-                    each.at for each in stage.since(restored, rotated.secret, "failed") if each.at < again[0].at
+                    each.at
+                    for each in stage.since(restored, rotated.secret, "failed", "answered")
+                    if each.at < again[0].at
                 ]
                 self.gaps.append(again[0].at - restored)
                 self.waits.append(again[0].at - max([restored, *under_way]))
@@ -128,7 +130,7 @@ class Strikes:
         return ", ".join(f"{each.step} {each.point} {each.at - restored:+.1f} s" for each in told)
 
     def figures(self) -> str:
-        went_on = f"went on after {max(self.gaps, default=0):.1f} s at most, {max(self.waits, default=0):.1f} s after an attempt under way"
+        went_on = f"went on after {max(self.gaps, default=0):.1f} s at most, {max(self.waits, default=0):.1f} s after a step under way"
         return f"{went_on}, all ended after {max(self.ends, default=0):.1f} s at most"
 
     def _goes_on(self, secret: str, began: float, restored: float) -> bool:
