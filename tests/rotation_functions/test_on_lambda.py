@@ -30,7 +30,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_a_secret_is_rotated_again_and_again_and_an_application_never_fails(
     server: Server, target: Target, users: str
 ) -> None:
-    """At 20 Hz. Of alternating users AWSCURRENT always logs in; of a single user one of the labels does, at every moment."""
+    """At 20 Hz. Of alternating users AWSCURRENT always logs in; of a single user one of the labels does, at every moment.
+
+    After each rotation the new password logs in and the old one is refused: at once, or where the previous one is meant to go on (that of the other
+    user, or a second one of Redis) after the next rotation.
+    """
     rotated = Rotated(server, target, deploy(server, function_name(target.module.ENGINE, users)))
     client = server.client("secretsmanager")  # a client of its own for the thread
     if users == "SingleUser":
@@ -39,22 +43,27 @@ def test_a_secret_is_rotated_again_and_again_and_an_application_never_fails(
         application = Application(lambda: target.logs_in(rotated.value("AWSCURRENT", client)))
     application.start()
     seconds = []
-    before, refused = rotated.first, []
+    goes_on = users == "MultiUser" or target.keeps_previous
+    known, refused = [rotated.first], 0
     try:
         for _ in range(ROTATIONS):
             token = rotated.begin()
             seconds.append(rotated.await_end(token))
             after = rotated.value()
-            assert after["password"] != before["password"]
+            assert after["password"] not in [each["password"] for each in known]
             assert target.logs_in(after)
-            refused.append(not target.logs_in(before))
-            before = after
+            if goes_on:
+                assert target.logs_in(known[-1])
+            for old in known[-2:-1] if goes_on else known[-1:]:
+                assert not target.logs_in(old)
+                refused += 1
+            known.append(after)
     finally:
         application.stop()
     name, tries, failed = f"{target.module.ENGINE}, {users}", application.tries, len(application.failed)
     rotations = f"{ROTATIONS} rotations, {max(seconds):.1f} s at most"
-    print(f"{name}: {rotations}; {tries} times read and logged in, {failed} failed")  # noqa: T201 - a figure
+    passwords = f"{len(known) - 1} new passwords logged in, {refused} old ones were refused"
+    print(f"{name}: {rotations}; {passwords}; {tries} times read and logged in, {failed} failed")  # noqa: T201 - a figure
     assert application.failed == []
     assert application.tries > 5
-    if users == "SingleUser" and not target.keeps_previous:
-        assert all(refused)
+    assert refused == ROTATIONS - goes_on
