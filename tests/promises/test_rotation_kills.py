@@ -156,7 +156,7 @@ def test_a_server_that_promises_the_next_step_too_late_is_caught(tmp_path: Path,
 def setting_before_it_is_written_down(text: str) -> str:
     """setSecret makes up another password when the database has it already, and tells nobody."""
     return text.replace(
-        '        pending = self.read("AWSPENDING")\n        if self.logs_in(pending):\n            return\n        current = self.read("AWSCURRENT")\n        opened',
+        '        pending = self.read("AWSPENDING")\n        if self.logs_in(pending):\n            self._keep(pending, by_master=self._is_set_by_master(pending))\n            return\n        current = self.read("AWSCURRENT")\n        opened',
         '        pending = {**self.read("AWSPENDING"), "password": self.new_password()}\n        current = self.read("AWSCURRENT")\n        opened',
     )
 

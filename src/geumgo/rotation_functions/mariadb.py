@@ -1,8 +1,8 @@
 """MariaDB: speaks as MySQL does. Driver: PyMySQL."""
 
-from .mysql import connect, set_clone, set_password
+from .mysql import connect, keep, set_clone, set_password
 
-__all__ = ["ALSO", "BY_MASTER", "ENGINE", "NAME_LIMIT", "NAME_UNIT", "connect", "set_clone", "set_password"]
+__all__ = ["ALSO", "BY_MASTER", "ENGINE", "NAME_LIMIT", "NAME_UNIT", "connect", "keep", "set_clone", "set_password"]
 
 ENGINE = "mariadb"
 ALSO: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ ENGINE = "mongo"
 ALSO: tuple[str, ...] = ()
 NAME_LIMIT, NAME_UNIT = 128, "bytes"  # the server knows none
 BY_MASTER = True  # only who may administer users may change a password, his own included
+keep = None
 MILLISECONDS = 5_000
 
 

@@ -12,6 +12,7 @@ ENGINE = "mysql"
 ALSO = ("aurora-mysql",)
 NAME_LIMIT, NAME_UNIT = 32, "characters"  # the server refuses longer ones
 BY_MASTER = False
+keep = None
 SECONDS = 5
 
 NO_RIGHT = "GRANT USAGE ON *.*"

@@ -10,6 +10,7 @@ ENGINE = "postgres"
 ALSO = ("aurora-postgresql",)
 NAME_LIMIT, NAME_UNIT = 63, "bytes"  # PostgreSQL cuts longer names silently
 BY_MASTER = False
+keep = None
 CONNECT_SECONDS = 5
 
 

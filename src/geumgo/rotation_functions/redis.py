@@ -92,7 +92,7 @@ def set_password(connection: Connection, username: str, password: str, still: st
     """One command: there is no moment without a password that logs in. The server is sent hashes only."""
     kept = [_hash(still)] if still is not None else []
     connection.command("ACL", "SETUSER", username, "resetpass", *kept, _hash(password))
-    _keep(connection)
+    keep(connection)
 
 
 def set_clone(connection: Connection, username: str, clone: str, password: str) -> None:
@@ -105,10 +105,10 @@ def set_clone(connection: Connection, username: str, clone: str, password: str) 
         connection.command("ACL", "SETUSER", clone, "reset", *own, _hash(password))
     else:
         raise ValueError("The user to clone does not exist")
-    _keep(connection)
+    keep(connection)
 
 
-def _keep(connection: Connection) -> None:
+def keep(connection: Connection) -> None:
     """A restart of the server finds the change, if it has a file for its users or for its configuration."""
     try:
         connection.command("ACL", "SAVE")

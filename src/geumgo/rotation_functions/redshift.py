@@ -13,6 +13,7 @@ ENGINE = "redshift"
 ALSO: tuple[str, ...] = ()
 NAME_LIMIT, NAME_UNIT = 127, "bytes"
 BY_MASTER = False
+keep = None
 CONNECT_SECONDS = 5
 
 _DATABASE_RIGHTS = ("CREATE", "TEMPORARY")

@@ -29,6 +29,9 @@ class Engine(Protocol):
     ALSO: tuple[str, ...]  # what else a secret may say for it
     NAME_LIMIT: int
     NAME_UNIT: str  # of NAME_LIMIT: "characters" or "bytes"
+    keep: (
+        Callable[[Any], None] | None
+    )  # what was set is there after a restart; None: of a database that sees to that itself
     BY_MASTER: bool  # a single user's password is set by the user of masterarn, where the secret names one
 
     def connect(self, secret: Secret) -> Any | None:
@@ -169,10 +172,11 @@ class OfDatabase(Rotation):
         """The one user has the pending password: set by itself, logged in with the current or else the previous one."""
         pending = self.read("AWSPENDING")
         if self.logs_in(pending):
+            self._keep(pending, by_master=self._is_set_by_master(pending))
             return
         current = self.read("AWSCURRENT")
         opened, connection = self._opened_by(pending, current)
-        if self.engine.BY_MASTER and "masterarn" in current:
+        if self._is_set_by_master(current):
             if connection is not None:
                 connection.close()
             connection = self._master(current)
@@ -183,6 +187,21 @@ class OfDatabase(Rotation):
         still = None if opened is None else opened["password"]
         try:
             self.engine.set_password(connection, pending["username"], pending["password"], still)
+        finally:
+            connection.close()
+
+    def _is_set_by_master(self, secret: Secret) -> bool:
+        return self.engine.BY_MASTER and "masterarn" in secret
+
+    def _keep(self, pending: Secret, *, by_master: bool) -> None:
+        """The pending password was set, by a try that may have died before that was kept."""
+        if self.engine.keep is None:
+            return
+        connection = self._master(self.read("AWSCURRENT")) if by_master else self.engine.connect(pending)
+        if connection is None:
+            raise ValueError(f"Unable to log into database with pending secret of secret ARN {self.arn}")
+        try:
+            self.engine.keep(connection)
         finally:
             connection.close()
 
@@ -248,6 +267,7 @@ class OfDatabase(Rotation):
         """The idle user has the pending password, set by the superuser whose secret is named by masterarn."""
         pending = self.read("AWSPENDING")
         if self.logs_in(pending):
+            self._keep(pending, by_master=True)
             return
         current = self.read("AWSCURRENT")
         if other_user(current["username"]) != pending["username"]:
