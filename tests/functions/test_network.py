@@ -15,8 +15,8 @@ from geumgo.functions import Task
 from geumgo.functions.host import Host, to_server
 from geumgo.functions.reach import Rules
 from geumgo.outbound.addresses import Allowed
+from tests.certificates import certificate
 from tests.functions.zips import package
-from tests.rotation_functions.test_tls import certificate
 
 TALK = """
 import json, os, socket, urllib.request
@@ -202,7 +202,6 @@ def handler(event, context):
     except OSError as fault:
         return "refused"
 """
-    (tmp_path / "other").mkdir()
     chain, key = certificate(tmp_path, "geumgo.example.org")
     other, _ = certificate(tmp_path / "other", "geumgo.example.org")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -13,14 +13,16 @@ from botocore.exceptions import ClientError
 
 from geumgo.outbound import Allowed, Failed, mongodb
 from geumgo.outbound.databases import Databases, Denied, Server
+from tests.certificates import certificate
 from tests.house import House
-from tests.outbound.test_tls import NAME, certificate
 from tests.rotation_functions import mongo_server
 from tests.rotation_functions.mongo_server import SECANTUS, fake_mongo, secantus_server
 from tests.rotation_functions.servers import CHIEF
 from tests.rotation_functions.targets import Target, mongo_target
 from tests.services.rds.attached import Attached
 from tests.services.rds.test_managed import rotate_under_kills
+
+NAME = "hooks.internal"
 
 
 @pytest.fixture(params=["fake", "only SHA-1, as DocumentDB", *(["secantus"] if SECANTUS else [])])
@@ -174,9 +176,9 @@ def test_a_server_that_does_not_know_the_password_itself_is_not_believed() -> No
 
 
 def test_tls_shows_a_certificate_for_the_name_or_nothing_is_said(tmp_path: Path) -> None:
-    file = certificate(tmp_path)
+    file, key = certificate(tmp_path, NAME)
     shows = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    shows.load_cert_chain(file)
+    shows.load_cert_chain(file, key)
     with fake_mongo(tls=shows) as (port, state):
         with pytest.raises(Failed, match="certificate"):
             databases().logs_in(Server("mongodb", NAME, port), *CHIEF)
