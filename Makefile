@@ -36,7 +36,7 @@ test: $(VENV)/.dev
 promises: $(VENV)/.dev
 	@scripts/need postgresql mariadb-server strace bubblewrap nodejs
 	@KILLS=500 STRIKES=140 STOPS=200 CRASH_STATES=100000 DISK_FAULTS=300 ORACLE_WORLDS=1000000 REVOCATIONS=100 READ_AFTER_WRITE_PAIRS=100000 \
-		BAD_REQUESTS=200000 RAW_REQUESTS=20000 \
+		RENEWALS=50 BAD_REQUESTS=200000 RAW_REQUESTS=20000 \
 		$(BIN)/python -m pytest -s tests/promises $(ARGS)
 
 lint: $(VENV)/.dev

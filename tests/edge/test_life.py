@@ -4,13 +4,13 @@ import errno
 import os
 import select
 import ssl
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.certificates import certificate
 from tests.edge.wire import GET, Echo, Wire, until
 
 
@@ -284,6 +284,51 @@ def test_a_stop_waits_for_a_body_that_is_arriving():
         assert echo.end()[0] == 0
 
 
+def test_a_stop_answers_who_had_connected_before_it(gate: Path):
+    with Echo() as echo, echo.connect() as wire:
+        wire.send(waiting(gate))
+        held = Held(gate)  # nothing is accepted meanwhile
+        others = [echo.connect() for _ in range(50)]
+        for other in others[:40]:
+            other.send(GET)
+        echo.terminate()
+        held.release()
+        for other in others[40:]:  # connected, but its request is on its way
+            other.send(GET)
+        assert {each.reply().status for each in (wire, *others)} == {200}
+        assert {each.rest() for each in (wire, *others)} == {b""}
+        assert echo.end()[0] == 0
+
+
+def test_a_stop_answers_whoever_asks_again_on_the_connection_that_he_has(gate: Path):
+    with Echo() as echo, echo.connect() as wire, echo.connect() as other:
+        wire.send(waiting(gate))
+        held = Held(gate)
+        other.send(GET)
+        held.release()
+        assert [wire.reply().status, other.reply().status] == [200, 200]
+        echo.terminate()
+        other.send(GET)
+        assert (other.reply().status, other.rest()) == (200, b"")
+        assert echo.end()[0] == 0
+
+
+def test_a_stop_answers_who_had_connected_under_tls_before_it(paths: tuple[str, str], gate: Path):
+    with Echo(tls_certificate=paths[0], tls_key=paths[1]) as echo:
+        wire = shaken(echo)
+        wire.send(waiting(gate))
+        held = Held(gate)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        other = echo.connect()
+        echo.terminate()
+        held.release()
+        other.sock = context.wrap_socket(other.sock)
+        other.send(GET)
+        assert [wire.reply().status, other.reply().status] == [200, 200]
+        assert echo.end()[0] == 0
+
+
 def test_a_stop_does_not_wait_longer_than_its_grace():
     with Echo(grace_seconds=1.0) as echo, echo.connect() as wire:
         wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
@@ -304,43 +349,19 @@ def refuses(echo: Echo) -> bool:
 
 
 @pytest.fixture
-def certificate(tmp_path: Path) -> tuple[str, str]:
-    """Paths of a certificate for localhost and its key."""
-    return new_certificate(tmp_path / "tls")
+def paths(tmp_path: Path) -> tuple[str, str]:
+    """Those of a certificate for localhost and of its key."""
+    return paths_of_another(tmp_path / "tls")
 
 
-def new_certificate(directory: Path) -> tuple[str, str]:
-    directory.mkdir()
-    paths = str(directory / "certificate.pem"), str(directory / "key.pem")
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "1",
-    ]
-    command += [
-        "-subj",
-        "/CN=localhost",
-        "-addext",
-        "subjectAltName=DNS:localhost",
-        "-out",
-        paths[0],
-        "-keyout",
-        paths[1],
-    ]
-    subprocess.run(command, check=True, capture_output=True, timeout=30)
-    return paths
+def paths_of_another(directory: Path) -> tuple[str, str]:
+    made, key = certificate(directory, "localhost")
+    return str(made), str(key)
 
 
-def test_with_a_certificate_the_api_speaks_tls_and_nothing_else(certificate: tuple[str, str]):
-    with Echo(tls_certificate=certificate[0], tls_key=certificate[1], request_seconds=1.0) as echo:
-        context = ssl.create_default_context(cafile=certificate[0])
+def test_with_a_certificate_the_api_speaks_tls_and_nothing_else(paths: tuple[str, str]):
+    with Echo(tls_certificate=paths[0], tls_key=paths[1], request_seconds=1.0) as echo:
+        context = ssl.create_default_context(cafile=paths[0])
         with echo.connect() as wire:
             wire.sock = context.wrap_socket(wire.sock, server_hostname="localhost")
             wire.send(GET + b"nonsense\r\n\r\n")
@@ -376,27 +397,27 @@ def of_file(path: str) -> bytes:
 
 
 def test_a_certificate_that_is_replaced_is_shown_from_then_on_and_no_connection_is_dropped(
-    certificate: tuple[str, str], tmp_path: Path
+    paths: tuple[str, str], tmp_path: Path
 ):
-    first, renewed = of_file(certificate[0]), new_certificate(tmp_path / "renewed")
-    with Echo(tls_certificate=certificate[0], tls_key=certificate[1]) as echo:
+    first, renewed = of_file(paths[0]), paths_of_another(tmp_path / "renewed")
+    with Echo(tls_certificate=paths[0], tls_key=paths[1]) as echo:
         old = shaken(echo)
         assert shown_to(old) == first
-        os.replace(renewed[0], certificate[0])  # noqa: PTH105  as those who renew certificates do it
+        os.replace(renewed[0], paths[0])  # noqa: PTH105  as those who renew certificates do it
         until(lambda: "certificate not taken" in echo.said())
         assert shown_to(shaken(echo)) == first  # its key is not there yet
-        os.replace(renewed[1], certificate[1])  # noqa: PTH105
-        until(lambda: shown_to(shaken(echo)) == of_file(certificate[0]) != first)
+        os.replace(renewed[1], paths[1])  # noqa: PTH105
+        until(lambda: shown_to(shaken(echo)) == of_file(paths[0]) != first)
         old.send(GET)
         assert old.reply().status == 200
 
 
-def test_a_certificate_that_is_gone_or_broken_leaves_the_last_one(certificate: tuple[str, str]):
-    first = of_file(certificate[0])
-    with Echo(tls_certificate=certificate[0], tls_key=certificate[1]) as echo:
-        Path(certificate[0]).write_text("not a certificate")
+def test_a_certificate_that_is_gone_or_broken_leaves_the_last_one(paths: tuple[str, str]):
+    first = of_file(paths[0])
+    with Echo(tls_certificate=paths[0], tls_key=paths[1]) as echo:
+        Path(paths[0]).write_text("not a certificate")
         until(lambda: echo.said().count("certificate not taken") == 1)
-        Path(certificate[0]).unlink()
+        Path(paths[0]).unlink()
         until(lambda: echo.said().count("certificate not taken") == 2)
         assert shown_to(shaken(echo)) == first
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from geumgo.audit.trail import Trail, TrailFull
 from geumgo.cli import main
-from geumgo.edge import server
+from geumgo.edge import connection, server
 from geumgo.edge.admission import Admission
 from geumgo.services.secretsmanager import lookup, versions
 from geumgo.storage.derived import Derived
@@ -140,6 +140,19 @@ def keeps_all_that_waits() -> None:
     setattr(Admission, "admits", lambda *_: True)  # noqa: B010
 
 
+def closes_at_once() -> None:
+    """A stop closes every connection over which nothing is under way at that moment."""
+    stop = connection.Site.stop
+
+    def closing(self: connection.Site) -> None:
+        stop(self)
+        for each in list(self.connections):
+            if not each._queue and not each._in_body:
+                each._close()
+
+    setattr(connection.Site, "stop", closing)  # noqa: B010
+
+
 def says_nothing_of_its_changes() -> None:
     """A write leaves everything as it is that processes keep of the rows before it."""
 
@@ -159,6 +172,7 @@ FAULTS: Final[dict[str, Callable[[], None]]] = {
         swallows_a_full_trail,
         remembers_for_a_second,
         keeps_all_that_waits,
+        closes_at_once,
         says_nothing_of_its_changes,
     )
 }

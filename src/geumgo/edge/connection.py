@@ -4,6 +4,7 @@ httptools parses; what it lets pass and two readers could understand in two ways
 it gets a bare status line, without a request id, and the connection is closed.
 """
 
+import select
 import time
 from asyncio import Protocol as AsyncioProtocol
 from asyncio import Transport
@@ -31,6 +32,11 @@ PIPELINED: Final = 16
 """Requests of one connection that may wait for their turn."""
 LINGER_SECONDS: Final = 2.0
 """How long we read on after a refusal, so that the client gets to see it: closing at once would reset the connection."""
+QUIET_SECONDS: Final = 0.5
+"""How long nothing must have come over a connection before a stop closes it. Whoever is asking one thing after the other is told in an
+answer, so that he never sends into a connection that is being closed."""
+HANDSHAKE_SECONDS: Final = 1.0
+"""How long a stop waits for a handshake that has begun. Nobody has asked for anything yet."""
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 BUSY: Final = Answer(
     503,
@@ -84,7 +90,9 @@ class Site:
     uploads: Uploads | None = None
     head_room: int = HEADS_BYTES
     connections: set["Connection"] = field(default_factory=set)
-    stopping: bool = False
+    stopped_at: float = 0.0  # monotonic seconds; 0: it goes on
+    shaking: int = 0  # handshakes that have begun, and have not ended well
+    shaking_since: float = 0.0  # when the last one began, in monotonic seconds
     ids: Uuids = field(default_factory=Uuids)  # of requests
     _date: bytes = b""
     _second: int = 0
@@ -107,10 +115,12 @@ class Site:
         return max(0.02, min(0.25, self.bounds.seconds / 4, self.bounds.idle_seconds / 4))
 
     def stop(self) -> None:
-        """Connections that nobody waits for are closed, the others after their answers."""
-        self.stopping = True
-        for connection in list(self.connections):
-            connection.close_if_idle()
+        """From now on an answer is the last one on its connection. `sweep` closes those over which nothing more comes."""
+        self.stopped_at = time.monotonic()
+
+    def in_use(self, now: float) -> bool:
+        """Whether somebody may still be waiting for something, at `now` (monotonic seconds)."""
+        return bool(self.connections) or (self.shaking > 0 and now < self.shaking_since + HANDSHAKE_SECONDS)
 
 
 class Refused(Exception):
@@ -160,6 +170,9 @@ class Connection(AsyncioProtocol):
         self._url = b""
         self._refusal = HTTPStatus.BAD_REQUEST
         self._arriving_by = self._leave_by = self._idle_since = 0.0  # 0: no such clock runs
+        if secure:
+            site.shaking += 1
+            site.shaking_since = time.monotonic()
 
     # -- the connection -----------------------------------------------------------------------------------------------
 
@@ -168,10 +181,10 @@ class Connection(AsyncioProtocol):
         peer = transport.get_extra_info("peername")
         self._peer = peer[0] if isinstance(peer, tuple) else "127.0.0.1"
         self._site.connections.add(self)
+        if self._secure:
+            self._site.shaking -= 1
         self._share, may_stay = self._site.shares.joined(self._peer)
-        if self._site.stopping:  # it was accepted just before the stop, which has not seen it
-            self._close()
-        elif not may_stay or len(self._site.connections) > self._site.bounds.connections:
+        if not may_stay or len(self._site.connections) > self._site.bounds.connections:
             self._turn_away(HTTPStatus.SERVICE_UNAVAILABLE)
         else:
             self._await_the_rest()
@@ -244,11 +257,6 @@ class Connection(AsyncioProtocol):
     def abort(self) -> None:
         self._transport.abort()
 
-    def close_if_idle(self) -> None:
-        """Whoever has sent the head of a request gets his answer first."""
-        if not self._queue and not self._in_body:
-            self._close()
-
     # -- clocks -------------------------------------------------------------------------------------------------------
 
     def _await_the_rest(self) -> None:
@@ -261,6 +269,21 @@ class Connection(AsyncioProtocol):
             self._turn_away(HTTPStatus.REQUEST_TIMEOUT)
         elif self._idle_since and now >= self._idle_since + self._site.bounds.idle_seconds:
             self._transport.abort()
+        elif self._site.stopped_at and self._is_quiet(now):
+            self._close()
+
+    def _is_quiet(self, now: float) -> bool:
+        """Whether nothing has come since the stop, or the last answer, for as long as one must wait."""
+        if self._queue or self._in_head or self._in_body or self._deaf:
+            return False
+        begun = self._idle_since or self._arriving_by - self._site.bounds.seconds
+        return now >= max(begun, self._site.stopped_at) + QUIET_SECONDS and not self._has_more()
+
+    def _has_more(self) -> bool:
+        """Whether bytes have arrived that nobody has read yet: the process may have been busy."""
+        waiting = select.poll()
+        waiting.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(waiting.poll(0))
 
     # -- the parser's callbacks ---------------------------------------------------------------------------------------
 
@@ -497,7 +520,7 @@ class Connection(AsyncioProtocol):
         transport = self._transport
         if transport.is_closing():
             return
-        last = not exchange.keep_alive or (self._site.stopping and not queue and not self._in_head)
+        last = not exchange.keep_alive or (self._site.stopped_at > 0 and not queue and not self._in_head)
         transport.write(self._as_bytes(answer, exchange.method, last))
         if last:
             self._close()

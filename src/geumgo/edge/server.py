@@ -4,6 +4,8 @@ Nothing is interpreted here but lengths: the request target, the headers and the
 """
 
 import asyncio
+import contextlib
+import errno
 import ipaddress
 import json
 import os
@@ -12,9 +14,10 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import structlog
 import uvloop
@@ -174,23 +177,24 @@ def serve(
     certificate = certificate_of(settings)
     uploads = Uploads(core.pipeline.largest_body, settings.data, settings.uploads_at_once)
     front = site_of(Front(core, settings, page), settings, uploads)
-    sites = [(front, listener, certificate.context if certificate else None)]
+    entrances = [Entrance(front, listener, certificate.context if certificate else None, settings.request_seconds)]
     if metrics is not None:
-        sites.append((site_of(Scrape(core, board), settings), metrics, None))
+        entrances.append(Entrance(site_of(Scrape(core, board), settings), metrics))
 
     async def run() -> None:
         loop, stopped = asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
-        servers = [await listening(*each, settings) for each in sites]
+        for entrance in entrances:
+            await entrance.open()
         beside = [
-            asyncio.create_task(tick(core, page, sites[0][0], slot, certificate)),
-            *(asyncio.create_task(sweep(site)) for site, _, _ in sites),
+            asyncio.create_task(tick(core, page, front, slot, certificate)),
+            *(asyncio.create_task(sweep(each.site)) for each in entrances),
         ]
         started()
         try:
             await stopped.wait()
-            await drain(servers, [site for site, _, _ in sites], settings.grace_seconds)
+            await drain(entrances, settings.grace_seconds)
         finally:
             for task in beside:
                 task.cancel()
@@ -213,28 +217,69 @@ def site_of(answers: Answers, settings: Settings, uploads: Uploads | None = None
     return Site(answers.handle, bounds, settings.max_waiting_bytes, answers.seen_as, shares, uploads)
 
 
-async def listening(
-    site: Site, listener: socket.socket, tls: ssl.SSLContext | None, settings: Settings
-) -> asyncio.Server:
-    server: asyncio.Server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(site, secure=tls is not None),
-        sock=listener,
-        ssl=tls,
-        backlog=BACKLOG,
-        ssl_handshake_timeout=settings.request_seconds if tls is not None else None,
-    )
-    return server
+@dataclass(slots=True)
+class Entrance:
+    """A listener, and what its connections share. `tls`: what they speak; `shake_seconds`: how long a handshake may take."""
+
+    site: Site
+    listener: socket.socket
+    tls: ssl.SSLContext | None = None
+    shake_seconds: float | None = None
+    server: asyncio.Server | None = field(default=None, init=False)
+
+    async def open(self) -> None:
+        """From now on connections are accepted. Call it once."""
+        self.server = await asyncio.get_running_loop().create_server(
+            self._connection, sock=self.listener, backlog=BACKLOG, **self._speaking()
+        )
+
+    def close(self) -> list[asyncio.Task[Any]]:
+        """Nothing more is accepted. Whoever had connected before is served: closing a listener resets those that it still holds.
+
+        Answers what makes those into connections.
+        """
+        assert self.server is not None, "it is open"
+        last = self.listener.dup()  # the server closes its own
+        self.server.close()
+        loop = asyncio.get_running_loop()
+        with last:
+            return [loop.create_task(self._take(each)) for each in waiting_at(last)]
+
+    async def _take(self, accepted: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # whoever breaks off his handshake has asked for nothing
+            await asyncio.get_running_loop().connect_accepted_socket(self._connection, accepted, **self._speaking())
+
+    def _connection(self) -> Connection:
+        return Connection(self.site, secure=self.tls is not None)
+
+    def _speaking(self) -> dict[str, Any]:
+        return {"ssl": self.tls, "ssl_handshake_timeout": self.shake_seconds} if self.tls is not None else {}
 
 
-async def drain(servers: Sequence[asyncio.Server], sites: Sequence[Site], grace_seconds: float) -> None:
-    """Nothing more is accepted; what is under way is answered, for at most `grace_seconds`."""
-    for server in servers:
-        server.close()
-    for site in sites:
-        site.stop()
-    loop = asyncio.get_running_loop()
-    end = loop.time() + grace_seconds
-    while any(site.connections for site in sites) and loop.time() < end:  # noqa: ASYNC110  there is no event for it
+def waiting_at(listener: socket.socket) -> Iterator[socket.socket]:
+    """Those that have connected, and were not accepted yet."""
+    while True:
+        try:
+            found, _ = listener.accept()
+        except OSError as fault:
+            if fault.errno == errno.ECONNABORTED:  # one of them has left
+                continue
+            if fault.errno not in (errno.EAGAIN, errno.EWOULDBLOCK):
+                log.warning("connections are lost", detail=str(fault), next="raise the limit on open files")
+            return
+        found.setblocking(False)
+        yield found
+
+
+async def drain(entrances: Sequence[Entrance], grace_seconds: float) -> None:
+    """Nothing more is accepted; who has connected is answered, for at most `grace_seconds`."""
+    for each in entrances:
+        each.site.stop()
+    taken = [task for each in entrances for task in each.close()]
+    end = time.monotonic() + grace_seconds
+    while (now := time.monotonic()) < end and (  # noqa: ASYNC110  there is no event for it
+        any(each.site.in_use(now) for each in entrances) or not all(task.done() for task in taken)
+    ):
         await asyncio.sleep(0.01)
 
 
