@@ -3,7 +3,7 @@
 import socket
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import psycopg
@@ -33,6 +33,34 @@ class Target:
     def value(self, username: str, password: str, **more: Any) -> Value:
         place = {"engine": self.module.ENGINE, "host": "127.0.0.1", "port": self.port, "ssl": False}
         return {**place, "username": username, "password": password, **more}
+
+
+@dataclass
+class Values:
+    """The values of a secret one after the other, the first of which is known. Each new one logs in, and old ones do not.
+
+    With `goes_on` the one before is meant to log in until the next: the other user's, or a second password.
+    """
+
+    target: Target
+    goes_on: bool
+    known: list[Value]
+    refused: int = field(default=0, init=False)
+
+    def follow(self, new: Value) -> None:
+        assert new["password"] not in [each["password"] for each in self.known]
+        assert self.target.logs_in(new)
+        old = self.known[-1:]
+        if self.goes_on:
+            assert self.target.logs_in(self.known[-1])
+            old = self.known[-2:-1]
+        for each in old:
+            assert not self.target.logs_in(each)
+            self.refused += 1
+        self.known.append(new)
+
+    def figures(self) -> str:
+        return f"{len(self.known) - 1} new passwords logged in, {self.refused} old ones were refused"
 
 
 def postgres_target(port: int) -> Target:

@@ -13,6 +13,7 @@ from geumgo.rotation_functions import redis
 from geumgo.rotation_functions.steps import OfDatabase, alternating_users, single_user
 from tests.rotation_functions.rotating import Rotating, Strategy, event
 from tests.rotation_functions.servers import CHIEF
+from tests.rotation_functions.targets import Values
 from tests.server import Server
 
 ROTATIONS = int(os.environ.get("GEUMGO_TEST_ROTATIONS", "3"))  # 100 in the long form
@@ -43,6 +44,8 @@ def test_a_rotation_changes_the_password_and_keeps_every_other_key(
 
 def test_an_application_logs_in_all_the_while(rotating: Rotating, arn: str, strategy: Strategy) -> None:
     """At 20 Hz. Of alternating users AWSCURRENT always logs in; of a single user one of the labels does, at every moment."""
+    goes_on = strategy is alternating_users or rotating.target.keeps_previous
+    values = Values(rotating.target, goes_on, [rotating.value(arn, "AWSCURRENT")])
     failed: list[str] = []
     tries = 0
     done = threading.Event()
@@ -59,13 +62,15 @@ def test_an_application_logs_in_all_the_while(rotating: Rotating, arn: str, stra
     try:
         for _ in range(ROTATIONS):
             rotating.rotate(arn, strategy)
+            values.follow(rotating.value(arn, "AWSCURRENT"))
     finally:
         done.set()
         thread.join()
     name = f"{rotating.target.module.ENGINE}, {strategy.__name__}"
-    print(f"{name}: {ROTATIONS} rotations, {tries} times read and logged in, {len(failed)} failed")  # noqa: T201 - a figure
+    print(f"{name}: {values.figures()}; {tries} times read and logged in, {len(failed)} failed")  # noqa: T201 - a figure
     assert tries > 0
     assert failed == []
+    assert values.refused == ROTATIONS - goes_on
 
 
 def _gets_in(rotating: Rotating, arn: str, strategy: Strategy) -> bool:

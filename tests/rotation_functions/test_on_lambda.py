@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.rotation_functions.on_lambda import SETTINGS, Application, Rotated, any_label_logs_in, deploy, function_name
-from tests.rotation_functions.targets import Target
+from tests.rotation_functions.targets import Target, Values
 from tests.server import Server
 
 ROTATIONS = int(os.environ.get("GEUMGO_TEST_ROTATIONS", "1"))  # 100 in the long form
@@ -44,26 +44,17 @@ def test_a_secret_is_rotated_again_and_again_and_an_application_never_fails(
     application.start()
     seconds = []
     goes_on = users == "MultiUser" or target.keeps_previous
-    known, refused = [rotated.first], 0
+    values = Values(target, goes_on, [rotated.first])
     try:
         for _ in range(ROTATIONS):
             token = rotated.begin()
             seconds.append(rotated.await_end(token))
-            after = rotated.value()
-            assert after["password"] not in [each["password"] for each in known]
-            assert target.logs_in(after)
-            if goes_on:
-                assert target.logs_in(known[-1])
-            for old in known[-2:-1] if goes_on else known[-1:]:
-                assert not target.logs_in(old)
-                refused += 1
-            known.append(after)
+            values.follow(rotated.value())
     finally:
         application.stop()
     name, tries, failed = f"{target.module.ENGINE}, {users}", application.tries, len(application.failed)
     rotations = f"{ROTATIONS} rotations, {max(seconds):.1f} s at most"
-    passwords = f"{len(known) - 1} new passwords logged in, {refused} old ones were refused"
-    print(f"{name}: {rotations}; {passwords}; {tries} times read and logged in, {failed} failed")  # noqa: T201 - a figure
+    print(f"{name}: {rotations}; {values.figures()}; {tries} times read and logged in, {failed} failed")  # noqa: T201 - a figure
     assert application.failed == []
     assert application.tries > 5
-    assert refused == ROTATIONS - goes_on
+    assert values.refused == ROTATIONS - goes_on
