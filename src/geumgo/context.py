@@ -202,6 +202,20 @@ class Later:
     fetch: Callable[[], Params]
 
 
+@dataclass(frozen=True, slots=True)
+class Again:
+    """How the answer to a read is had again by the same call, for as long as the rows that it looked at stay as they are.
+
+    `fixed` are the members that stay, `member` is the one that does not, since nobody may keep it: `opens` gives it anew. It holds before
+    `until_ms` (Unix milliseconds), when something is due that has to do with the time.
+    """
+
+    fixed: Params
+    member: str
+    opens: Callable[[], Any]
+    until_ms: int
+
+
 class Gateway(Protocol):
     """How a room reaches another one: the pipeline's inner door."""
 
@@ -240,6 +254,8 @@ class Context:
     found: dict[Any, Any] = field(
         default_factory=dict
     )  # what this call has read already, so that demands and handler read it once
+    again: Again | None = None  # set by a read that can say how its answer is had again
+    asked: list[Again | None] = field(default_factory=list)  # the same of the calls that it has made, in their order
 
     def call(self, service: str, operation: str, /, **params: Any) -> Params:
         """The answer of another AWS service, asked as the caller, through the same gate and into the same trail.

@@ -6,7 +6,7 @@ from typing import Final
 from geumgo import errors
 from geumgo.access import signature
 from geumgo.audit import record as trail_record
-from geumgo.audit.form import Forms
+from geumgo.audit.form import Form, Forms, Said, is_record, put_together
 from geumgo.audit.trail import TrailBroken
 from geumgo.context import Context, Params
 from geumgo.errors import ServiceError
@@ -76,27 +76,37 @@ class Ledger:
 
     def answered_call(self, turn: Turn) -> Params | bytes:
         """The record of a call that was answered, encoded if it has a form."""
-        if turn.proven is not None:
-            return self.api_call(turn)
-        request = turn.request
-        encoded = self._forms.encoded(
-            caller=turn.caller,
-            claimed_key=turn.claimed_key,
-            service=host_of(turn.service),
-            name=turn.operation,
-            region=turn.region,
-            source_ip=request.peer,
-            user_agent=request.header(b"user-agent") or b"",
-            request_parameters=turn.recorded,
-            response_elements=turn.answered,
-            request_id=request.id,
-            at_ms=self._parts.clock.now_ms(),
-            read_only=turn.read_only,
-            recipient=self._recipient(turn),
-            touched=_touched(turn, permitted=True),
-            resource_type=self._parts.rooms[turn.service].resource_type,
+        said = self.said(turn) if turn.proven is None else None
+        made = (
+            None if said is None else put_together(self.form(turn), said, turn.request.id, self._parts.clock.now_ms())
         )
-        return self.api_call(turn) if encoded is None else encoded
+        return made if made is not None and is_record(made) else self.api_call(turn)
+
+    def form(self, turn: Turn) -> Form:
+        """What the record of a call that was answered has in common with those of its caller's other calls."""
+        request = turn.request
+        return self._forms.form(
+            turn.caller,
+            turn.claimed_key,
+            host_of(turn.service),
+            turn.operation,
+            turn.region,
+            request.peer,
+            request.header(b"user-agent") or b"",
+            self._recipient(turn),
+            read_only=turn.read_only,
+        )
+
+    def said(self, turn: Turn) -> Said | None:
+        """What the record of a call that was answered says of the call itself; None if it has to be encoded as any record is."""
+        kind = self._parts.rooms[turn.service].resource_type
+        return self._forms.said(turn.recorded, turn.answered, _touched(turn, permitted=True), kind)
+
+    def note_again(self, turn: Turn, forms: Sequence[Form], says: Sequence[Said]) -> None:
+        """The records of calls that were noted like this before, now with the id of this request."""
+        at_ms, note, request_id = self._parts.clock.now_ms(), self._parts.trail.note, turn.request.id
+        for form, said in zip(forms, says, strict=True):
+            note("call", put_together(form, said, request_id, at_ms))
 
     def api_call(self, turn: Turn, refusal: ServiceError | None = None) -> Params:
         request = turn.request

@@ -24,15 +24,16 @@ from geumgo.context import (
     Params,
     Place,
 )
+from geumgo.courses import Course, Courses, Permit
 from geumgo.errors import ServiceError
 from geumgo.ledger import Ledger
 from geumgo.message import Answer, Fetched, Request, Surplus
-from geumgo.repeats import Meaning, Repeats
+from geumgo.repeats import Meaning, Repeats, Words
 from geumgo.room import Operation
 from geumgo.sealing.keyed import Mac, keyed
 from geumgo.sealing.random import uuid
 from geumgo.storage import Broken, Conflict, Full, StorageError, Tx
-from geumgo.storage.derived import Derived
+from geumgo.storage.derived import Derived, Glance
 from geumgo.turn import (
     Parts,
     Turn,
@@ -70,6 +71,7 @@ class Pipeline:
         self._marks: list[Callable[[Tx], None]] = []  # dates of use that wait for the end of the batch
         self._marked: list[Hashable] = []  # what is kept that they are in
         self._repeats = Repeats(parts.most_derived // 2)
+        self._courses = Courses(self._derived, self._ledger)
         self._global_regions = parts.regions | {GLOBAL_REGION}
 
     def handle_batch(self, requests: Sequence[Request | Fetched | Surplus]) -> list[Answer]:
@@ -114,6 +116,9 @@ class Pipeline:
         try:
             self._identify(turn)
             words = self._repeats.words(request, turn.service)
+            taken = self._courses.find(turn, words, self._parts.clock.now_ms())
+            if taken is not None and not self._parts.trail.scarce:
+                return self._again(turn, *taken)
             known = self._repeats.find(words)
             call = self._route(turn) if known is None else known.call
             operation = self._admit(turn, call)
@@ -123,7 +128,7 @@ class Pipeline:
                     self._repeats.keep(words, Meaning(call, params, turn.recorded))
             else:
                 params, turn.recorded = known.params, known.recorded
-            encoded = self._run(turn, operation, call, params)
+            encoded = self._run(turn, operation, call, params, words if operation.access.repeats else None)
         except (TrailBroken, Broken):
             raise
         except Waits as waits:
@@ -134,6 +139,16 @@ class Pipeline:
             return self._refused(turn, call or protocol.route.family(request), fault)
         self._parts.count(turn.service, turn.operation, "", turn.caller)
         return encoded
+
+    def _again(self, turn: Turn, course: Course, permit: Permit) -> Answer:
+        """The answer to a read that comes again, and its records."""
+        operation = course.call.operation.name
+        turn.service, turn.operation = course.call.service.name, operation
+        answer = course.answer(course.opens(), turn.request.id)
+        self._ledger.note_again(turn, permit.forms, course.says)
+        self._leave_marks(turn, ())
+        self._parts.count(turn.service, operation, "", turn.caller)
+        return answer
 
     def _refused(self, turn: Turn, form: protocol.Call | protocol.Family, fault: Exception) -> Answer:
         if self._parts.trail.scarce and not isinstance(
@@ -313,21 +328,38 @@ class Pipeline:
 
     # -- run, keep, note ----------------------------------------------------------------------------------------------
 
-    def _run(self, turn: Turn, operation: Operation, call: protocol.Call, params: Params) -> Answer:
-        """The answer as it goes over the wire: what cannot be said is found out while it can still be undone."""
+    def _run(
+        self, turn: Turn, operation: Operation, call: protocol.Call, params: Params, words: Words | None = None
+    ) -> Answer:
+        """The answer as it goes over the wire: what cannot be said is found out while it can still be undone.
+
+        If the request comes again in the same `words`, it is answered as shortly as it can be.
+        """
         self._prepare(turn, operation, params)
         if operation.writes:
             return self._write(turn, operation, call, params)
 
         def read(tx: Tx) -> tuple[Context, Answer]:
             turn.inner.clear()
+            turn.steps.clear()
             ctx = self._context(turn, tx, reads_only=True)
             return ctx, self._perform_and_encode(turn, ctx, operation, call, params)
 
         ctx, encoded = self._look(read)
+        if (
+            words is not None
+            and ctx.again is not None
+            and not ctx.afterwards
+            and self._saw_only_what_was_kept(turn, ctx)
+        ):
+            self._courses.keep(turn, words, call, ctx.again, self._parts.clock.now_ms())
         self._leave_marks(turn, ctx.afterwards)
         self._ledger.note_call(turn)
         return encoded
+
+    def _saw_only_what_was_kept(self, turn: Turn, ctx: Context) -> bool:
+        """Whether a read asked the database nothing, and everything that it asked of other rooms was answered."""
+        return isinstance(ctx.tx, Glance) and not ctx.tx.has_asked and len(turn.inner) == len(turn.steps)
 
     def _prepare(self, turn: Turn, operation: Operation, params: Params) -> None:
         """What the operation does before its transaction is done."""
@@ -404,6 +436,7 @@ class Pipeline:
     def _perform(self, turn: Turn, ctx: Context, operation: Operation, params: Params) -> Params:
         try:
             demands = operation.access.demands(ctx, params)
+            turn.demands = demands
             turn.touches = [demand.target for demand in demands if demand.target is not None]
             self._parts.gate.check(ctx, demands)
             answer = operation.handler(ctx, params)
@@ -505,6 +538,8 @@ class Pipeline:
             raise
         step.answered = {key: answer[key] for key in access.answered if key in answer}
         turn.inner.append(self._ledger.answered_call(step) if turn.read_only else self._ledger.api_call(step))
+        turn.steps += (*step.steps, step)
+        ctx.asked.append(inner.again)
         return answer
 
     def _leave_marks(self, turn: Turn, marks: Sequence[Callable[[Tx], None]]) -> None:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from geumgo import protocol
-from geumgo.access.demand import Target
+from geumgo.access.demand import Demands, Target
 from geumgo.access.gate import Gate, through
 from geumgo.access.ports import Key, Keyring
 from geumgo.audit.trail import Kind
@@ -102,7 +102,9 @@ class Turn:
     touches: Sequence[Target] = ()
     proven: Proven | None = None
     prepared: Any = None
+    demands: Demands = ()
     inner: list[Params | bytes] = field(default_factory=list)
+    steps: list["Turn"] = field(default_factory=list)  # what it asked of other rooms and was answered
     read_only: bool = True
     conditions: Mapping[str, tuple[str, ...]] | None = None  # None: what the request itself says
     aside: list[Params] | None = None  # where an answer goes that is not for the wire
@@ -146,17 +148,24 @@ def conditions_of(request: Request, region: str, now_ms: int) -> dict[str, tuple
 
     Source: "AWS global condition context keys", IAM User Guide. aws:SourceIp is the real peer.
     """
-    agent, referer = request.header(b"user-agent"), request.header(b"referer")
     now = (str(now_ms // 1000),)
-    said = _said_by(request.peer, request.secure, region, agent, referer)
-    return {**said, "aws:EpochTime": now, "aws:CurrentTime": now}
+    return {**said_by(request, region), "aws:EpochTime": now, "aws:CurrentTime": now}
+
+
+TIMES: Final = frozenset({"aws:EpochTime", "aws:CurrentTime"})
+"""The condition keys that say something else of the same request a moment later."""
+
+
+def said_by(request: Request, region: str) -> dict[str, tuple[str, ...]]:
+    """The condition keys that the requests of one client have in common. Often the same object; not to be changed."""
+    first = request.first_values
+    return _said_by(request.peer, request.secure, region, first.get(b"user-agent"), first.get(b"referer"))
 
 
 @lru_cache(maxsize=1024)
 def _said_by(
     peer: str, secure: bool, region: str, agent: bytes | None, referer: bytes | None
 ) -> dict[str, tuple[str, ...]]:
-    """What the requests of one client have in common. Not to be changed."""
     keys: dict[str, tuple[str, ...]] = {
         "aws:SourceIp": (peer,),
         "aws:SecureTransport": ("true" if secure else "false",),

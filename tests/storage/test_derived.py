@@ -233,7 +233,7 @@ def test_ids_go_with_their_entries(table: Storage) -> None:
     for id_ in "abab":
         ask_under(derived, id_)
     assert list(derived.entries) == [("number", "b")]
-    assert (derived._under, derived._ids) == ({IDS["b"]: {("number", "b")}}, {("number", "b"): IDS["b"]})
+    assert (derived._under, derived._ids) == ({IDS["b"]: {("number", "b")}}, {("number", "b"): (IDS["b"],)})
 
 
 def test_what_a_request_has_touched_can_be_made_anew(derived: Derived) -> None:

@@ -30,6 +30,14 @@ class Form(NamedTuple):
     type: bytes
 
 
+class Said(NamedTuple):
+    """What a record says of the call itself: its parameters, its answer, what it touched. Encoded, ASCII."""
+
+    parameters: bytes
+    answer: bytes
+    resources: bytes
+
+
 Asked = tuple[str | tuple[tuple[str, str], ...], ...]
 """Names and values by turns, where all values are texts, or mappings of texts."""
 
@@ -66,29 +74,48 @@ class Forms:
 
         Arguments as of `record.api_call`; its `resources` are those `touched` (ARN and account), of `resource_type` (empty: none is named).
         """
+        form = self.form(
+            caller, claimed_key, service, name, region, source_ip, user_agent, recipient, read_only=read_only
+        )
+        said = self.said(request_parameters, response_elements, touched, resource_type)
+        made = None if said is None else put_together(form, said, request_id, at_ms)
+        return made if made is not None and is_record(made) else None
+
+    def form(
+        self,
+        caller: Caller,
+        claimed_key: str,
+        service: str,
+        name: str,
+        region: str,
+        source_ip: str,
+        user_agent: bytes,
+        recipient: str,
+        *,
+        read_only: bool,
+    ) -> Form:
+        """What the records of one caller's calls have in common. Arguments as of `encoded`."""
         key = (id(caller), claimed_key, service, name, region, source_ip, user_agent, read_only, recipient)
         form = self._forms.get(key)
         if form is None or form.caller is not caller:
             form = self._make(key, caller)
+        return form
+
+    def said(
+        self,
+        request_parameters: Mapping[str, Any],
+        response_elements: Mapping[str, Any],
+        touched: tuple[tuple[str, str], ...],
+        resource_type: str,
+    ) -> Said | None:
+        """What a record says of the call itself; None if it is too long. Arguments as of `encoded`."""
         try:
             asked = self._encoded(request_parameters)
             answered = _members(response_elements) if response_elements else b"null"
-            if asked is None or answered is None:
-                return None
-            made = b'%b%b%b%b,"responseElements":%b,"requestID":%b%b%b%b' % (
-                form.time,
-                trail_record.iso(at_ms).encode(),
-                form.parameters,
-                asked,
-                answered,
-                _encode(request_id),
-                form.read_only,
-                self._resources(touched, resource_type) if touched and resource_type else b"",
-                form.type,
-            )
+            resources = self._resources(touched, resource_type) if touched and resource_type else b""
         except UnicodeEncodeError:
             return None
-        return made if len(made) <= LONGEST and made.isascii() and b"\x7f" not in made else None
+        return None if asked is None or answered is None else Said(asked, answered, resources)
 
     def _encoded(self, request_parameters: Mapping[str, Any]) -> bytes | None:
         """As `_members`; made once for requests that come again."""
@@ -149,6 +176,26 @@ class Forms:
             self._forms.clear()
         self._forms[key] = form
         return form
+
+
+def is_record(made: bytes) -> bool:
+    """Whether what was put together may stand in the trail: the bytes are those of any record."""
+    return len(made) <= LONGEST and made.isascii() and b"\x7f" not in made
+
+
+def put_together(form: Form, said: Said, request_id: str, at_ms: int) -> bytes:
+    """The record of a call, if `is_record`. Records of one form that say the same are all of them records, or none is."""
+    return b'%b%b%b%b,"responseElements":%b,"requestID":%b%b%b%b' % (
+        form.time,
+        trail_record.iso(at_ms).encode(),
+        form.parameters,
+        said.parameters,
+        said.answer,
+        _encode(request_id),
+        form.read_only,
+        said.resources,
+        form.type,
+    )
 
 
 def _members(values: Mapping[str, Any]) -> bytes | None:

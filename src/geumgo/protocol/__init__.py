@@ -10,7 +10,7 @@ has no key.
 """
 
 from geumgo.protocol import models, route
-from geumgo.protocol.codec import decode, encode, encode_error
+from geumgo.protocol.codec import alike, decode, encode, encode_error
 from geumgo.protocol.limits import Limits
 from geumgo.protocol.shapes import Call, ErrorModel, Family, Member, OperationModel, ServiceModel, Shape
 from geumgo.protocol.tree import NotInModel
@@ -26,6 +26,7 @@ __all__ = [
     "OperationModel",
     "ServiceModel",
     "Shape",
+    "alike",
     "decode",
     "encode",
     "encode_error",

@@ -1,5 +1,6 @@
 """The one way in and out of the wire: each function hands over to the codec of the protocol that was spoken."""
 
+from collections.abc import Callable
 from typing import Any
 
 import cbor2
@@ -59,6 +60,25 @@ def _encode(call: Call, answer: Any, request_id: str) -> Answer:
             return Answer(200, _headers(request_id, b"application/cbor", *_RPC), body)
     encoded = rest_json.encode(operation, answer)
     return Answer(encoded.status, _headers(request_id, b"application/json", *encoded.headers), encoded.body)
+
+
+def alike(call: Call, fixed: dict[str, Any], name: str) -> Callable[[Any, str], Answer]:
+    """What makes the answers to one call of which all but the member `name` are `fixed`, from its value and a request id: as `encode`.
+
+    The value must be one that the model describes.
+    """
+    output = call.operation.output
+    assert output is not None, f"{call.operation.name} answers something"
+    if call.protocol != "json":
+        return lambda value, request_id: encode(call, {**fixed, name: value}, request_id)
+    member, type_ = output.members[name], call.service.json_type
+    head = b'%b%b"%b":' % (json.encode(output, fixed)[:-1], b"," if fixed else b"", member.wire.encode("ascii"))
+    write, text = json.WRITER.member, msgspec.json.Encoder().encode
+
+    def answer(value: Any, request_id: str) -> Answer:
+        return Answer(200, _headers(request_id, type_), b"%b%b}" % (head, text(write(member, value))))
+
+    return answer
 
 
 def encode_error(call: Call | Family, error: ServiceError, request_id: str) -> Answer:

@@ -38,7 +38,7 @@ class Derived:
         self._stale = True
         self.entries: dict[Hashable, Any] = {}
         self._under: dict[str, set[Hashable]] = {}  # the keys of the entries that are kept under an id
-        self._ids: dict[Hashable, str] = {}  # and the other way round
+        self._ids: dict[Hashable, tuple[str, ...]] = {}  # and the other way round
         self.touched: list[Hashable] = []  # what was used or made since `begin`
 
     def look(self) -> None:
@@ -63,6 +63,22 @@ class Derived:
         """What is kept under these keys is made anew for the next request: dates in it were moved by a change that drops nothing."""
         for key in keys:
             self._drop(key)
+
+    def kept(self, key: Hashable) -> Any:
+        """What is kept under `key`, if it holds; None if there is nothing."""
+        if self._stale:
+            self.look()
+        return self.entries.get(key)
+
+    def keep_upon(self, key: Hashable, made: object) -> bool:
+        """Whether `made` is kept: it goes with the first of the entries that were touched since `begin` that a change concerns.
+
+        For what follows from them alone. It is not kept if one of them has gone already.
+        """
+        if self._stale or not all(each in self.entries for each in self.touched):
+            return False
+        self._keep(key, made, {id_ for each in self.touched for id_ in self._ids.get(each, ())})
+        return True
 
     def reading(self) -> "Glance":
         """A snapshot that is taken when it is needed. It sees at least what was committed before the last `look`."""
@@ -93,21 +109,26 @@ class Derived:
 
     def keep(self, key: Hashable, made: object, under: str = "") -> None:
         """The oldest entry goes when there are too many."""
+        self._keep(key, made, (under,) if under else ())
+
+    def _keep(self, key: Hashable, made: object, under: Iterable[str]) -> None:
+        self._drop(key)
         if len(self.entries) >= self._most:
             self._drop(next(iter(self.entries)))
         self.entries[key] = made
-        if under:
-            self._under.setdefault(under, set()).add(key)
-            self._ids[key] = under
+        ids = tuple(under)
+        if ids:
+            self._ids[key] = ids
+            for id_ in ids:
+                self._under.setdefault(id_, set()).add(key)
 
     def _drop(self, key: Hashable) -> None:
         self.entries.pop(key, None)
-        under = self._ids.pop(key, "")
-        if under:
-            keys = self._under[under]
+        for id_ in self._ids.pop(key, ()):
+            keys = self._under[id_]
             keys.discard(key)
             if not keys:
-                del self._under[under]
+                del self._under[id_]
 
 
 class Glance:
@@ -134,6 +155,11 @@ class Glance:
     @property
     def mark(self) -> bytes:
         return self._opened().mark
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether it has asked the database anything. If not, all that it gave was kept already."""
+        return self._tx is not None
 
     def one(self, sql: str, /, **params: Any) -> Row | None:
         return self._opened().one(sql, **params)

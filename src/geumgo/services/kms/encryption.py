@@ -5,10 +5,11 @@ and to the key itself.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
-from geumgo.context import Context, Params
+from geumgo.context import Again, Context, Params
 from geumgo.room import reads
 from geumgo.sealing import Plaintext, Unsealable, dkgcm
 from geumgo.sealing.keyed import keyed
@@ -35,17 +36,20 @@ def _seal(ctx: Context, key: Key, version: Material, context: Mapping[str, str],
     return dkgcm.encrypt(secret, bytes.fromhex(key.id), version.version, key.bound_to(context), plaintext)
 
 
-def _open(ctx: Context, opened: lookup.Opened, context: Mapping[str, str], blob: bytes) -> bytes:
-    key, version = opened.key, opened.material
-    # Kept as long as nobody writes: the state of the key is decided from the same rows.
+def _opener(ctx: Context, key: Key, version: Material, context: Mapping[str, str], blob: bytes) -> Callable[[], bytes]:
+    """What opens `blob`, now and again for as long as the rows of the key stand. It raises Unsealable."""
     mac = ctx.tx.derived(
         ("kms.material", key.region, key.id, version.version),
         lambda: keyed(open_material(ctx, key, version).reveal()),
     )
     assert mac is not None, "material opens or raises"
+    bound: dkgcm.Bound = ctx.found.get(("bound", blob)) or key.bound_to(context)
+    return partial(dkgcm.decrypt_with, mac, bytes.fromhex(key.id), version.version, bound, blob)
+
+
+def _open(ctx: Context, opened: lookup.Opened, context: Mapping[str, str], blob: bytes) -> bytes:
     try:
-        bound: dkgcm.Bound = ctx.found.get(("bound", blob)) or key.bound_to(context)
-        return dkgcm.decrypt_with(mac, bytes.fromhex(key.id), version.version, bound, blob)
+        return _opener(ctx, opened.key, opened.material, context, blob)()
     except Unsealable:
         raise InvalidCiphertext from None
 
@@ -106,10 +110,14 @@ def decrypt(ctx: Context, params: Params) -> Params:
     blob = use.ciphertext(params)
     key, version, plaintext = _decrypt(ctx, "Decrypt", params.get("KeyId"), algorithm, context, blob, dry)
     use.note(ctx, key, "Decrypt")
-    answer: Params = {"KeyId": key.arn, "Plaintext": plaintext, "EncryptionAlgorithm": algorithm}
+    answer: Params = {"KeyId": key.arn, "EncryptionAlgorithm": algorithm}
     if algorithm == SYMMETRIC:
         answer["KeyMaterialId"] = version.material_id
-    return answer
+        if blob is not None and ("bound", blob) in ctx.found:  # asked by a service, which asks again and again
+            ctx.again = Again(
+                answer, "Plaintext", _opener(ctx, key, version, context, blob), use.next_note_ms(ctx, key)
+            )
+    return {**answer, "Plaintext": plaintext}
 
 
 def _decrypt(

@@ -85,6 +85,11 @@ def note(ctx: Context, key: Key, operation: str) -> None:
         ctx.behind(lambda tx: store.keep_usage(tx, key, usage))
 
 
+def next_note_ms(ctx: Context, key: Key) -> int:
+    """When the next use of the key will be written down (Unix milliseconds)."""
+    return lookup.last_used(ctx, key) + MARK_EVERY_MS
+
+
 @reads
 def get_key_last_usage(ctx: Context, params: Params) -> Params:
     """Source: GetKeyLastUsage, botocore model 2014-11-01: an empty object if the key was never used.

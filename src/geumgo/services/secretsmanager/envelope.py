@@ -1,6 +1,6 @@
 """Values under data keys of their own, data keys under KMS keys. KMS is asked as the caller, and its refusals become ours."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
@@ -55,6 +55,19 @@ def unseal(ctx: Context, secret: Secret, version: Version) -> Plaintext:
     data_key = _data_key(ctx, secret, version)
     bound: dkgcm.Bound | None = ctx.found.get(("bound", secret.id, version.id))
     return open_value(data_key, bound or _value_context(secret, version.id, version.kind), version.ciphertext)
+
+
+def opens_again(ctx: Context, secret: Secret, version: Version) -> tuple[Callable[[], Plaintext], int] | None:
+    """What gives the value that `unseal` has just given, for as long as the rows stand, and until when (Unix milliseconds).
+
+    None if KMS did not say how it opens the data key again, or was asked more than once.
+    """
+    bound: dkgcm.Bound | None = ctx.found.get(("bound", secret.id, version.id))
+    if len(ctx.asked) != 1 or ctx.asked[0] is None or bound is None or version.ciphertext is None:
+        return None
+    ciphertext, opened = version.ciphertext, ctx.asked[0]
+    opens, sealed_to = opened.opens, bound
+    return lambda: open_value(Plaintext(opens()), sealed_to, ciphertext), opened.until_ms
 
 
 def bound_to(secret: Secret, version: Version) -> bytes:

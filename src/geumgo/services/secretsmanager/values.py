@@ -2,9 +2,10 @@
 
 from functools import partial
 
-from geumgo.context import Context, Params, as_datetime
+from geumgo.context import Again, Context, Params, as_datetime
 from geumgo.errors import ServiceError
 from geumgo.room import operation, reads
+from geumgo.sealing import Plaintext
 from geumgo.services.secretsmanager import domain, envelope, listing, lookup, store, versions
 from geumgo.services.secretsmanager.errors import InvalidParameter, InvalidRequest, no_such_label, no_such_version
 from geumgo.services.secretsmanager.records import CURRENT, Secret, Version
@@ -27,11 +28,16 @@ def get_secret_value(ctx: Context, params: Params) -> Params:
     labels = secret.labels_of(version.id)
     if labels:
         answer["VersionStages"] = labels
-    if version.kind == "string":
-        answer["SecretString"] = value.reveal().decode()
-    else:
-        answer["SecretBinary"] = value.reveal()
-    return answer
+    member, shown = ("SecretString", _text) if version.kind == "string" else ("SecretBinary", Plaintext.reveal)
+    again = envelope.opens_again(ctx, secret, version)
+    if again is not None:
+        opens, until_ms = again
+        ctx.again = Again(answer, member, lambda: shown(opens()), min(until_ms, _marked_until_ms(version)))
+    return {**answer, member: shown(value)}
+
+
+def _text(value: Plaintext) -> str:
+    return value.reveal().decode()
 
 
 def _asked_version(ctx: Context, secret: Secret, version_id: str | None, label: str | None) -> Version:
@@ -46,6 +52,11 @@ def _asked_version(ctx: Context, secret: Secret, version_id: str | None, label: 
     if label is not None and secret.stages.get(label) != version.id:
         raise InvalidRequest("You provided a VersionStage that is not associated to the provided VersionId.")
     return version
+
+
+def _marked_until_ms(version: Version) -> int:
+    """When the next read is one of another day (Unix milliseconds)."""
+    return (version.read_day_ms or 0) + domain.DAY_MS
 
 
 def _mark_read(ctx: Context, secret: Secret, version: Version) -> None:
