@@ -163,11 +163,10 @@ def test_a_clone_whose_making_dies_after_any_statement_does_not_log_in_before_it
 
 
 def test_rights_are_told_for_another_account() -> None:
-    """As MySQL 8 and MariaDB show them."""
-    one, two = "`app`@`%`", "`app_clone`@`%`"
+    """As MySQL 8, MariaDB and MySQL 5.7 show them."""
     for shown, told in {
-        "GRANT USAGE ON *.* TO `app`@`%`": None,
-        "GRANT USAGE ON *.* TO `app`@`%` IDENTIFIED BY PASSWORD '*66' REQUIRE SUBJECT '/CN=a WITH b'": None,
+        "GRANT USAGE ON *.* TO `app`@`%`": "",
+        "GRANT USAGE ON *.* TO `app`@`%` IDENTIFIED BY PASSWORD '*66' REQUIRE SUBJECT '/CN=a WITH b'": "",
         "GRANT USAGE ON *.* TO `app`@`%` IDENTIFIED BY PASSWORD '*66' WITH MAX_USER_CONNECTIONS 5": (
             "GRANT USAGE ON *.* TO `app_clone`@`%` WITH MAX_USER_CONNECTIONS 5"
         ),
@@ -177,6 +176,9 @@ def test_rights_are_told_for_another_account() -> None:
         "GRANT `reader`@`%` TO `app`@`%`": "GRANT `reader`@`%` TO `app_clone`@`%`",
         "SET DEFAULT ROLE `reader` FOR `app`@`%`": "SET DEFAULT ROLE `reader` FOR `app_clone`@`%`",
         "REVOKE INSERT ON `mysql`.* FROM `app`@`%`": "REVOKE INSERT ON `mysql`.* FROM `app_clone`@`%`",
+        "GRANT SELECT ON `a`.* TO 'app'@'%'": "GRANT SELECT ON `a`.* TO `app_clone`@`%`",
+        "GRANT USAGE ON *.* TO 'app'@'%'": "",
         "GRANT SELECT ON `a`.* TO `PUBLIC`": None,
+        "GRANT SELECT ON `a`.* TO `app`@`localhost`": None,
     }.items():
-        assert mysql.for_another(shown, one, two) == told
+        assert mysql.for_another(shown, "app", "app_clone", "%") == told

@@ -70,14 +70,12 @@ def set_clone(connection: Connection, username: str, clone: str, password: str) 
         raise ValueError("The user to clone has no account that is open")
     unknown = password + secrets.token_hex(16)  # whatever rules there are for passwords, it keeps them, too
     for host in hosts:
-        original, copy = _account(username, host), _account(clone, host)
+        copy = _account(clone, host)
         _do(connection, f"CREATE USER IF NOT EXISTS {copy} IDENTIFIED BY %s", unknown)
         demand, values = _demand(connection, username, host)
         _do(connection, f"ALTER USER {copy} REQUIRE {demand}", *values)
-        for (right,) in _do(connection, f"SHOW GRANTS FOR {original}"):
-            statement = for_another(right, original.replace("%%", "%"), copy.replace("%%", "%"))
-            if statement:
-                _do(connection, _literal(statement))
+        for statement in _rights(connection, username, clone, host):
+            _do(connection, _literal(statement))
         if not _is_mariadb(connection) and not connection.server_version.startswith("5."):
             _do(connection, f"SET DEFAULT ROLE ALL TO {copy}")
     accounts = [_account(clone, host) for host in sorted({*hosts, *_hosts(connection, clone)})]
@@ -101,18 +99,33 @@ def _demand(connection: Connection, username: str, host: str) -> tuple[str, list
     return " AND ".join(f"{word} %s" for word, _ in named), [text for _, text in named]
 
 
-def for_another(right: str, original: str, copy: str) -> str | None:
-    """A line of SHOW GRANTS for `original`, as a statement that does the same for `copy`; None if it gives `original` nothing.
+def _rights(connection: Connection, username: str, clone: str, host: str) -> list[str]:
+    """Statements that give the clone what `username` may do. Raises ValueError when nothing in what the server shows is about him."""
+    shown = _do(connection, f"SHOW GRANTS FOR {_account(username, host)}")
+    told = [for_another(right, username, clone, host) for (right,) in shown]
+    if all(each is None for each in told):
+        raise ValueError("The rights of the user to clone are shown in words that are not known here")
+    return [each for each in told if each]
 
-    Accounts are quoted as SHOW GRANTS quotes them.
+
+def for_another(right: str, username: str, clone: str, host: str) -> str | None:
+    """A line of SHOW GRANTS for `username`, as a statement that does the same for `clone`.
+
+    Empty if it gives nothing, None if it is not about him. MySQL 5.7 quotes accounts as texts, all others as names.
     """
+    copy = f"{_quoted(clone)}@{_quoted(host)}"
     for word in (" TO ", " FOR ", " FROM "):  # GRANT, SET DEFAULT ROLE, and REVOKE of MySQL's partial revokes
-        what, found, more = right.rpartition(word + original)
-        if found:
-            if what == NO_RIGHT and " WITH " not in _QUOTED.sub("", more):
-                return None  # it would take a master with GRANT OPTION on everything
-            return what + word + copy + _IDENTIFIED.sub("", more)
+        for quote in ("`", "'"):
+            what, found, more = right.rpartition(f"{word}{_quoted(username, quote)}@{_quoted(host, quote)}")
+            if found:
+                if what == NO_RIGHT and " WITH " not in _QUOTED.sub("", more):
+                    return ""  # it would take a master with GRANT OPTION on everything
+                return what + word + copy + _IDENTIFIED.sub("", more)
     return None
+
+
+def _quoted(text: str, quote: str = "`") -> str:
+    return quote + text.replace(quote, 2 * quote) + quote
 
 
 def _hosts(connection: Connection, username: str) -> list[str]:
@@ -128,7 +141,7 @@ def _is_locked(connection: Connection, account: str) -> bool:
 
 
 def _account(username: str, host: str) -> str:
-    return "@".join(f"`{_literal(part).replace('`', '``')}`" for part in (username, host))
+    return _literal(f"{_quoted(username)}@{_quoted(host)}")
 
 
 def _literal(text: str) -> str:
