@@ -311,6 +311,62 @@ def test_a_pending_label_taken_off_by_hand_ends_the_rotation(world: World) -> No
     assert world.events() == ["RotationStarted", "RotationAbandoned"]
 
 
+def with_pending_taken_off(world: World) -> str:
+    """A rotation waits for its next try, and somebody has taken AWSPENDING off what it made. Answers its version."""
+    world.functions.bodies[world.function] = breaking(world, "setSecret", 1, after=False)
+    token = world.rotate()
+    world.house.run_jobs()
+    world.client.update_secret_version_stage(SecretId="db", VersionStage="AWSPENDING", RemoveFromVersionId=token)
+    return token
+
+
+def test_a_rotation_that_waits_for_its_next_try_ends_when_its_pending_label_is_taken_off(world: World) -> None:
+    with_pending_taken_off(world)
+    calls = len(world.functions.calls)
+    world.turn(HOUR_MS)
+    assert len(world.functions.calls) == calls, "the function is not asked for what nobody wants"
+    assert world.events() == ["RotationStarted", "RotationFailed", "RotationAbandoned"]
+    assert world.password() == "old"
+
+
+def test_a_step_that_fails_because_its_pending_label_was_taken_off_ends_the_rotation(world: World) -> None:
+    def interrupted(event: dict[str, str]) -> None:
+        token = event["ClientRequestToken"]
+        world.client.update_secret_version_stage(SecretId="db", VersionStage="AWSPENDING", RemoveFromVersionId=token)
+        world.template(event)
+
+    world.functions.bodies[world.function] = interrupted
+    world.rotate()
+    world.turn(HOUR_MS)
+    assert world.functions.steps == ["createSecret"]
+    assert world.events() == ["RotationStarted", "RotationAbandoned"]
+
+
+def test_when_the_pending_label_was_taken_off_the_secret_can_be_rotated_at_once(world: World) -> None:
+    """Source: RotateSecret, API reference: AWSPENDING on no version means that no rotation is in progress."""
+    taken_off = with_pending_taken_off(world)
+    token = world.rotate()
+    world.turn(HOUR_MS)
+    assert world.labels()["AWSCURRENT"] == token != taken_off
+    assert "AWSPENDING" not in world.labels()
+    assert world.password() == world.logins["app"] != "old"
+    assert world.events()[2:] == ["RotationAbandoned", "RotationStarted", "RotationSucceeded"]
+
+
+def test_a_window_makes_a_version_of_its_own_when_the_pending_label_was_taken_off(world: World) -> None:
+    world.house.clock.turn(ms=to_midnight(world))
+    world.functions.bodies[world.function] = breaking(world, "setSecret", 10**6, after=False)
+    taken_off = world.rotate(RotationRules=DAILY)
+    world.turn(3 * HOUR_MS + 3_500_000)
+    with world.house.app.storage.writing() as tx:  # the next try lies behind the opening of the window
+        tx.run("UPDATE job SET run_at_ms = run_at_ms + 7200000 WHERE kind = 'secretsmanager.rotation_step'")
+    world.client.update_secret_version_stage(SecretId="db", VersionStage="AWSPENDING", RemoveFromVersionId=taken_off)
+    world.functions.bodies[world.function] = world.template
+    world.turn(2 * HOUR_MS)
+    assert world.labels()["AWSCURRENT"] != taken_off
+    assert world.events()[-3:] == ["RotationAbandoned", "RotationStarted", "RotationSucceeded"]
+
+
 def test_what_is_cancelled_is_not_tried_again_and_the_left_over_version_is_named(world: World) -> None:
     world.functions.bodies[world.function] = breaking(world, "setSecret", 10**6, after=False)
     token = world.rotate(RotationRules=DAILY)

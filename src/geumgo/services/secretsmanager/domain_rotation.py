@@ -102,6 +102,14 @@ def wait_ms(failures: int) -> int:
     return _LATER_MS[min(failures - _SOON_FAILURES, len(_LATER_MS)) - 1]
 
 
+def is_unwanted(secret: Secret, rotation: Rotation) -> bool:
+    """Whether the version that the rotation makes wears neither AWSPENDING nor AWSCURRENT: somebody took the label off.
+
+    No rotation is in progress then. Source: RotateSecret, API reference.
+    """
+    return rotation.token is not None and rotation.token not in (secret.stages.get(PENDING), secret.stages.get(CURRENT))
+
+
 def left_over(secret: Secret) -> str | None:
     """The version of a rotation that is not complete: it wears AWSPENDING and is not the current one.
 

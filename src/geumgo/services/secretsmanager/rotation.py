@@ -50,10 +50,13 @@ def rotate_secret(ctx: Context, params: Params) -> Params:
         external.keep(ctx, secret, params, rotation.rules)
     else:
         _refuse_unless_invokable(ctx, secret, rotation)
-    if rules.left_over(secret) is not None or (before is not None and before.token is not None and before.enabled):
+    is_under_way = before is not None and before.token is not None and before.enabled
+    if rules.left_over(secret) is not None or (is_under_way and not rules.is_unwanted(secret, rotation)):
         raise InvalidRequest("A previous rotation isn't complete. That rotation will be reattempted.")
     if lookup.get_version(ctx, secret, token) is not None:
         raise InvalidParameter(f"The ClientRequestToken {token} is already in use for a version of the secret.")
+    if is_under_way:
+        rotation = plan.abandon(secret, rotation)
     rotation = plan.await_window(secret, rotation)
     if params.get("RotateImmediately", True):
         domain.refuse_another_version(store.count_versions(ctx.tx, secret))
@@ -167,10 +170,10 @@ def rotate(work: Work, payload: Params) -> None:
     """
     with work.finishing() as tx:
         plan = Plan(tx, work.sealing, work.clock.now_ms(), work.event)
-        secret = store.find_by_id(tx, work.sealing, payload["id"])
-        rotation = None if secret is None else plan.find(secret)
-        if secret is None or rotation is None or not rotation.enabled or secret.deleted_at_ms is not None:
+        found = _enabled(tx, work, payload)
+        if found is None:
             return
+        secret, rotation = found
         window = rules.next_window(rotation, plan.now_ms)
         if window is None:
             return
@@ -179,6 +182,8 @@ def rotate(work: Work, payload: Params) -> None:
             return
         if plan.goes_on(secret, rotation):
             raise TryLater(BUSY_MS)
+        if rules.is_unwanted(secret, rotation):
+            rotation = plan.abandon(secret, rotation)
         token = rotation.token or rules.left_over(secret) or random.uuid()
         _, rotation = plan.begin(secret, rotation, token, rules.milliseconds(window.closes_at))
         plan.keep(rotation)
@@ -196,6 +201,10 @@ def rotation_step(work: Work, payload: Params) -> None:
         with work.finishing():
             return
     secret, rotation = found
+    if rules.is_unwanted(secret, rotation):
+        with work.finishing() as tx:
+            _done(tx, work, payload, f"AWSPENDING was taken off version {rotation.token}")
+        return
     if secret.owning_service is not None:
         with work.finishing() as tx:
             _ask_owner(tx, work, secret, payload)
@@ -218,11 +227,19 @@ def rotation_step_done(work: Work, payload: Params) -> None:
 
 def _under_way(tx: Tx, work: Work, payload: Params) -> tuple[Secret, Rotation] | None:
     """The secret and its rotation, if the step in `payload` is still to be done."""
+    found = _enabled(tx, work, payload)
+    if found is None or (found[1].token, found[1].step) != (payload["token"], payload["step"]):
+        return None
+    return found
+
+
+def _enabled(tx: Tx, work: Work, payload: Params) -> tuple[Secret, Rotation] | None:
+    """The secret in `payload` and its rotation, if it is rotated at all."""
     secret = store.find_by_id(tx, work.sealing, payload["id"])
     rotation = None if secret is None else store_rotation.find(tx, work.sealing, secret)
     if secret is None or rotation is None or not rotation.enabled or secret.deleted_at_ms is not None:
         return None
-    return (secret, rotation) if (rotation.token, rotation.step) == (payload["token"], payload["step"]) else None
+    return secret, rotation
 
 
 def _done(tx: Tx, work: Work, payload: Params, error: str) -> None:

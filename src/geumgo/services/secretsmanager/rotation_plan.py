@@ -140,10 +140,10 @@ class Plan:
         following = rules.step_after(step)
         if rotation.testing:
             self._end_test(secret, rotation, token, error)
+        elif rules.is_unwanted(secret, rotation):
+            self.keep(self.await_window(secret, self.abandon(secret, rotation)))
         elif error:
             self._fail(secret, rotation, token, error)
-        elif secret.stages.get(PENDING) != token and secret.stages.get(CURRENT) != token:
-            self._abandon(secret, rotation, token)
         elif following is not None:
             rotation = replace(rotation, step=following)
             self.promise_step(secret, rotation, self.now_ms)
@@ -172,10 +172,12 @@ class Plan:
         self.keep(rotation)
         self.say("RotationFailed", secret, token, errorMessage=error)
 
-    def _abandon(self, secret: Secret, rotation: Rotation, token: str) -> None:
-        """Somebody took AWSPENDING off, or put another value: what the rotation made is not wanted any more."""
-        self.keep(self.await_window(secret, _at_rest(rotation)))
-        self.say("RotationAbandoned", secret, token)
+    def abandon(self, secret: Secret, rotation: Rotation) -> Rotation:
+        """The rotation at rest: somebody took AWSPENDING off, or put another value, so what it made is not wanted any more."""
+        assert rotation.token is not None, "a rotation is under way"
+        withdraw(self.tx, f"{STEP}:{secret.arn}")
+        self.say("RotationAbandoned", secret, rotation.token)
+        return _at_rest(rotation)
 
     def _end_test(self, secret: Secret, rotation: Rotation, token: str, error: str) -> None:
         """The copy that the test read is gone. Source: RotateImmediately, RotateSecret, API reference."""
@@ -204,11 +206,10 @@ class Plan:
         if rotation is None or not rotation.enabled or rotation.token == version_id:
             return stages
         if rotation.token is not None:
-            withdraw(self.tx, f"{STEP}:{secret.arn}")
             if stages.get(PENDING) == rotation.token:
                 del stages[PENDING]
-            self.say("RotationAbandoned", secret, rotation.token)
-        rotation = replace(_at_rest(rotation), anchored_at_ms=self.now_ms)
+            rotation = self.abandon(secret, rotation)
+        rotation = replace(rotation, anchored_at_ms=self.now_ms)
         self.keep(self.await_window(secret, rotation))
         return stages
 
