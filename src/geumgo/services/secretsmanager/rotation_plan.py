@@ -73,11 +73,14 @@ class Plan:
         promise(self.tx, kind, place, payload, run_at_ms=at_ms, lock=secret.arn, dedup=dedup)
 
     def goes_on(self, secret: Secret, rotation: Rotation) -> bool:
-        """Whether a rotation or a test is under way, and its step runs or is due: it does not wait for another try, nor was it given up."""
+        """Whether a rotation is under way, and its step runs or is due: it does not wait for another try, nor was it given up.
+
+        A test has one try: it goes on as long as that is to come.
+        """
         if rotation.token is None:
             return False
         return any(
-            each.state == "running" or (each.state == "waiting" and each.run_at_ms <= self.now_ms)
+            each.state == "running" or (each.state == "waiting" and (rotation.testing or each.run_at_ms <= self.now_ms))
             for dedup in step_jobs(secret)
             for each in queue.of_dedup(self.tx, dedup)
         )
