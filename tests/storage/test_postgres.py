@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from geumgo.storage import Conflict, Full, StorageError, Unknown
+from geumgo.storage import Conflict, Full, StorageError, Unknown, postgres
 from geumgo.storage.postgres import PostgresStorage, open_postgres, refuse_unsafe_server
 from geumgo.storage.prepared import KEPT_STATEMENTS
 from tests.storage.postgres_server import PrivateServer
@@ -51,6 +51,30 @@ def end(
         and administrator.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [process]).fetchone()
     ):
         pass
+
+
+def test_a_transaction_that_says_nothing_for_long_loses_what_it_has_locked(
+    table: PostgresStorage, administrator: "psycopg.Connection[tuple[object, ...]]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is that of a process that stands still: nobody else could have these rows."""
+    insert(table, 1)
+    monkeypatch.setattr(postgres, "IDLE_MS", 100)
+    still = open_postgres(table.dsn)
+
+    def stand_still() -> None:
+        with still.writing() as tx:
+            tx.run("UPDATE t SET id = 2")
+            here = still._connection.info.backend_pid
+            while administrator.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [here]).fetchone():
+                pass
+            with table.writing() as other:
+                other.run("UPDATE t SET id = 3")
+            tx.run("UPDATE t SET id = 4")
+
+    with pytest.raises(Conflict):
+        stand_still()
+    assert ids(still) == [3]
+    still.close()
 
 
 def test_a_connection_lost_inside_a_transaction_is_a_conflict(

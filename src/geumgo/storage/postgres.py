@@ -31,11 +31,18 @@ _CONNECTION: dict[str, str | int] = {
     "target_session_attrs": "read-write",  # among several hosts, the primary
 }
 
+IDLE_MS = 10_000
+"""How long a transaction may say nothing before the server ends it, with its connection (milliseconds).
+
+A process that stands still (a machine that was suspended, or is gone without a word) holds rows and its turn to write until then, and
+nobody else can have them. Between two statements of ours lie milliseconds.
+"""
+
 # `statement_timeout`: a COMMIT that is timed out while it waits for a standby has an outcome that nobody knows.
 # `enable_seqscan`: under SERIALIZABLE a sequential scan of a small table conflicts with every write to it.
 # `default_transaction_isolation`: a glance outside a transaction is not to stand in the way of writers, as one under SERIALIZABLE would.
 _SESSION = """
-SET statement_timeout = 0; SET lock_timeout = {lock_timeout_ms}; SET idle_in_transaction_session_timeout = 120000;
+SET statement_timeout = 0; SET lock_timeout = {lock_timeout_ms}; SET idle_in_transaction_session_timeout = {idle_ms};
 SET enable_seqscan = off; SET client_min_messages = warning; SET default_transaction_isolation = 'read committed'
 """
 _BEGIN_SERIALIZABLE = b"BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE"
@@ -228,7 +235,7 @@ class PostgresStorage(Engine):
         row = connection.execute(_FACTS).fetchone()
         assert row is not None
         refuse_unsafe_server(*row)
-        self._send(connection, _SESSION.format(lock_timeout_ms=self._lock_timeout_ms).encode())
+        self._send(connection, _SESSION.format(lock_timeout_ms=self._lock_timeout_ms, idle_ms=IDLE_MS).encode())
         for is_there, table in _TABLES.items():
             self._make(connection, is_there, table)
         ours = connection.execute(changes.IS_OURS).fetchone()
