@@ -145,6 +145,27 @@ def test_an_invocation_whose_process_stood_still_carries_nothing_more(tmp_path: 
     invocation._end()
 
 
+def test_an_invocation_whose_job_was_lost_carries_nothing_more(tmp_path: Path) -> None:
+    wanted = True
+    around = Surroundings(find_tools([tmp_path]), Rules(), nowhere, still_wanted=lambda: wanted)
+    invocation = Invocation(task(), around)
+    invocation._looked_at = invocation._started + 60  # there is no sandbox to look at
+    heard: list[int] = []
+    near, far = socket.socketpair()
+    with near, far:
+        invocation._loop.watch(far, selectors.EVENT_WRITE, heard.append)
+        invocation._turn()
+        assert heard
+        wanted = False
+        heard.clear()
+        invocation._turn()
+        invocation._loop.forget(far)
+    assert not heard
+    assert invocation._outcome is not None
+    assert b"Sandbox.LeaseLost" in invocation._outcome[0]
+    invocation._end()
+
+
 @pytest.mark.parametrize(
     ("host", "allowed", "reached"),
     [

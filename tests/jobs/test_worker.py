@@ -8,7 +8,7 @@ from geumgo.context import Params, Work
 from geumgo.jobs import LeaseLost, TryLater, promise
 from geumgo.jobs.lease import LEASE_MS
 from geumgo.jobs.retry import MOST_ATTEMPTS, wait_ms
-from geumgo.jobs.worker import CONFLICT_WAIT_MS
+from geumgo.jobs.worker import CONFLICT_WAIT_MS, still_held
 from geumgo.storage import Conflict, StorageError, Taken
 from tests.jobs.conftest import HERE, Bench
 from tests.storage.processes import open_again, storage_at
@@ -344,6 +344,49 @@ def test_a_beat_does_not_prolong_the_lease_of_another_worker(bench: Bench) -> No
     with pytest.raises(AssertionError, match="without finishing"):
         worker.run_due()
     assert until[0] == until[1]
+    other.close()
+
+
+def test_what_runs_in_a_job_is_told_when_its_lease_was_not_kept_for_two_beats(bench: Bench) -> None:
+    other = storage_at(open_again(bench.storage))
+    worker = bench.worker()
+    held = [still_held()]
+
+    @bench.handles("work")
+    def slow(work: Work, payload: Params) -> None:
+        held.append(still_held())
+        worker._held_at -= LEASE_MS * 2 / 3_000
+        held.append(still_held())
+        worker.beat(other)
+        held.append(still_held())
+        finish(work, payload)
+
+    bench.promise()
+    worker.run_due()
+    assert held == [True, True, False, True]
+    assert still_held(), "nothing runs here"
+    other.close()
+
+
+def test_what_runs_in_a_job_is_told_when_another_worker_has_it(bench: Bench) -> None:
+    other = storage_at(open_again(bench.storage))
+    worker = bench.worker()
+    held = []
+
+    @bench.handles("work")
+    def slow(work: Work, payload: Params) -> None:
+        if work.attempt == 2:
+            raise Killed
+        bench.clock.turn(ms=LEASE_MS)
+        with pytest.raises(Killed):
+            bench.worker("other", storage=other).run_due()
+        worker.beat(other)
+        held.append(worker.is_held())
+
+    bench.promise()
+    with pytest.raises(AssertionError, match="without finishing"):
+        worker.run_due()
+    assert held == [False]
     other.close()
 
 

@@ -7,6 +7,7 @@ from geumgo.audit.follow import TrailFiles
 from geumgo.functions import Functions, Seats
 from geumgo.functions.host import Host, to_server
 from geumgo.functions.reach import Rules, read_listed
+from geumgo.jobs.worker import still_held
 from geumgo.outbound import Allowed, Outbound
 from geumgo.outbound.databases import Databases
 from geumgo.room import JobHandler
@@ -76,4 +77,5 @@ def function_host(settings: Settings, seats: Seats) -> Host:
         memory_mb=settings.function_memory_mb,
         node=settings.function_node,
         seats=seats,
+        still_wanted=still_held,
     )

@@ -3,7 +3,7 @@
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
@@ -28,7 +28,8 @@ class Host:
 
     `directory` is the server's own: nothing in it is seen by a function, and logs of functions are kept in it. `tools`: what sandboxes are
     made with; None: what this machine has, after it was tried whether they hold. `node` is where Node.js is; empty: it is looked for.
-    `seats` counts what has reserved concurrency; None: it is not counted.
+    `seats` counts what has reserved concurrency; None: it is not counted. `still_wanted` says, in the thread that runs a function, whether
+    it may go on.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class Host:
         tools: Tools | None = None,
         node: str = "",
         seats: Seats | None = None,
+        still_wanted: Callable[[], bool] = lambda: True,
     ) -> None:
         self._server, self._rules, self._directory = server, rules, directory
         self._memory_mb, self._node = memory_mb, node
         self._most, self._running, self._counting = most, 0, threading.Lock()
         self._seats = seats
+        self._still_wanted = still_wanted
         self._tools = tools
         self._logs = LogFiles(directory / "functions")
 
@@ -57,7 +60,8 @@ class Host:
                 f"The function has a MemorySize of {task.memory_mb} MB; at most {self._memory_mb} MB run here."
             )
         with self._place(), self._seats.held(task) if self._seats is not None else nullcontext():
-            outcome = Invocation(task, Surroundings(self._found(), self._rules, self._server, self._node)).run()
+            around = Surroundings(self._found(), self._rules, self._server, self._node, self._still_wanted)
+            outcome = Invocation(task, around).run()
         try:
             self._logs.append(task.function_arn, outcome.log)
         except OSError as fault:  # the function has run, and its answer counts

@@ -35,12 +35,16 @@ OPEN_FILES: Final = 1_024
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What an invocation needs of its host. `server` connects to the server's own endpoint; `node`: where Node.js is, or empty."""
+    """What an invocation needs of its host. `server` connects to the server's own endpoint; `node`: where Node.js is, or empty.
+
+    `still_wanted`: whether what it was begun for is still to be done here. It is asked at every turn, in the thread that runs it.
+    """
 
     tools: Tools
     rules: Rules
     server: Connect
     node: str = ""
+    still_wanted: Callable[[], bool] = lambda: True
 
 
 class Invocation:
@@ -128,7 +132,21 @@ class Invocation:
             self._looked_at = now
             self._look_at_size()
             self._listen_to_output()
-        self._loop.turn(min(LOOK_SECONDS, self._deadline - now), self._is_in_time)
+        self._loop.turn(min(LOOK_SECONDS, self._deadline - now), self._goes_on)
+
+    def _goes_on(self) -> bool:
+        """Whether what is said may be carried. Otherwise it is over."""
+        return self._is_in_time() and self._is_wanted()
+
+    def _is_wanted(self) -> bool:
+        """Whether whoever began this still has to do with it.
+
+        A server that has lost the database in which the job stands cannot keep the job: after a while another server does it.
+        """
+        wanted = self._around.still_wanted()
+        if not wanted:
+            self._break_off("Sandbox.LeaseLost", "The server has lost the job for which the function ran")
+        return wanted
 
     def _is_in_time(self) -> bool:
         """Whether this process ran all the while. Otherwise nothing more is carried.
@@ -139,10 +157,12 @@ class Invocation:
         now = time.monotonic()
         late, self._awake_at = now - self._awake_at, now
         if late > STOOD_STILL_SECONDS:
-            sentence = f"The server stood still for {late:.2f} seconds"
-            self._journal.write(f"{_now()} {self._task.request_id} {sentence}\n\n".encode())
-            self._fail("Sandbox.StoodStill", f"RequestId: {self._task.request_id} Error: {sentence}")
+            self._break_off("Sandbox.StoodStill", f"The server stood still for {late:.2f} seconds")
         return late <= STOOD_STILL_SECONDS
+
+    def _break_off(self, kind: str, sentence: str) -> None:
+        self._journal.write(f"{_now()} {self._task.request_id} {sentence}\n\n".encode())
+        self._fail(kind, f"RequestId: {self._task.request_id} Error: {sentence}")
 
     def _called(self) -> None:
         with contextlib.suppress(BlockingIOError):

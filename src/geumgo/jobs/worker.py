@@ -1,8 +1,10 @@
 """The worker: takes what is due, runs it, and records how it went."""
 
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -18,6 +20,8 @@ POLL_MS = 250  # how long a promise made by another process may go unseen
 CONFLICT_WAIT_MS = 50  # before a job that lost a race runs again: its handler did nothing wrong
 LONGEST_POLL_MS = 1_000  # while the storage is out of reach
 TRIES = 5  # of a transaction of our own that met a conflict
+
+_doing = threading.local()  # `worker`: whose job this thread runs
 
 T = TypeVar("T")
 Handler = Callable[[Work, Params], None]
@@ -123,6 +127,12 @@ def nobody_to_check(place: Place, asking: str, demands: Sequence[Any], **_how: s
     raise AssertionError(f"a job of {asking} asked a gate where there is none")
 
 
+def still_held() -> bool:
+    """Whether the job that this thread runs is still its own, as far as can be told without the database; True where it runs none."""
+    worker: Worker | None = getattr(_doing, "worker", None)
+    return worker is None or worker.is_held()
+
+
 class Worker:
     """One lane: runs one job at a time. Give each thread or process a worker, and a storage, of its own.
 
@@ -159,6 +169,7 @@ class Worker:
         self._note = note
         self._leftovers = True  # there may be jobs under our name that nobody runs
         self.current: Lease | None = None  # read by the thread that beats
+        self._held_at = 0.0  # seconds of the monotonic clock: when the lease of that one was ours for sure
 
     def run_due(self, limit: int = 1_000) -> int:
         """Everything that is due, and what becomes due by it, has run. Answers how many runs, at most `limit`.
@@ -201,15 +212,25 @@ class Worker:
         """The job that runs now, if one does, stays ours a while longer. For another thread, with a storage of its own.
 
         A lease that is lost is not for this thread to tell: the next transaction of the job finds out, and commits
-        nothing.
+        nothing. Nor may it get there for long: what it lets run outside asks `is_held`.
         """
-        held = self.current
-        if held is not None:
-            with suppress(LeaseLost), storage.writing(serializable=False) as tx:
+        held, held_at = self.current, time.monotonic()
+        if held is None:
+            return
+        try:
+            with storage.writing(serializable=False) as tx:
                 lease.hold(tx, held, now_ms=self._clock.now_ms())
+        except LeaseLost:
+            held_at = -math.inf
+        if self.current is held:
+            self._held_at = held_at
+
+    def is_held(self) -> bool:
+        """Whether no other worker can have the job that runs: its lease was kept, and two beats since have not gone missing."""
+        return time.monotonic() - self._held_at <= lease.LEASE_MS * 2 / 3_000
 
     def _take(self) -> Lease | None:
-        now_ms = self._clock.now_ms()
+        now_ms, self._held_at = self._clock.now_ms(), time.monotonic()
         with self._storage.reading() as tx:
             at_ms = lease.next_at_ms(tx, owner=self._owner)
         if not self._leftovers and (at_ms is None or at_ms > now_ms):
@@ -230,7 +251,7 @@ class Worker:
 
     def _run(self, taken: Lease) -> Exception | None:
         """Runs the job and records how it went. Answers what went wrong, or None."""
-        self.current = taken
+        self.current, _doing.worker = taken, self
         work = Held(
             taken.place,
             self._clock,
@@ -258,7 +279,7 @@ class Worker:
             self._fail(taken, error, done=work.finished)
             return error
         finally:
-            self.current = None
+            self.current = _doing.worker = None
         return None
 
     def _handler(self, kind: str) -> Handler:
