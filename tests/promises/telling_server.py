@@ -4,7 +4,7 @@
 
 Points of a step: `invoked` (before the function, or before the owner of the secret does it), `begun` (the function has its event), `kept` (it
 has changed something in Secrets Manager, and does not know yet), `answering` (it is done, and nobody has heard that), `answered` (it was heard),
-`committed` (it is written down). `let go` (the process has nothing to do with it any more). Of a rotation: `failed`, `succeeded` (written down). LEASE_MS is how long a worker may
+`committed` (it is written down). `holding` (the lease of the job was kept, in a transaction that is not committed yet; of managed secrets). `let go` (the process has nothing to do with it any more). Of a rotation: `failed`, `succeeded` (written down). LEASE_MS is how long a worker may
 stand still, if not as long as in the product. FAULT is a promise that is taken out.
 """
 
@@ -32,7 +32,7 @@ from geumgo.jobs.lease import Lease
 from geumgo.jobs.worker import Held, Worker
 from geumgo.services.secretsmanager import domain_rotation
 from geumgo.services.secretsmanager.rotation_plan import Plan
-from geumgo.storage import Tx
+from geumgo.storage import Tx, postgres
 from tests.promises.dying_server import promises_the_next_step_a_moment_later
 
 PROGRAM: Final = [sys.executable, "-m", "tests.promises.telling_server"]
@@ -80,6 +80,17 @@ def told_steps() -> None:
     setattr(Worker, "_run", runs)  # noqa: B010
     setattr(Held, "call", calls)  # noqa: B010
     setattr(Steps, "take", takes)  # noqa: B010
+
+
+def told_beats() -> None:
+    hold = lease.hold
+
+    def holds(tx: Tx, held: Lease, *, now_ms: int) -> None:
+        hold(tx, held, now_ms=now_ms)
+        if "secret" in held.payload:
+            tell(held.payload["secret"], held.payload["step"], "holding")
+
+    setattr(lease, "hold", holds)  # noqa: B010
 
 
 def told_ends() -> None:
@@ -173,6 +184,16 @@ def carries_on_after_standing_still() -> None:
     setattr(invocation, "STOOD_STILL_SECONDS", float("inf"))  # noqa: B010
 
 
+def waits_for_whoever_stands_still() -> None:
+    """What a process has locked in the database stays so for minutes after it stood still."""
+    setattr(postgres, "IDLE_MS", 120_000)  # noqa: B010
+
+
+def lets_go_on_what_it_has_lost() -> None:
+    """A function goes on although its server could not keep the job for which it runs."""
+    setattr(Worker, "is_held", lambda _worker: True)  # noqa: B010
+
+
 def changes_without_a_look() -> None:
     """A master's password is changed by whoever was about to change it, be it that the job is another worker's by now."""
 
@@ -187,6 +208,8 @@ FAULTS: Final[dict[str, Callable[[], None]]] = {
     for each in (
         tries_again_after_a_minute,
         carries_on_after_standing_still,
+        waits_for_whoever_stands_still,
+        lets_go_on_what_it_has_lost,
         changes_without_a_look,
         promises_the_next_step_a_moment_later,
     )
@@ -203,7 +226,7 @@ def with_lease(lease_ms: int) -> None:
 if __name__ == "__main__":
     # A worker that a test kills every few seconds is none that cannot live: it is started again at once, as one that is killed once an hour.
     setattr(supervisor, "YOUNG_SECONDS", 0.5)  # noqa: B010
-    for each in (told_steps, told_ends, told_functions):
+    for each in (told_steps, told_beats, told_ends, told_functions):
         each()
     if "LEASE_MS" in os.environ:
         with_lease(int(os.environ["LEASE_MS"]))

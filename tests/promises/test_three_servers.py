@@ -1,7 +1,7 @@
 """P17 with real processes: of three servers on one PostgreSQL one is stopped past its lease while it does a step, and then goes on.
 
 The others finish the rotation meanwhile, and begin another one. When the late one wakes it changes nothing: no label, no value, and no password in
-the database. `STOPS=200` is the long form.
+the database. `STOPS=200` is the long form. Then the same for one that was not stopped, but cut off from the database in which its jobs stand.
 """
 
 import os
@@ -19,11 +19,13 @@ from typing import Any, Final
 
 from geumgo.services.secretsmanager.domain_rotation import STEPS
 from tests.promises import telling_server
+from tests.promises.link import Link
 from tests.promises.rotations import MANAGED, World, world
-from tests.promises.stage import Told
+from tests.promises.stage import PATIENCE_SECONDS, Told
 from tests.rotation_functions.on_lambda import Rotated
+from tests.rotation_functions.servers import free_port
 from tests.server import Server, descendants
-from tests.storage.postgres_server import PrivateServer
+from tests.storage.postgres_server import PrivateServer, private_server
 
 STOPS: Final = int(os.environ.get("STOPS", "2"))
 SEED: Final = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
@@ -82,24 +84,37 @@ class Site:
         self.stopped = []
 
 
-def round_of(site: Site, kind: str, step: str, point: str) -> list[str]:
-    """The server that comes to that point of a rotation is stopped there, until another one has ended the rotation and a second one."""
+def round_of(
+    site: Site, kind: str, step: str, point: str, *, locked: bool = False, patience: float = PATIENCE_SECONDS
+) -> list[str]:
+    """The server that comes to that point of a rotation is stopped there, until another one has ended the rotation and a second one.
+
+    `locked`: it is stopped in the middle of keeping its lease, so that the row of the job is locked.
+    """
     stage, rotated, link = site.world.stage, site.world.secrets[kind], site.world.links[kind]
     began, changes = time.monotonic(), link.changes
-    holding = stage.hold([rotated.secret], step, point)
+    holdings = [stage.hold([rotated.secret], step, point)]
     tokens = [rotated.begin()]
-    held = holding.await_all()[0]
+    held = holdings[0].await_all()[0]
+    if locked:
+        holdings.append(stage.hold([rotated.secret], step, "holding"))
+        holdings[1].await_all()
     awake = site.stop(held)
-    holding.let_go()
+    for each in holdings:
+        each.let_go()
     rotated.__dict__["client"] = awake.client("secretsmanager")
     for number in (1, 2):
-        stage.await_that(partial(ended, site, rotated, began, number), f"the end of rotation {number}")
+        ends = partial(has_ended, site.world, rotated, began, number)
+        try:
+            stage.await_that(ends, f"the end of rotation {number}", patience)
+        except AssertionError as fault:
+            return [f"{kind}, stopped at {step} {point}: {fault}"]
         if number == 1:
             tokens.append(rotated.begin())
     before = (rotated.labels(), rotated.value(), link.changes)
     woken = time.monotonic()
     site.wake()
-    stage.await_that(partial(is_rid_of_it, site, held, woken), "the end of what was late")
+    stage.await_that(partial(is_rid_of_it, site.world, held, woken), "the end of what was late")
     after = (rotated.labels(), rotated.value(), link.changes)
     problems = [] if before == after else ["the late server changed something"]
     if not rotated.target.logs_in(rotated.value()):
@@ -111,35 +126,41 @@ def round_of(site: Site, kind: str, step: str, point: str) -> list[str]:
     return [f"{kind}, stopped at {step} {point}: {each}" for each in problems]
 
 
-def ended(site: Site, rotated: Rotated, began: float, number: int) -> bool:
-    return len(site.world.stage.since(began, rotated.secret, "succeeded")) >= number
+def has_ended(world: World, rotated: Rotated, began: float, number: int) -> bool:
+    return len(world.stage.since(began, rotated.secret, "succeeded")) >= number
 
 
-def is_rid_of_it(site: Site, held: Told, woken: float) -> bool:
-    return any(each.pid == held.pid for each in site.world.stage.since(woken, held.secret, "let go"))
+def is_rid_of_it(world: World, held: Told, since: float) -> bool:
+    return any(each.pid == held.pid for each in world.stage.since(since, held.secret, "let go"))
 
 
 @contextmanager
 def site_of(tmp_path: Path, database: str, servers: int, *faults: str) -> Iterator[Site]:
-    environment = {"GEUMGO_DATABASE": database, "LEASE_MS": str(LEASE_MS)}
     with ExitStack() as stack:
-        made = stack.enter_context(world(tmp_path, "postgres", *faults, environment=environment))
-        first = made.server
-        site = Site(made, [first], random.Random(SEED))
+        made = stack.enter_context(world(tmp_path, "postgres", *faults, environment=settings_of(database)))
+        site = Site(made, [made.server], random.Random(SEED))
         stack.callback(site.wake)
         for number in range(1, servers):
-            data = tmp_path / f"data-{number}"
-            data.mkdir(mode=0o700)
-            for name in BROUGHT:
-                shutil.copy2(first.data / name, data / name)
-            another = Server(data, arguments=first.arguments, environment=first.environment, program=first.program)
-            site.servers.append(stack.enter_context(another))
+            site.servers.append(stack.enter_context(another(made.server, tmp_path / f"data-{number}", database)))
         for kind in ("SingleUser", "MultiUser", MANAGED):
             made.add(kind, "postgres")
-            for another in site.servers[1:]:
-                made.watchers[kind].asks(another)
+            for each in site.servers[1:]:
+                made.watchers[kind].asks(each)
         stack.callback(site.wake)
         yield site
+
+
+def settings_of(database: str) -> dict[str, str]:
+    return {"GEUMGO_DATABASE": database, "LEASE_MS": str(LEASE_MS)}
+
+
+def another(first: Server, data: Path, database: str) -> Server:
+    """A server beside the first one, which is not started yet."""
+    data.mkdir(mode=0o700)
+    for name in BROUGHT:
+        shutil.copy2(first.data / name, data / name)
+    environment = {**first.environment, **settings_of(database)}
+    return Server(data, arguments=first.arguments, environment=environment, program=first.program)
 
 
 def test_a_server_that_was_stopped_past_its_lease_changes_nothing(
@@ -174,3 +195,62 @@ def test_servers_that_do_not_look_how_late_it_is_are_caught(tmp_path: Path, post
     ):
         for kind in ("SingleUser", MANAGED):
             assert round_of(site, kind, "setSecret", "about to change") != [], kind
+
+
+def test_a_server_that_was_stopped_with_a_lock_in_its_hands_holds_up_the_others_for_seconds_only(
+    tmp_path: Path, postgres_server: PrivateServer
+) -> None:
+    with postgres_server.database() as database, site_of(tmp_path, database, 2) as site:
+        assert round_of(site, MANAGED, "setSecret", "about to change", locked=True) == []
+
+
+def test_servers_that_wait_for_whoever_stands_still_are_caught(tmp_path: Path, postgres_server: PrivateServer) -> None:
+    fault = telling_server.waits_for_whoever_stands_still.__name__
+    with postgres_server.database() as database, site_of(tmp_path, database, 2, fault) as site:
+        assert round_of(site, MANAGED, "setSecret", "about to change", locked=True, patience=30.0) != []
+
+
+# -- a server that lives, and has lost the database in which its jobs stand ---------------------------------------------
+
+
+def cut_off(tmp_path: Path, *faults: str) -> list[str]:
+    """A server loses the way to its database while its function is about to change a password. Another one ends the rotation, and a second
+    one; then the function goes on, and its server is back. Answers what is wrong."""
+    with private_server(free_port(), listen_addresses="127.0.0.1") as keeper, ExitStack() as stack:
+        keeper.command("CREATE DATABASE kept TEMPLATE template0")
+        way = Link(keeper.port)
+        stack.callback(way.close)
+        direct = keeper.dsn("kept")
+        cut = f"{direct} hostaddr=127.0.0.1 port={way.port} sslmode=disable".replace(f"port={keeper.port} ", "", 1)
+        made = stack.enter_context(world(tmp_path, "postgres", *faults, environment=settings_of(cut)))
+        rotated, stage = made.add("SingleUser", "postgres"), made.stage
+        holding = stage.hold([rotated.secret], "setSecret", "about to change")
+        tokens, began = [rotated.begin()], time.monotonic()
+        held = holding.await_all()[0]
+        awake = stack.enter_context(another(made.server, tmp_path / "data-1", direct))
+        way.cut()
+        rotated.__dict__["client"] = awake.client("secretsmanager")
+        for number in (1, 2):
+            ended = partial(has_ended, made, rotated, began, number)
+            stage.await_that(ended, f"the end of rotation {number}")
+            if number == 1:
+                tokens.append(rotated.begin())
+        before = (rotated.labels(), rotated.value(), made.links["SingleUser"].changes)
+        holding.let_go()
+        way.mend()
+        stage.await_that(partial(is_rid_of_it, made, held, began), "the end of what was late")
+        after = (rotated.labels(), rotated.value(), made.links["SingleUser"].changes)
+        problems = [] if before == after else ["the server that was cut off changed something"]
+        if not rotated.target.logs_in(rotated.value()):
+            problems.append("AWSCURRENT does not log in")
+        if after[0] != {"AWSCURRENT": tokens[1], "AWSPREVIOUS": tokens[0]}:
+            problems.append(f"the labels are {after[0]}")
+        return problems
+
+
+def test_a_server_that_was_cut_off_from_its_database_past_its_lease_changes_nothing(tmp_path: Path) -> None:
+    assert cut_off(tmp_path) == []
+
+
+def test_a_server_that_lets_a_function_go_on_whose_job_it_has_lost_is_caught(tmp_path: Path) -> None:
+    assert cut_off(tmp_path, telling_server.lets_go_on_what_it_has_lost.__name__) != []
