@@ -17,7 +17,7 @@ import botocore.config
 import botocore.session
 
 READY = re.compile(r"^ready: (https?://\S+)$", re.MULTILINE)
-START_SECONDS = 30
+START_SECONDS = 90  # patience, and no promise: machines that run tests run many
 GEUMGO = [sys.executable, "-m", "geumgo"]
 
 
