@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from geumgo.functions import NotRun
+from geumgo.functions import NotRun, authorities
 from geumgo.functions.runtimes import BASE, OWN
 
 RUNTIME_PACKAGES: Final = (
@@ -30,6 +30,8 @@ RUNTIME_PACKAGES: Final = (
 """What stands in /var/runtime: AWS's runtime client, and the SDK that AWS ships with it."""
 DRIVERS: Final = ("bson", "psycopg", "psycopg_binary", "pymongo", "pymysql", "typing_extensions")
 """What stands in /opt/geumgo, as a layer would put it there: the drivers that the ready-made rotation functions import."""
+OWN_DRIVERS: Final = ("pg", "pgdb")
+"""What stands there, too: what AWS's rotation functions import and cannot be had as a wheel."""
 
 SHARED: Final = (
     "/usr/bin",
@@ -45,6 +47,7 @@ FILES: Final = (
     "/etc/ssl/openssl.cnf",
     "/etc/ca-certificates",
     "/etc/pki/tls/certs",
+    "/etc/pki/ca-trust/extracted",  # where the names in the one above lead to
 )
 MACHINE: Final = (
     "/proc/sys",
@@ -253,7 +256,15 @@ def filesystem(sizes: Sizes, users: tuple[bytes, bytes], *, also: Sequence[str] 
     arguments = ["--perms", "0755", "--size", str(SMALL_BYTES), "--tmpfs", "/"]
     base = os.path.realpath(sys.base_prefix)
     for path in parents(
-        [*SHARED, *FILES, f"{base}/bin" if base.startswith("/usr/") else BASE, "/var/runtime", OWN, f"{OWN}/bin/node"]
+        [
+            *SHARED,
+            *FILES,
+            *authorities.PLACES,
+            f"{base}/bin" if base.startswith("/usr/") else BASE,
+            "/var/runtime",
+            OWN,
+            f"{OWN}/bin/node",
+        ]
     ):
         arguments += ["--perms", "0755", "--dir", path]
     for path in [*SHARED, *([f"{base}/bin", f"{base}/lib"] if base.startswith("/usr/") else [])]:
@@ -264,6 +275,7 @@ def filesystem(sizes: Sizes, users: tuple[bytes, bytes], *, also: Sequence[str] 
         arguments += ["--ro-bind-try", path, path]
     if not base.startswith("/usr"):
         arguments += ["--ro-bind", base, BASE]
+    arguments += authority_files()
     files = []
     for content, path in (
         (HOSTS, "/etc/hosts"), (users[0], "/etc/passwd"), (users[1], "/etc/group"), (RESOLVER, "/etc/resolv.conf"),
@@ -273,6 +285,17 @@ def filesystem(sizes: Sizes, users: tuple[bytes, bytes], *, also: Sequence[str] 
         arguments += ["--perms", "0444", "--file", str(files[-1]), path]
     arguments += rooms(sizes)
     return [*arguments, *also, "--remount-ro", "/dev", "--remount-ro", "/"], files
+
+
+def authority_files() -> list[str]:
+    """The certificate authorities of the machine under the names that they have in Lambda, where the machine has no such directory."""
+    found = authorities.bundle()
+    absent = [
+        path
+        for path in authorities.PLACES
+        if not any(Path(each) in Path(path).parents and Path(each).exists() for each in FILES)
+    ]
+    return [part for path in absent for part in ("--ro-bind", str(found), path)] if found else []
 
 
 def parents(paths: Sequence[str]) -> list[str]:
@@ -320,6 +343,9 @@ def rooms(sizes: Sizes) -> list[str]:
             arguments += ["--ro-bind", str(place), f"/opt/geumgo/{place.name}"]
             libraries = place.parent / f"{name}.libs"  # where a wheel keeps what it is linked with
             arguments += ["--ro-bind-try", str(libraries), f"/opt/geumgo/{libraries.name}"]
+    for name in OWN_DRIVERS:
+        file = Path(__file__).parent / "drivers" / f"{name}.py"
+        arguments += ["--ro-bind", str(file), f"/opt/geumgo/{file.name}"]
     return arguments
 
 

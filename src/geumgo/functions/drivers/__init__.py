@@ -1,0 +1,1 @@
+"""Modules that functions may import under the names of drivers that cannot be shipped: they stand in the sandbox, not in the server."""
