@@ -53,6 +53,14 @@ def test_what_does_not_fit_the_model_is_refused_without_being_repeated(
     assert "12345x" not in str(refusal)
 
 
+@pytest.mark.parametrize("name", ["\0", "12345x\0", "12345x\x1b[31m"])
+def test_a_name_with_control_characters_is_refused_without_being_repeated(desk: Desk, name: str) -> None:
+    """Nobody need be signed for this request: it must not be a fault of ours. No database of ours keeps NUL."""
+    refusal = desk.refused(name)
+    assert refusal["Error"]["Code"] == "ValidationException"
+    assert "12345x" not in str(refusal)
+
+
 def test_an_alias_names_the_account_too(desk: Desk, house: House) -> None:
     house.client("iam").create_account_alias(AccountAlias="our-house")
     assert desk.sign_in(account="our-house")["Account"] == house.account
