@@ -382,6 +382,19 @@ def test_what_is_cancelled_is_not_tried_again_and_the_left_over_version_is_named
     assert world.labels()["AWSPENDING"] == token
 
 
+def test_a_test_that_is_cancelled_leaves_no_pending_version(world: World) -> None:
+    """It would be a copy of the current value, and no rotation could begin until somebody took AWSPENDING off it."""
+    before = world.labels()
+    world.rotate(RotateImmediately=False)
+    assert "VersionId" not in world.client.cancel_rotate_secret(SecretId="db")
+    assert world.labels() == before
+    assert world.events() == ["TestRotationStarted", "TestRotationFailed"]
+    token = world.rotate()
+    world.house.run_jobs()
+    assert world.labels()["AWSCURRENT"] == token
+    assert world.password() == world.logins["app"] != "old"
+
+
 # -- the calendar -----------------------------------------------------------------------------------------------------
 
 

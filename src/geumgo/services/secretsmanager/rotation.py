@@ -143,6 +143,8 @@ def _begin_test(ctx: Context, plan: Plan, secret: Secret, rotation: Rotation, to
 def cancel_rotate_secret(ctx: Context, params: Params) -> Params:
     """Rotation is off; its rules and its function stay. A version that was not completed keeps AWSPENDING, and is named.
 
+    The copy that a test was reading is gone.
+
     Source: CancelRotateSecret, API reference. Unverified: a secret that never was rotated is answered alike.
     """
     secret = lookup.get_changeable(ctx, params["SecretId"])
@@ -150,6 +152,8 @@ def cancel_rotate_secret(ctx: Context, params: Params) -> Params:
     rotation = plan.find(secret)
     if rotation is not None:
         plan.forget(secret)
+        if rotation.testing:
+            secret, rotation = plan.end_test(secret, rotation, "The rotation was cancelled")
         off = replace(rotation, enabled=False, due_by_ms=None, token=None, step=None, testing=False, until_ms=None)
         plan.keep(off)
     answer: Params = {"ARN": secret.arn, "Name": secret.name}
@@ -183,10 +187,7 @@ def rotate(work: Work, payload: Params) -> None:
         if plan.goes_on(secret, rotation):
             raise TryLater(BUSY_MS)
         if rotation.testing:
-            plan.step_done(secret, rotation, "The test was given up")
-            found = _enabled(tx, work, payload)
-            assert found is not None, "a test ends with the secret and its rotation still there"
-            secret, rotation = found
+            secret, rotation = plan.end_test(secret, rotation, "The test was given up")
         if rules.is_unwanted(secret, rotation):
             rotation = plan.abandon(secret, rotation)
         token = rotation.token or rules.left_over(secret) or random.uuid()

@@ -142,7 +142,7 @@ class Plan:
         assert step is not None, "a rotation is at a step"
         following = rules.step_after(step)
         if rotation.testing:
-            self._end_test(secret, rotation, token, error)
+            self.end_test(secret, rotation, error)
         elif rules.is_unwanted(secret, rotation):
             self.keep(self.await_window(secret, self.abandon(secret, rotation)))
         elif error:
@@ -182,8 +182,10 @@ class Plan:
         self.say("RotationAbandoned", secret, rotation.token)
         return _at_rest(rotation)
 
-    def _end_test(self, secret: Secret, rotation: Rotation, token: str, error: str) -> None:
-        """The copy that the test read is gone. Source: RotateImmediately, RotateSecret, API reference."""
+    def end_test(self, secret: Secret, rotation: Rotation, error: str) -> tuple[Secret, Rotation]:
+        """Both as they are kept after a test: the copy that it read is gone. Source: RotateImmediately, RotateSecret, API reference."""
+        token = rotation.token
+        assert token is not None, "a test is under way"
         if secret.stages.get(PENDING) == token:
             secret = self._with_stages(secret, {k: v for k, v in secret.stages.items() if k != PENDING})
         if token not in secret.stages.values():
@@ -195,6 +197,7 @@ class Plan:
         else:
             self.say("TestRotationSucceeded", secret, token)
         self.keep(rotation)
+        return secret, rotation
 
     # -- values that come from elsewhere ------------------------------------------------------------------------------
 
