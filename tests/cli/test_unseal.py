@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import re
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests import server as server_module
+from tests.certificates import certificate
 from tests.cli.test_commands import geumgo
 from tests.edge.wire import until
 from tests.server import Server
@@ -26,8 +28,14 @@ def enter(server: Server, share: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, input=share + "\n", capture_output=True, text=True, timeout=60, check=False)
 
 
-def get(server: Server, path: str) -> tuple[int, str]:
-    wire = http.client.HTTPConnection(urlsplit(server.endpoint).netloc, timeout=10)
+def get(server: Server, path: str, authority: Path | None = None) -> tuple[int, str]:
+    """Under TLS, if the certificate of an `authority` is to be taken."""
+    where = urlsplit(server.endpoint).netloc
+    wire = http.client.HTTPConnection(where, timeout=10)
+    if authority is not None:
+        context = ssl.create_default_context(cafile=authority)
+        context.check_hostname = False
+        wire = http.client.HTTPSConnection(where, timeout=10, context=context)
     with contextlib.closing(wire):
         wire.request("GET", path)
         answer = wire.getresponse()
@@ -68,6 +76,32 @@ def test_a_server_waits_for_its_shares_and_then_serves_what_was_sealed(
         old = str(server.data / "seal.key")
         dropped = geumgo("reseal", "--drop", "--seal-file", old, "--data", str(server.data), GEUMGO_SEAL="shares")
         assert "geumgo unseal" in dropped.stderr, "a seal is not dropped by whoever cannot open the other"
+
+
+def test_a_server_with_a_certificate_speaks_tls_while_it_waits_and_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "START_SECONDS", 300)
+    authority, key = certificate(tmp_path / "tls", "localhost")
+    environment = {"GEUMGO_TLS_CERTIFICATE": str(authority), "GEUMGO_TLS_KEY": str(key)}
+    with Server(tmp_path / "data", arguments=("--workers", "1"), environment=environment) as server:
+        shares = shares_of(server.run("reseal", "--add", "--shares", "2", "--threshold", "2").stdout)
+        assert server.stop() == 0
+        server.environment["GEUMGO_SEAL"] = "shares"
+        starting = Thread(target=server.start)
+        starting.start()
+        until(lambda: "geumgo unseal" in server.printed())
+        assert get(server, "/healthz", authority)[0] == 200
+        assert get(server, "/readyz", authority)[0] == 503
+        with pytest.raises((http.client.BadStatusLine, ConnectionError)):
+            get(server, "/healthz")
+        certificate(tmp_path / "tls", "localhost")  # as those who renew certificates do it
+        until(lambda: "certificate taken" in server.printed())
+        assert get(server, "/healthz", authority)[0] == 200
+        for share in shares:
+            enter(server, share)
+        starting.join()
+        assert get(server, "/readyz", authority)[0] == 200
 
 
 def test_a_new_directory_does_not_begin_with_shares(tmp_path: Path) -> None:

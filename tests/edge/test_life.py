@@ -273,7 +273,7 @@ def test_a_stop_finishes_the_request_that_is_worked_on_and_ends_with_0(gate: Pat
 
 
 def test_a_stop_waits_for_a_body_that_is_arriving():
-    with Echo() as echo, echo.connect() as wire:
+    with Echo(grace_seconds=60.0, request_seconds=60.0) as echo, echo.connect() as wire:
         wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
         assert wire.reply().status == 100
         echo.terminate()

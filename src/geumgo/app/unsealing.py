@@ -18,8 +18,8 @@ import structlog
 import uvloop
 
 from geumgo.edge.batch import Done
-from geumgo.edge.connection import Connection
-from geumgo.edge.server import JSON, PROBES, site_of, sweep
+from geumgo.edge.server import JSON, PROBES, Entrance, look_after, site_of, sweep
+from geumgo.edge.tls import certificate_of
 from geumgo.message import Answer, Request
 from geumgo.sealing import keyring
 from geumgo.sealing.seals import SealError, SharesSeal
@@ -79,9 +79,15 @@ async def _wait(settings: Settings, listener: socket.socket) -> None:
             os.unlink(path)  # noqa: PTH108  a path through /proc
         people = await asyncio.start_unix_server(_asked(settings, opened), path, limit=LINE_BYTES)
         os.chmod(path, 0o600)  # noqa: PTH101  the directory is 0700 already
-        shared = listener.dup()  # closing a server closes its socket
-        server = await asyncio.get_running_loop().create_server(lambda: Connection(site, secure=False), sock=shared)
-        sweeping = asyncio.create_task(sweep(site))
+        certificate = certificate_of(settings)
+        entrance = Entrance(
+            site, listener.dup(), certificate.context if certificate else None, settings.request_seconds
+        )
+        await entrance.open()
+        beside = [
+            asyncio.create_task(sweep(site)),
+            *([asyncio.create_task(look_after(certificate))] if certificate else []),
+        ]
         log.warning(
             "sealed",
             socket=str(settings.data / SOCKET_NAME),
@@ -90,10 +96,10 @@ async def _wait(settings: Settings, listener: socket.socket) -> None:
         try:
             await opened.wait()
         finally:
-            sweeping.cancel()
+            for task in beside:
+                task.cancel()
             people.close()
-            server.close()
-            site.stop()
+            entrance.shut()
             for connection in list(site.connections):
                 connection.abort()
             with contextlib.suppress(FileNotFoundError):

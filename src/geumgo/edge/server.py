@@ -238,12 +238,16 @@ class Entrance:
 
         Answers what makes those into connections.
         """
-        assert self.server is not None, "it is open"
-        last = self.listener.dup()  # the server closes its own
-        self.server.close()
+        last = self.listener.dup()
+        self.shut()
         loop = asyncio.get_running_loop()
         with last:
             return [loop.create_task(self._take(each)) for each in waiting_at(last)]
+
+    def shut(self) -> None:
+        """The listener is closed; what waits there is left to whoever else has it."""
+        assert self.server is not None, "it is open"
+        self.server.close()
 
     async def _take(self, accepted: socket.socket) -> None:
         with contextlib.suppress(OSError):  # whoever breaks off his handshake has asked for nothing
@@ -288,6 +292,13 @@ async def sweep(site: Site) -> None:
     while True:
         await asyncio.sleep(site.sweep_seconds)
         site.sweep(time.monotonic())
+
+
+async def look_after(certificate: Certificate) -> None:
+    """A certificate that is replaced is shown from then on."""
+    while True:
+        await asyncio.sleep(TICK_SECONDS)
+        certificate.look()
 
 
 async def tick(core: Core, page: Page, site: Site, slot: str, certificate: Certificate | None) -> None:
