@@ -18,7 +18,7 @@ from geumgo.app.directory import (
 from geumgo.app.indexing import work as index
 from geumgo.app.operators import create_account, explain, read_trail, rotations, status, trail_records, verify_trail
 from geumgo.app.outgoing import refuse_unusable
-from geumgo.app.process import App, build, warm, work
+from geumgo.app.process import App, build, work
 from geumgo.app.rooms import ROOMS
 from geumgo.services.iam.bootstrap import AccountExists
 from geumgo.services.iam.explain import NoSuchPrincipal
@@ -46,7 +46,6 @@ __all__ = [
     "status",
     "trail_records",
     "verify_trail",
-    "warm",
     "work",
     "write_config",
 ]

@@ -1,6 +1,5 @@
 """The parts of one process: an API process answers requests, the process for jobs keeps promises."""
 
-import gc
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -49,14 +48,6 @@ from geumgo.turn import Count, Notes, Parts, host_of
 log = structlog.get_logger("geumgo.app")
 
 PRUNE_EVERY_MS: Final = 3_600_000
-
-
-def warm() -> None:
-    """What every process needs is loaded, so that processes forked after it share it and start at once."""
-    for room in ROOMS:
-        protocol.models.load(room.service)
-    gc.collect()
-    gc.freeze()
 
 
 @dataclass(frozen=True, slots=True)
