@@ -7,7 +7,6 @@ import os
 import random
 import threading
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -22,6 +21,7 @@ import pytest
 from geumgo import app
 from geumgo.settings import Settings
 from tests.promises import faulty_server
+from tests.promises.reached import SoFar, at_most, reaching
 from tests.promises.things import KINDS, Thing
 from tests.server import GEUMGO, Server
 
@@ -29,7 +29,8 @@ KILLS: Final = int(os.environ.get("KILLS", "16"))
 MUTANT_KILLS: Final = 24  # at most: the first that shows it is enough
 SEED: Final = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 WRITERS: Final = len(KINDS)
-READY_SECONDS: Final = 3.0
+READY_SECONDS: Final = 3.0  # 99 times of 100, the time in which others had the cores not counted
+PATIENCE_SECONDS: Final = 120
 GONE: Final = (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError)
 
 
@@ -93,14 +94,14 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
         yield stack.enter_context(serving(tmp_path, database))
 
 
-def kill_and_look(server: Server, kills: int, record: Counter[str], answers: Answers) -> list[str]:
+def kill_and_look(server: Server, kills: int, so_far: SoFar, answers: Answers) -> list[str]:
     """Kill the server `kills` times under its writers, or until something is wrong afterwards. Answers what."""
     chance = random.Random(SEED)
+    clients = kept_clients(server, answers)
     problems: list[str] = []
     for turn in range(kills):
         if problems:
             return problems
-        clients = kept_clients(server, answers)
         # Every other time the stroke comes with an answer: what was acknowledged a moment ago is all there is to lose.
         at, by = (0, 0) if turn % 2 else (chance.randrange(1, 25), chance.randrange(WRITERS))
         strokes = [at if number == by else 0 for number in range(WRITERS)]
@@ -111,17 +112,34 @@ def kill_and_look(server: Server, kills: int, record: Counter[str], answers: Ans
             threading.Event().wait(chance.uniform(0.05, 0.7))
             server.strike()
         for writer in writers:
-            writer.join(timeout=30)
+            writer.join(timeout=PATIENCE_SECONDS)
             assert not writer.is_alive()
         server.kill()
-        record["slowest start, ms"] = max(record["slowest start, ms"], int(server.start() * 1_000))
-        for writer in writers:
-            problems += [f"kill {turn}: {writer.fault}"] if writer.fault else []
-            for thing in writer.things:
-                record["acknowledged writes"] += thing.acknowledged
-                problem = looked_at(thing)
-                problems += [f"kill {turn}, {thing.name}: {problem}"] if problem else []
+        took = server.start()
+        so_far.took(ready_again=took, ready_again_without_the_line=max(0.0, took - in_line_for_a_core(server)))
+        with ThreadPoolExecutor(WRITERS) as eyes:
+            for found in eyes.map(problems_of, writers):
+                problems += [f"kill {turn}, {each}" for each in found]
+        acknowledged = sum(thing.acknowledged for writer in writers for thing in writer.things)
+        if not problems:
+            so_far.add(kills=1, acknowledged_writes=acknowledged)
     return problems
+
+
+def problems_of(writer: Writer) -> list[str]:
+    """What is wrong with what it has written, now that the server is back."""
+    found = [f"{thing.name}: {problem}" for thing in writer.things if (problem := looked_at(thing))]
+    return [writer.fault, *found] if writer.fault else found
+
+
+def in_line_for_a_core(server: Server) -> float:
+    """How long a start may have waited for a core that others had, in seconds: that of the supervisor, and of the one process behind it
+    that waited longest. What the server does itself, or sleeps, or waits for the disk, is not in it.
+
+    Source: proc(5), schedstat (sched-stats.rst of the kernel: the second number is the time on the run queue, in nanoseconds).
+    """
+    first, *others = [int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9 for pid in server.members()]
+    return first + max(others)
 
 
 def stroke(server: Server, at: int, answers: int) -> None:
@@ -138,7 +156,7 @@ def looked_at(thing: Thing) -> str:
 
 def kept_clients(server: Server, answers: Answers) -> Callable[[str], Any]:
     made = {
-        service: answers.listen(server.client(service, max_pool_connections=WRITERS))
+        service: answers.listen(server.client(service, max_pool_connections=WRITERS, read_timeout=PATIENCE_SECONDS))
         for service in ("secretsmanager", "kms", "iam")
     }
     return made.__getitem__
@@ -155,23 +173,19 @@ def unrecorded(server: Server, answers: Answers) -> set[str]:
 
 
 def test_kills_under_four_writers_lose_nothing_and_every_answer_is_in_the_trail(
-    server: Server, record_property: Any
+    server: Server, request: pytest.FixtureRequest
 ) -> None:
-    record: Counter[str] = Counter()
-    answers = Answers()
-    problems = kill_and_look(server, KILLS, record, answers)
-    assert not problems, f"seed {SEED}: {problems}"
-    verdict = server.run("audit", "verify")
-    assert verdict.returncode == 0, verdict.stdout + verdict.stderr
-    missing = unrecorded(server, answers)
-    print(
-        f"\nseed {SEED}: {KILLS} kills, {dict(record)}, 0 lost; {len(answers.ids)} answers, {len(missing)} not recorded"
-    )
-    for name, figure in record.items():
-        record_property(name, figure)
-    assert not missing, f"seed {SEED}: answers without a record: {sorted(missing)[:5]}"
-    assert record["acknowledged writes"] > 5 * KILLS, "the writers hardly wrote: the test proves nothing"
-    assert record["slowest start, ms"] < READY_SECONDS * 1_000
+    engine, answers = request.node.callspec.params["server"], Answers()
+    with reaching(f"P1, P5, P6 on {engine}", SEED) as so_far:
+        problems = kill_and_look(server, KILLS, so_far, answers)
+        assert not problems, f"seed {SEED}: {problems}"
+        verdict = server.run("audit", "verify", timeout=600)
+        assert verdict.returncode == 0, verdict.stdout + verdict.stderr
+        missing = unrecorded(server, answers)
+        assert not missing, f"seed {SEED}: answers without a record: {sorted(missing)[:5]}"
+        so_far.add(answers_each_with_its_record=len(answers.ids))
+        assert so_far.counts["acknowledged_writes"] > 5 * KILLS, "the writers hardly wrote: the test proves nothing"
+        assert at_most(so_far.seconds["ready_again_without_the_line"], 0.99) <= READY_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -179,7 +193,7 @@ def test_kills_under_four_writers_lose_nothing_and_every_answer_is_in_the_trail(
 )
 def test_a_server_that_answers_too_early_or_in_two_halves_is_caught(fault: Callable[[], None], tmp_path: Path) -> None:
     with serving(tmp_path, program=faulty_server.with_fault(fault), workers=1) as server:
-        problems = kill_and_look(server, MUTANT_KILLS, Counter(), Answers())
+        problems = kill_and_look(server, MUTANT_KILLS, SoFar("", SEED), Answers())
     assert problems, f"seed {SEED}"
 
 
@@ -187,7 +201,7 @@ def test_a_server_that_writes_its_records_after_the_answer_is_caught(tmp_path: P
     fault = faulty_server.writes_its_records_afterwards
     answers = Answers()
     with serving(tmp_path, program=faulty_server.with_fault(fault), workers=1) as server:
-        kill_and_look(server, 2, Counter(), answers)
+        kill_and_look(server, 2, SoFar("", SEED), answers)
         assert unrecorded(server, answers), f"seed {SEED}"
 
 

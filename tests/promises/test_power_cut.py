@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +32,7 @@ from tests.clock import TurnedClock
 from tests.house import House, Key, turn_botocore
 from tests.promises import mixed_work
 from tests.promises.crashenum import Event, State, read_log, states, strace
+from tests.promises.reached import reaching
 from tests.server import clean_environment
 
 STATES: Final = int(os.environ.get("CRASH_STATES", "4000"))
@@ -257,8 +258,13 @@ def start_from(state: State, run: Run, place: Path, clock: TurnedClock) -> str:
     return "; ".join(map(str, report.problems))
 
 
-def first_problem(run: Run, memory: Path, chance: random.Random) -> tuple[str, int, Inspector]:
-    """The first thing that is wrong in up to STATES states, spread over the whole run; and how many were looked at."""
+def first_problem(
+    run: Run, memory: Path, chance: random.Random, told: Callable[[int], None] = lambda _: None
+) -> tuple[str, int, Inspector]:
+    """The first thing that is wrong in up to STATES states, spread over the whole run; and how many were looked at.
+
+    `told` hears of each state in which nothing is wrong.
+    """
     inspector, looked_at = Inspector(run, memory), 0
     share = min(1.0, STATES / (len(run.events) * (SUBSETS + 2)))
     for state in states(run.events, run.root, chance, subsets=SUBSETS):
@@ -268,19 +274,19 @@ def first_problem(run: Run, memory: Path, chance: random.Random) -> tuple[str, i
         looked_at += 1
         if problem:
             return f"after event {state.at} ({state.how} of what was not synced): {problem}", looked_at, inspector
+        told(1)
     return "", looked_at, inspector
 
 
 def test_no_state_of_the_disk_has_lost_what_was_acknowledged(
     tmp_path: Path, memory: Path, record_property: Any
 ) -> None:
-    run = watched(tmp_path, OPERATIONS, SEED)
-    problem, looked_at, inspector = first_problem(run, memory, random.Random(SEED))
-    assert not problem, f"seed {SEED}, {problem}"
-    differ = len(inspector.databases) + len(inspector.trails)
-    print(
-        f"\nseed {SEED}: {looked_at} states ({differ} that differ), {len(inspector.answered)} answers, 0 lost, 0 corrupt"
-    )
+    with reaching("P2, states of the disk", SEED) as so_far:
+        run = watched(tmp_path, OPERATIONS, SEED)
+        so_far.add(operations=OPERATIONS)
+        problem, looked_at, inspector = first_problem(run, memory, random.Random(SEED), lambda n: so_far.add(states=n))
+        assert not problem, f"seed {SEED}, {problem}"
+        so_far.add(different_states=len(inspector.databases) + len(inspector.trails), answers=len(inspector.answered))
     record_property("states", looked_at)
     assert looked_at >= STATES * 0.9
     assert len(inspector.answered) >= OPERATIONS, "hardly anything was acknowledged: the test proves nothing"
