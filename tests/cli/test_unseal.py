@@ -56,7 +56,7 @@ def test_a_server_waits_for_its_shares_and_then_serves_what_was_sealed(
         server.environment["GEUMGO_SEAL"] = "shares"
         starting = Thread(target=server.start)
         starting.start()
-        until(lambda: "geumgo unseal" in server.printed())
+        until(lambda: "geumgo unseal" in server.printed(), server_module.START_SECONDS)
         assert get(server, "/healthz")[0] == 200
         assert get(server, "/readyz") == (
             503,
@@ -90,7 +90,7 @@ def test_a_server_with_a_certificate_speaks_tls_while_it_waits_and_afterwards(
         server.environment["GEUMGO_SEAL"] = "shares"
         starting = Thread(target=server.start)
         starting.start()
-        until(lambda: "geumgo unseal" in server.printed())
+        until(lambda: "geumgo unseal" in server.printed(), server_module.START_SECONDS)
         assert get(server, "/healthz", authority)[0] == 200
         assert get(server, "/readyz", authority)[0] == 503
         with pytest.raises((http.client.BadStatusLine, ConnectionError)):

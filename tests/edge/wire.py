@@ -139,9 +139,9 @@ class Wire:
         self.sock.close()
 
 
-def until(true: Any) -> None:
+def until(true: Any, seconds: float = DEADLINE_SECONDS) -> None:
     """Wait for a condition, up to the deadline."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not become true in time"
         time.sleep(0.005)
