@@ -246,7 +246,8 @@ class Pipeline:
             operation = None
         if operation is None or not operation.access.largest_body:
             return f"The request body is larger than {self._parts.limits.size} bytes."
-        return f"Request must be smaller than {operation.access.largest_body} bytes for the {operation.name} operation"
+        access, name = operation.access, operation.access.largest_body_of or operation.name
+        return f"Request must be smaller than {access.largest_body} bytes for the {name} operation"
 
     def _verified(self, tx: Tx, request: Request, claim: signature.Claim, now_ms: int) -> Key:
         """The key that has signed `request`."""

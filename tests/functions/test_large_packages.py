@@ -59,6 +59,22 @@ def test_a_function_has_a_package_of_as_many_bytes_as_on_aws(server: Server) -> 
     assert not spools(server)
 
 
+def test_an_event_is_as_large_as_on_aws(server: Server) -> None:
+    functions = make(server, "def handler(event, context):\n    return len(event)\n", MemorySize=256)
+    event = b'"%s"' % (b"x" * (6_291_455 - 2))
+    assert json.loads(functions.invoke(FunctionName="f", Payload=event)["Payload"].read()) == 6_291_453
+    with refused("RequestEntityTooLargeException") as caught:
+        functions.invoke(FunctionName="f", Payload=b" " + event)
+    assert "Request must be smaller than 6291456 bytes for the InvokeFunction operation" in str(caught[0])
+    waits = b'"%s"' % (b"x" * (1_048_576 - 2))
+    assert functions.invoke(FunctionName="f", InvocationType="Event", Payload=waits)["StatusCode"] == 202
+    with refused("RequestEntityTooLargeException") as caught:
+        functions.invoke(FunctionName="f", InvocationType="Event", Payload=b" " + waits)
+    said = "1048577 byte payload is too large for the Event invocation type (limit 1048576 bytes)"
+    assert said in str(caught[0])
+    assert not spools(server)
+
+
 def test_other_requests_are_no_larger_than_before(server: Server) -> None:
     client = server.client("lambda")
     with refused("RequestEntityTooLargeException") as caught:

@@ -140,7 +140,7 @@ def test_a_role_that_cannot_be_assumed_is_tried_again(make: Any, functions: Any,
 @pytest.mark.parametrize("size", [1_048_577])
 def test_an_event_has_a_size(make: Any, functions: Any, house: House, size: int) -> None:
     make()
-    with refused("RequestTooLargeException", "RequestEntityTooLargeException"):
+    with refused("RequestEntityTooLargeException"):
         functions.invoke(FunctionName="echo", InvocationType="Event", Payload=b'"' + b"x" * (size - 2) + b'"')
 
 

@@ -133,6 +133,7 @@ _NAMED: Final = ("FunctionName", "Qualifier")
 
 _ALIASED: Final = ("FunctionName", "Name", "FunctionVersion", "Description", "RevisionId")
 
+_INVOKED: Final = 6_291_456  # bytes; source: "Lambda quotas" (6 MB), and the message that AWS gives
 _PACKAGED: Final = (
     70_167_211  # bytes of a request with a package; source: recorded on AWS (a zip of 50 MB in base64, and 256 KB)
 )
@@ -209,6 +210,8 @@ ACCESS: Final[Mapping[str, Access]] = {
         _on_function("InvokeFunction"),
         recorded=(*_NAMED, "InvocationType", "LogType"),
         answered=("StatusCode", "FunctionError", "ExecutedVersion"),
+        largest_body=_INVOKED,
+        largest_body_of="InvokeFunction",
     ),
     "ListFunctions": Access(_anywhere("ListFunctions"), recorded=("MasterRegion", "FunctionVersion", "MaxItems")),
     "RemovePermission": Access(_on_function("RemovePermission"), recorded=(*_NAMED, "StatementId")),

@@ -43,10 +43,6 @@ class TooManyRequests(LambdaError):
     code = "TooManyRequestsException"
 
 
-class RequestTooLarge(LambdaError):
-    code = "RequestTooLargeException"
-
-
 class ServiceFailed(LambdaError):
     """The function could not be started, for a reason that the operator must remove. Source: ServiceException, API reference."""
 

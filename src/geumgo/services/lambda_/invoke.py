@@ -4,13 +4,12 @@ from base64 import b64encode
 from typing import Final
 
 from geumgo.context import Context, Later, Params
-from geumgo.errors import ServiceError
+from geumgo.errors import ServiceError, TooLarge
 from geumgo.functions import Busy, NotRun, Task
 from geumgo.room import operation
 from geumgo.services.lambda_ import domain, lookup, queue, running
 from geumgo.services.lambda_.errors import (
     InvalidParameterValue,
-    RequestTooLarge,
     ServiceFailed,
     TooManyRequests,
     kms_refused,
@@ -28,7 +27,7 @@ def invoke(ctx: Context, request: Params) -> Params | Later:
         ResourceNotFound: there is no such function.
         InvalidRequestContent: the payload is not JSON.
         InvalidParameterValue: the role is none that Lambda may assume.
-        RequestTooLarge: an event of more than 1 MB that nobody waits for.
+        TooLarge: an event of more than 1 MB that nobody waits for; the code is the one that AWS gives, not that of its model.
         TooManyRequests: its reserved concurrency is used up, or too many functions run.
         ServiceFailed: functions do not run on this machine; the message says why.
 
@@ -45,7 +44,7 @@ def invoke(ctx: Context, request: Params) -> Params | Later:
     qualifier = lookup.locate(ctx, request).at.qualifier
     if kind == "Event":
         if len(event) > domain.MOST_QUEUED:
-            raise RequestTooLarge(
+            raise TooLarge(
                 f"{len(event)} byte payload is too large for the Event invocation type (limit {domain.MOST_QUEUED} bytes)"
             )
         queue.enqueue(ctx, function, qualifier, event, context)
