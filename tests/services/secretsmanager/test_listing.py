@@ -1,10 +1,11 @@
 """ListSecrets: filters, order, pages."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from geumgo.services.secretsmanager import listing
+from geumgo.services.secretsmanager import domain_filters, listing, store, store_listing
 from geumgo.services.secretsmanager.domain_filters import matches
 from geumgo.services.secretsmanager.records import Secret
 from tests.house import House
@@ -136,17 +137,123 @@ def test_a_token_is_good_for_its_own_question_only(made: Any) -> None:
         made.batch_get_secret_value(Filters=[{"Key": "name", "Values": ["a"]}], NextToken=token)
 
 
-def test_a_page_looks_at_a_bounded_number_of_secrets(sm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "MOST_LOOKED_AT", 4)
+@pytest.mark.parametrize("bound", ["MOST_LOOKED_AT", "MOST_PASSED"])
+def test_a_page_looks_at_a_bounded_number_of_secrets(sm: Any, monkeypatch: pytest.MonkeyPatch, bound: str) -> None:
+    monkeypatch.setattr(listing, bound, 4)
     monkeypatch.setattr(listing, "_CHUNK", 2)
     for number in range(9):
-        sm.create_secret(Name=f"n{number}", Description="last" if number == 8 else "")
-    wanted = [{"Key": "description", "Values": ["last"]}]
+        sm.create_secret(Name=f"n{number}", Description="last" if number == 8 else "other")
+    sought = "!other" if bound == "MOST_LOOKED_AT" else "last"  # of the first the database knows nothing
+    wanted = [{"Key": "description", "Values": [sought]}]
     first = sm.list_secrets(Filters=wanted)
-    assert len(first["SecretList"]) <= 1
+    assert not first["SecretList"]
     assert "NextToken" in first
-    assert names(sm, Filters=wanted) == ["n8"]
+    for order in ("created-date", "last-changed-date", "name", "last-accessed-date"):
+        for way in ("asc", "desc"):
+            assert names(sm, Filters=wanted, SortBy=order, SortOrder=way) == ["n8"]
     assert len(names(sm)) == 9
+
+
+STRANGE = [
+    ("plain", "", {}),
+    ("Work/Kilo", "Bikini INDIGO", {"Team": "blue", 'a"b': "c\\d"}),
+    ("dots", "İstanbul and İzmir", {"İ": "Kİ"}),
+    ("kelvin", "300 \u212aelvin, 5\u212a", {"\u212aey": "\u212a"}),
+    ("per_cent", "100% of under_score back\\slash", {"50%": "_x", "a_b": "%"}),
+    ("words", "COMPANYthings credsDatabase#892 3rd", {"owner": "ann:bob", "empty": ""}),
+    ("greek", "ΟΔΟΣ straße ﬁnd", {"ключ": "значение", "emoji": "🔑key"}),
+]  # fmt: skip
+SOUGHT = [
+    *("i", "I", "k", "K", "K", "ki", "bikini", "indigo", "kelvin", "istanbul", "İstanbul", "i\u0307stanbul", "izmir i"),
+    *("300", "5k", "5", "100", "100%", "%", "_", "x", "_x", "under score", "back", "slash", "\\", 'a"', '"', "a_", "a%", "50%"),
+    *("compan", "things", "892", "3rd", "r", "creds data", "ann", "ann:b", "bob", "", "οδοσ", "οδος", "ΟΔ", "straße", "strasse", "ﬁ", "find"),
+    *("ключ", "знач", "🔑", "key", "blue", "BLUE", "Team", "team", "c\\", "c\\d", "plain", "Work/", "kilo i", "a b c d e", "owner ann"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def strange(house_on_each: House) -> House:
+    with house_on_each.app.storage.writing() as tx:
+        for number, (name, text, tags) in enumerate(STRANGE):
+            place = {"account": house_on_each.account, "region": "us-east-1"}
+            secret = replace(
+                SECRET,
+                id=f"{number:032x}",
+                name=name,
+                description=text,
+                tags=tags or None,
+                owning_service=None,
+                **place,
+            )
+            store.add(tx, house_on_each.app.pipeline._parts.sealing, secret)
+    return house_on_each
+
+
+def unlike_its_meaning(house: House) -> list[tuple[str, str]]:
+    """The filters for which the database passes over a secret that they mean."""
+    among = store_listing.Range(house.account, "us-east-1", store_listing.Order("name", False), None)
+    wrong = []
+    with house.app.storage.reading() as tx:
+
+        def found(sieve: domain_filters.Sieve) -> list[Secret]:
+            rows = store_listing.list_secrets(
+                tx, house.app.pipeline._parts.sealing, among, deleted_too=True, sieve=sieve, limit=100
+            )
+            return [listed.secret for listed in rows]
+
+        everything = found(())
+        assert len(everything) == len(STRANGE)
+        for key in ("name", "description", "tag-key", "tag-value", "all"):
+            for value in SOUGHT:
+                for values in ([value], ["nowhere", value], [f"!{value}"]):
+                    filters = [{"Key": key, "Values": values}, {"Key": "name", "Values": ["!nobody"]}]
+                    meant = [secret for secret in everything if matches(secret, filters)]
+                    if [secret for secret in found(domain_filters.sieve(filters)) if matches(secret, filters)] != meant:
+                        wrong.append((key, value))
+    return wrong
+
+
+def test_the_database_passes_over_no_secret_that_a_filter_means(strange: House) -> None:
+    assert unlike_its_meaning(strange) == []
+
+
+@pytest.mark.parametrize("mutant", ["_in_any_case", "_literally"])
+def test_a_sieve_that_is_too_fine_is_found(strange: House, monkeypatch: pytest.MonkeyPatch, mutant: str) -> None:
+    monkeypatch.setattr(domain_filters, mutant, str)
+    assert unlike_its_meaning(strange) != []
+
+
+def test_only_two_letters_beyond_ascii_have_one_of_ascii_in_their_lower_case() -> None:
+    """What `_in_any_case` makes room for."""
+    assert [chr(at) for at in range(128, 0x110000) if any(letter.isascii() for letter in chr(at).lower())] == [
+        "İ",
+        "\u212a",
+    ]
+
+
+def test_a_row_that_is_shown_again_is_checked_again_once_a_bit_of_it_has_changed(house_on_each: House) -> None:
+    sm = house_on_each.client("secretsmanager")
+    sm.create_secret(Name="one", Description="as it was", Tags=[{"Key": "team", "Value": "blue"}])
+    for asked in ({}, {"Filters": [{"Key": "tag-key", "Values": ["team"]}]}):
+        assert len(sm.list_secrets(**asked)["SecretList"]) == 1
+    edits = (
+        ("description = 'forged'", "description = 'as it was'"),
+        ("tags = REPLACE(tags, 'blue', 'eve')", "tags = REPLACE(tags, 'eve', 'blue')"),
+        ("revision = revision + 1", "revision = revision - 1"),
+    )
+    for edit, back in edits:
+        change(house_on_each, edit)
+        for asked in ({}, {"Filters": [{"Key": "tag-key", "Values": ["team"]}]}):
+            with refused("InternalServiceError"):
+                sm.list_secrets(**asked)
+        change(house_on_each, back)
+        assert len(sm.list_secrets()["SecretList"]) == 1
+
+
+def change(house: House, edit: str) -> None:
+    """As somebody does who holds the database, and not the keys."""
+    with house.app.storage.writing() as tx:
+        assert tx.run(f"UPDATE secret SET {edit}") == 1
 
 
 def test_secrets_whose_names_begin_alike_come_in_the_order_of_their_names_page_by_page(sm: Any) -> None:

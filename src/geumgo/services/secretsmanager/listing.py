@@ -5,16 +5,18 @@ from typing import Final, NamedTuple
 
 from geumgo.context import Context, Params, as_datetime
 from geumgo.room import reads
-from geumgo.services.secretsmanager import store, store_external, store_rotation
-from geumgo.services.secretsmanager.domain_filters import matches, name_prefix, refuse_filters
+from geumgo.services.secretsmanager import store_listing
+from geumgo.services.secretsmanager.domain_filters import matches, name_prefix, refuse_filters, sieve
 from geumgo.services.secretsmanager.domain_rotation import Rotation
 from geumgo.services.secretsmanager.paging import make_token, read_token
 from geumgo.services.secretsmanager.records import Secret
-from geumgo.services.secretsmanager.store import Listed, Order
 from geumgo.services.secretsmanager.store_external import External
+from geumgo.services.secretsmanager.store_listing import Listed, Order, Range
 
 MOST_LOOKED_AT: Final = 2_000
-"""Secrets that one page looks at. A search that matches few of many gives short pages, as AWS says it may."""
+"""Secrets that one page vouches for. A search that matches few of many gives short pages, as AWS says it may."""
+MOST_PASSED: Final = 20_000
+"""Secrets of which one page decides whether a filter can mean them: so it keeps others waiting for tens of milliseconds at most."""
 
 _PAGE: Final = 100
 _CHUNK: Final = 200
@@ -40,49 +42,44 @@ def find_page(ctx: Context, operation: str, params: Params, *, limit: int) -> Pa
     deleted_too = params.get("IncludePlannedDeletion", False)
     asked = {"filters": filters, "order": order, "deleted": deleted_too}
     after = read_token(ctx, operation, asked, params.get("NextToken"))
-    found: list[Listed] = []
+    among = Range(ctx.place.account, ctx.place.region, order, after, prefix=prefix)
     # without a filter each row that is read is shown, and where a beginning of the name is all that is asked for
-    chunk = _CHUNK if len(filters) > bool(prefix) else limit
+    searched = len(filters) > bool(prefix)
+    if searched:
+        among = among._replace(until=store_listing.place_of(ctx.tx, among, MOST_PASSED - 1))
+    chunk = _CHUNK if searched else limit
+    holding = sieve(filters) if searched else ()
+    found: list[Listed] = []
     for _ in range(MOST_LOOKED_AT // _CHUNK):
-        rows = store.list_secrets(
-            ctx.tx,
-            ctx.sealing,
-            ctx.place.account,
-            ctx.place.region,
-            order=order,
-            after=after,
-            prefix=prefix,
-            deleted_too=deleted_too,
-            limit=chunk + 1,
+        rows = store_listing.list_secrets(
+            ctx.tx, ctx.sealing, among, deleted_too=deleted_too, sieve=holding, limit=chunk + 1
         )
         for listed in rows[:chunk]:
             if len(found) == limit:
                 return Page(found, make_token(ctx, operation, asked, found[-1].position))
             if matches(listed.secret, filters):
                 found.append(listed)
-            after = listed.position
+            among = among._replace(after=listed.position)
         if len(rows) <= chunk:
-            return Page(found, None)
+            return Page(found, None if among.until is None else make_token(ctx, operation, asked, among.until))
         if len(found) == limit:
             break
-    assert after is not None, "rows were looked at"
-    return Page(found, make_token(ctx, operation, asked, found[-1].position if len(found) == limit else after))
+    assert among.after is not None, "rows were looked at"
+    return Page(found, make_token(ctx, operation, asked, found[-1].position if len(found) == limit else among.after))
 
 
 @reads
 def list_secrets(ctx: Context, params: Params) -> Params:
     """Source: ListSecrets, API reference."""
     page = find_page(ctx, "ListSecrets", params, limit=params.get("MaxResults", _PAGE))
-    answer: Params = {"SecretList": [_entry(ctx, listed) for listed in page.found]}
+    answer: Params = {"SecretList": [_entry(listed) for listed in page.found]}
     if page.token is not None:
         answer["NextToken"] = page.token
     return answer
 
 
-def _entry(ctx: Context, listed: Listed) -> Params:
-    rotation = store_rotation.find(ctx.tx, ctx.sealing, listed.secret)
-    external = store_external.find(ctx.tx, ctx.sealing, listed.secret)
-    entry = described(listed.secret, listed.read_day_ms, rotation, external)
+def _entry(listed: Listed) -> Params:
+    entry = described(listed.secret, listed.read_day_ms, listed.rotation, listed.external)
     stages = listed.secret.labels_by_version()
     if stages:
         entry["SecretVersionsToStages"] = stages

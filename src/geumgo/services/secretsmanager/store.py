@@ -4,6 +4,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from geumgo.sealing import Sealing, Unsealable
@@ -15,6 +16,10 @@ Cell = str | int | bytes | None
 
 MOST_WRAPPINGS: Final = 10
 """Keys under which one version can be opened. The oldest wrapping goes when there are more."""
+
+ROWS_KEPT: Final = 2_048
+"""Rows of secrets that one process remembers to have been vouched for, with what they say."""
+KEPT_ROW_LENGTH: Final = 2_048  # characters of labels, description and tags together; longer rows are not remembered
 
 COLUMNS: Final = (
     "id",
@@ -37,8 +42,9 @@ COLUMNS: Final = (
     "policy_hash",
     "revision",
 )
-_SECRET: Final = ", ".join(f"s.{name}" for name in COLUMNS) + ", s.mac"
-_WIDTH: Final = len(COLUMNS) + 1
+SECRET: Final = ", ".join(f"s.{name}" for name in COLUMNS) + ", s.mac"
+WIDTH: Final = len(COLUMNS) + 1
+_STAGES, _DESCRIPTION, _TAGS = (COLUMNS.index(name) for name in ("stages", "description", "tags"))
 _VERSION: Final = (
     "v.version_id, v.kind, v.ciphertext, v.created_at_ms, v.mac, k.key_arn, k.is_default, k.wrapped, r.day_ms"
 )
@@ -80,18 +86,29 @@ def _as_row(secret: Secret) -> dict[str, Cell]:
     return row
 
 
-def _as_secret(sealing: Sealing, row: Row) -> Secret:
+def as_secret(sealing: Sealing, row: Row) -> Secret:
+    """The secret that `row` tells of; it begins with the columns SECRET. Raises Unsealable unless it is vouched for."""
+    row = row[:WIDTH]
+    free = len(row[_STAGES]) + len(row[_DESCRIPTION]) + len(row[_TAGS] or "")
+    return (_remembered if free <= KEPT_ROW_LENGTH else _vouched)(sealing, row)
+
+
+def _vouched(sealing: Sealing, row: Row) -> Secret:
     cells: dict[str, Any] = dict(zip(COLUMNS, row, strict=False))
-    sealing.check("secret", cells, row[_WIDTH - 1])
+    sealing.check("secret", cells, row[WIDTH - 1])
     cells["stages"] = json.loads(cells["stages"])
     if cells["tags"] is not None:
         cells["tags"] = json.loads(cells["tags"])
     return Secret(**cells)
 
 
+# It follows from the root keys, the row and its MAC alone: what was vouched for once still is, as long as it is the same to the last bit.
+_remembered = lru_cache(maxsize=ROWS_KEPT)(_vouched)
+
+
 def _as_found(sealing: Sealing, row: Row) -> Found:
     """`row`: the columns of a secret, and the document of its policy."""
-    secret, document = _as_secret(sealing, row), row[_WIDTH]
+    secret, document = as_secret(sealing, row), row[WIDTH]
     if policy_hash(document) != secret.policy_hash:
         raise Unsealable("a row of secret_policy was changed from outside")
     return Found(secret, document)
@@ -110,7 +127,7 @@ def _place(at: Address) -> dict[str, Any]:
 def find(tx: Tx, sealing: Sealing, at: Address) -> Found | None:
     """The secret at `at`."""
     row = tx.one(
-        f"SELECT {_SECRET}, p.document FROM secret s LEFT JOIN secret_policy p ON p.secret_id = s.id WHERE {_AT}",
+        f"SELECT {SECRET}, p.document FROM secret s LEFT JOIN secret_policy p ON p.secret_id = s.id WHERE {_AT}",
         **_place(at),
     )
     return None if row is None else _as_found(sealing, row)
@@ -122,7 +139,7 @@ def find_with_value(
     """The secret at `at` with one of its versions, by default the current one, in one query. The path that every read takes."""
     row = tx.one(
         f"""
-        SELECT {_SECRET}, p.document, {_VERSION} FROM secret s
+        SELECT {SECRET}, p.document, {_VERSION} FROM secret s
         LEFT JOIN secret_policy p ON p.secret_id = s.id
         LEFT JOIN secret_version v ON v.secret_id = s.id AND v.version_id = COALESCE(:version_id, s.current_version)
         {_WITH_KEY} WHERE {_AT}
@@ -133,7 +150,7 @@ def find_with_value(
     if row is None:
         return None
     found = _as_found(sealing, row)
-    version = None if row[_WIDTH + 1] is None else _as_version(sealing, found.secret.arn, row[_WIDTH + 1 :])
+    version = None if row[WIDTH + 1] is None else _as_version(sealing, found.secret.arn, row[WIDTH + 1 :])
     asked = version_id or found.secret.stages.get(CURRENT)
     if version is not None and version.id != asked:
         raise Unsealable("a row of secret was changed from outside")
@@ -153,8 +170,8 @@ def count_secrets(tx: Tx, account: str, region: str) -> int:
 
 
 def find_by_id(tx: Tx, sealing: Sealing, secret_id: str) -> Secret | None:
-    row = tx.one(f"SELECT {_SECRET} FROM secret s WHERE s.id = :id", id=secret_id)
-    return None if row is None else _as_secret(sealing, row)
+    row = tx.one(f"SELECT {SECRET} FROM secret s WHERE s.id = :id", id=secret_id)
+    return None if row is None else as_secret(sealing, row)
 
 
 def add(tx: Tx, sealing: Sealing, secret: Secret) -> None:
@@ -389,70 +406,3 @@ def read_day(tx: Tx, secret: Secret) -> int | None:
     """The day (its midnight, UTC) when a value of the secret was read last."""
     row = tx.one("SELECT day_ms FROM secret_read WHERE secret_id = :id AND version_id = ''", id=secret.id)
     return None if row is None else row[0]
-
-
-# -- listing ----------------------------------------------------------------------------------------------------------
-
-_SORTED_BY: Final = {
-    "created-date": "s.created_at_ms",
-    "last-changed-date": "s.changed_at_ms",
-    "last-accessed-date": "COALESCE(r.day_ms, 0)",
-    "name": "s.name",
-}
-_HIGHEST: Final = "\U0010ffff"
-
-
-class Listed(NamedTuple):
-    """A secret in a listing: when it was read last, and its place in the order."""
-
-    secret: Secret
-    read_day_ms: int | None
-    position: tuple[str | int, str]
-
-
-class Order(NamedTuple):
-    """How a listing is sorted."""
-
-    by: str
-    descending: bool
-
-
-def list_secrets(
-    tx: Tx,
-    sealing: Sealing,
-    account: str,
-    region: str,
-    *,
-    order: Order,
-    after: tuple[str | int, str] | None,
-    prefix: str = "",
-    deleted_too: bool,
-    limit: int,
-) -> list[Listed]:
-    """The next secrets of an account in a region, from the one behind the position `after` on. `prefix`: of their names."""
-    column = _SORTED_BY[order.by]
-    way, follows = ("DESC", "<") if order.descending else ("ASC", ">")
-    conditions = ["s.account = :account", "s.region = :region"]
-    params: dict[str, Any] = {"account": account, "region": region, "limit": limit}
-    if not deleted_too:
-        conditions.append("s.deleted_at_ms IS NULL")
-    if prefix:
-        conditions.append("s.name >= :prefix AND s.name < :beyond")
-        params.update(prefix=prefix, beyond=prefix + _HIGHEST)
-    if after is not None:
-        conditions.append(f"({column}, s.id) {follows} (:at, :id)")
-        params.update(at=after[0], id=after[1])
-    rows = tx.all(
-        f"""
-        SELECT {_SECRET}, r.day_ms, {column} FROM secret s
-        LEFT JOIN secret_read r ON r.secret_id = s.id AND r.version_id = ''
-        WHERE {" AND ".join(conditions)} ORDER BY {column} {way}, s.id {way} LIMIT :limit
-        """,
-        **params,
-    )
-    return [_as_listed(sealing, row) for row in rows]
-
-
-def _as_listed(sealing: Sealing, row: Row) -> Listed:
-    secret = _as_secret(sealing, row)
-    return Listed(secret, row[_WIDTH], (row[_WIDTH + 1], secret.id))

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from geumgo.sealing import Sealing
 from geumgo.services.secretsmanager.records import Secret
-from geumgo.storage import Tx
+from geumgo.storage import Row, Tx
 
 COLUMNS: Final = ("secret_id", "role_arn", "metadata")
 TABLE: Final = "secret_external"
@@ -26,8 +26,11 @@ def find(tx: Tx, sealing: Sealing, secret: Secret) -> External | None:
     if secret.secret_type is None:
         return None
     found = tx.one(f"SELECT {', '.join(COLUMNS)}, mac FROM {TABLE} WHERE secret_id = :id", id=secret.id)
-    if found is None:
-        return None
+    return None if found is None else as_external(sealing, found)
+
+
+def as_external(sealing: Sealing, found: Row) -> External:
+    """What a row of COLUMNS with its MAC tells of. Raises Unsealable unless it is vouched for."""
     row: dict[str, Any] = dict(zip(COLUMNS, found, strict=False))
     sealing.check(TABLE, row, found[-1])
     return External(row["role_arn"], tuple((key, value) for key, value in json.loads(row["metadata"])))

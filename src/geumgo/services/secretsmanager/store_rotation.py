@@ -35,7 +35,8 @@ def _as_row(rotation: Rotation) -> dict[str, Any]:
     return row
 
 
-def _as_rotation(sealing: Sealing, found: Row) -> Rotation:
+def as_rotation(sealing: Sealing, found: Row) -> Rotation:
+    """The rotation that a row of COLUMNS with its MAC tells of. Raises Unsealable unless it is vouched for."""
     row: dict[str, Any] = dict(zip(COLUMNS, found, strict=False))
     sealing.check(_TABLE, row, found[-1])
     row["rules"] = json.loads(row["rules"])
@@ -46,7 +47,7 @@ def _as_rotation(sealing: Sealing, found: Row) -> Rotation:
 def find(tx: Tx, sealing: Sealing, secret: Secret) -> Rotation | None:
     """How the secret is rotated; None: that was never set up."""
     row = tx.one(f"SELECT {', '.join(COLUMNS)}, mac FROM {_TABLE} WHERE secret_id = :id", id=secret.id)
-    return None if row is None else _as_rotation(sealing, row)
+    return None if row is None else as_rotation(sealing, row)
 
 
 def listed(tx: Tx, sealing: Sealing, *, after: str = "", limit: int) -> list[Rotation]:
@@ -56,7 +57,7 @@ def listed(tx: Tx, sealing: Sealing, *, after: str = "", limit: int) -> list[Rot
         after=after,
         limit=limit,
     )
-    return [_as_rotation(sealing, row) for row in rows]
+    return [as_rotation(sealing, row) for row in rows]
 
 
 def troubled(tx: Tx, now_ms: int) -> tuple[int, int]:
