@@ -125,6 +125,26 @@ def _value_to_keep(ctx: Context, params: Params) -> tuple[lookup.Value, Demands]
     return value, (replace(demand, permitted={}),)
 
 
+def _describe_secret(ctx: Context, params: Params) -> Demands:
+    """What is told of the secret and the demand are kept together, under the secret; a change of its rotation drops everything."""
+    secret_id = params["SecretId"]
+    key = ("secretsmanager.description", ctx.place, secret_id)
+    kept = ctx.tx.derived(key, lambda: _description_to_keep(ctx, secret_id), under=lambda made: made[0].secret.id)
+    if kept is None:
+        return (_demand("DescribeSecret", lookup.locate(ctx, secret_id), secret_id, {}),)
+    description, demands = kept
+    lookup.found_description(ctx, secret_id, description)
+    return demands
+
+
+def _description_to_keep(ctx: Context, secret_id: str) -> tuple[lookup.Description, Demands] | None:
+    description = lookup.find_description(ctx, secret_id)
+    if description is None:
+        return None
+    demand = _demand("DescribeSecret", description.located, secret_id, {})
+    return description, (replace(demand, permitted={}),)
+
+
 def _create_secret(ctx: Context, params: Params) -> Demands:
     """On the ARN that the secret will have, with the tags that it will have. Whether the name is taken makes no difference."""
     name = params["Name"]
@@ -297,7 +317,7 @@ _DECLARED: Final[Mapping[str, tuple[Declare, tuple[str, ...], tuple[str, ...]]]]
         ("SecretId", "RecoveryWindowInDays", "ForceDeleteWithoutRecovery"),
         ("ARN", "Name", "DeletionDate"),
     ),
-    "DescribeSecret": (_on_secret("DescribeSecret"), ("SecretId",), ()),
+    "DescribeSecret": (_describe_secret, ("SecretId",), ()),
     "GetRandomPassword": (
         _without_resource("GetRandomPassword"),
         ("PasswordLength", "ExcludeCharacters", "ExcludeNumbers", "ExcludePunctuation", "ExcludeUppercase",

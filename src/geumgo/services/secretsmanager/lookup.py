@@ -7,9 +7,19 @@ from typing import Final, NamedTuple
 from geumgo.context import Context
 from geumgo.domain.policy import Policy, PolicyKind, compile_policy
 from geumgo.sealing import random
-from geumgo.services.secretsmanager import domain, envelope, label_events, owners, store, store_rotation
+from geumgo.services.secretsmanager import (
+    domain,
+    envelope,
+    label_events,
+    owners,
+    store,
+    store_external,
+    store_rotation,
+)
+from geumgo.services.secretsmanager.domain_rotation import Rotation
 from geumgo.services.secretsmanager.errors import no_such_secret
 from geumgo.services.secretsmanager.records import Address, Secret, Version
+from geumgo.services.secretsmanager.store_external import External
 
 COMPILED_POLICIES: Final = 1024  # documents of resource policies that are kept compiled
 KEPT_VALUE_BYTES: Final = 4096  # a longer ciphertext is read from the database each time
@@ -88,6 +98,31 @@ def find_value(ctx: Context, secret_id: str, version_id: str | None) -> Value | 
     return Value(located, located.secret, version, envelope.bound_to(located.secret, version))
 
 
+class Description(NamedTuple):
+    """A secret that is there, with how it is rotated. When it was read last is no part of it: dates of use drop nothing that is kept."""
+
+    located: Located
+    secret: Secret
+    rotation: Rotation | None
+    external: External | None
+
+
+def found_description(ctx: Context, secret_id: str, description: Description) -> None:
+    """`description` was read for `secret_id`: whoever in this call looks for it or the secret finds it."""
+    ctx.found["secret", secret_id] = description.located
+    ctx.found["description", description.secret.id] = description
+
+
+def find_description(ctx: Context, secret_id: str) -> Description | None:
+    """What `secret_id` names; None if there is no such secret. Raises ValidationFailed if `secret_id` cannot be a name."""
+    located = locate(ctx, secret_id)
+    secret = located.secret
+    if secret is None:
+        return None
+    rotation: Rotation | None = ctx.found["rotation", secret.id]
+    return Description(located, secret, rotation, store_external.find(ctx.tx, ctx.sealing, secret))
+
+
 def _is_served_here(ctx: Context, at: Address) -> bool:
     """Unverified: an ARN of another region is answered as one that is not there."""
     return at.region == ctx.place.region
@@ -98,7 +133,7 @@ def _located(ctx: Context, secret_id: str, at: Address, found: store.Found | Non
         secret = found.secret
         if secret_id.startswith("arn:") and not secret_id.startswith(f"arn:{secret.partition}:"):
             return Located(secret_id, at.account)
-        rotation = store_rotation.find(ctx.tx, ctx.sealing, secret)
+        rotation = ctx.found["rotation", secret.id] = store_rotation.find(ctx.tx, ctx.sealing, secret)
         function = None if rotation is None else rotation.lambda_arn
         return Located(secret.arn, secret.account, secret, found.policy, function)
     partition = secret_id.split(":")[1] if ":" in secret_id else ctx.place.partition

@@ -165,9 +165,8 @@ def _under_another_key(ctx: Context, secret: Secret, given: str) -> Secret:
 @reads
 def describe_secret(ctx: Context, params: Params) -> Params:
     secret = lookup.get(ctx, params["SecretId"])
-    rotation = store_rotation.find(ctx.tx, ctx.sealing, secret)
-    external = store_external.find(ctx.tx, ctx.sealing, secret)
-    answer = listing.described(secret, store.read_day(ctx.tx, secret), rotation, external)
+    known: lookup.Description = ctx.found["description", secret.id]
+    answer = listing.described(secret, store.read_day(ctx.tx, secret), known.rotation, known.external)
     stages = secret.labels_by_version()
     if stages:
         answer["VersionIdsToStages"] = stages
