@@ -175,16 +175,8 @@ SOUGHT = [
 def strange(house_on_each: House) -> House:
     with house_on_each.app.storage.writing() as tx:
         for number, (name, text, tags) in enumerate(STRANGE):
-            place = {"account": house_on_each.account, "region": "us-east-1"}
-            secret = replace(
-                SECRET,
-                id=f"{number:032x}",
-                name=name,
-                description=text,
-                tags=tags or None,
-                owning_service=None,
-                **place,
-            )
+            secret = replace(SECRET, id=f"{number:032x}", account=house_on_each.account, region="us-east-1", name=name)
+            secret = replace(secret, description=text, tags=tags or None, owning_service=None)
             store.add(tx, house_on_each.app.pipeline._parts.sealing, secret)
     return house_on_each
 
@@ -206,7 +198,10 @@ def unlike_its_meaning(house: House) -> list[tuple[str, str]]:
         for key in ("name", "description", "tag-key", "tag-value", "all"):
             for value in SOUGHT:
                 for values in ([value], ["nowhere", value], [f"!{value}"]):
-                    filters = [{"Key": key, "Values": values}, {"Key": "name", "Values": ["!nobody"]}]
+                    filters: list[dict[str, Any]] = [
+                        {"Key": key, "Values": values},
+                        {"Key": "name", "Values": ["!nobody"]},
+                    ]
                     meant = [secret for secret in everything if matches(secret, filters)]
                     if [secret for secret in found(domain_filters.sieve(filters)) if matches(secret, filters)] != meant:
                         wrong.append((key, value))

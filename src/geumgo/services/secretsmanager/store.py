@@ -3,9 +3,9 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from geumgo.sealing import Sealing, Unsealable
 from geumgo.services.secretsmanager.records import CURRENT, Address, Secret, Version, Wrapping
@@ -103,7 +103,7 @@ def _vouched(sealing: Sealing, row: Row) -> Secret:
 
 
 # It follows from the root keys, the row and its MAC alone: what was vouched for once still is, as long as it is the same to the last bit.
-_remembered = lru_cache(maxsize=ROWS_KEPT)(_vouched)
+_remembered = cast("Callable[[Sealing, Row], Secret]", lru_cache(maxsize=ROWS_KEPT)(_vouched))
 
 
 def _as_found(sealing: Sealing, row: Row) -> Found:
