@@ -204,8 +204,10 @@ class Talk(socketserver.StreamRequestHandler):
             raise Refusal(UNAUTHORIZED, f"not authorized on {database} to execute command")
 
     def users_info(self, document: dict[str, Any]) -> dict[str, Any]:
-        self._needs(document["$db"], "userAdmin", "userAdminAnyDatabase")
+        """Source: usersInfo, MongoDB manual (who may look at himself: everybody)."""
         asked = (document["$db"], document["usersInfo"])
+        if asked != self.user:
+            self._needs(document["$db"], "userAdmin", "userAdminAnyDatabase")
         found = self.state.users.get(asked)
         roles = [] if found is None else [{"role": role, "db": at} for role, at in found.roles]
         return {
