@@ -1,6 +1,7 @@
 """The way from a server, or from a function of its, to a database: it can be cut, and it knows when a password is being changed."""
 
 import contextlib
+import re
 import select
 import socket
 import threading
@@ -8,7 +9,9 @@ from collections.abc import Callable
 from typing import Final
 
 BEGINS: Final = (b"ALTER ROLE", b"CREATE ROLE", b"SET PASSWORD", b"ALTER USER", b"CREATE USER", b"SETUSER")
-CHANGES: Final = (b"ALTER ROLE", b"CREATE ROLE", b"SET PASSWORD", b"ALTER USER", b"SETUSER")
+CHANGES: Final = re.compile(
+    rb"ALTER ROLE|CREATE ROLE|SET PASSWORD|ALTER USER .*(IDENTIFIED|PASSWORD)|SETUSER", re.DOTALL
+)
 """The statements with which a password begins to change, and those after which it has changed: those of MariaDB copy a user before."""
 PREPARES: Final = b"password_encryption"  # what is asked of PostgreSQL right before it is sent a verifier; whoever asks waits for ever
 
@@ -92,7 +95,7 @@ class Link:
                     begun = True
                     if not self._reached("changing"):
                         return
-                changes |= any(word in data for word in CHANGES)
+                changes |= CHANGES.search(data) is not None
                 awaits_answer = changes and (not in_transaction or b"COMMIT" in data)
                 self.changes += awaits_answer
                 far.sendall(data)

@@ -1,4 +1,4 @@
-"""P16: the database alone, the process of the function alone, the process that runs functions alone is killed at each boundary of each step.
+"""P16: the database, the link to it, the process of the function or the process that runs functions dies alone at each boundary of each step.
 
 A secret of a single user, one of alternating users and a managed one are rotated at once; all of them are held at the same point when it dies.
 Then: the rotations go on by themselves within five seconds after the end of the disturbance, AWSCURRENT logs in, no AWSPENDING is left, and at
@@ -37,7 +37,7 @@ from tests.server import descendants
 
 STRIKES: Final = int(os.environ.get("STRIKES", "0"))
 SHORT: Final = 2
-VICTIMS: Final = os.environ.get("VICTIMS", "database function host").split()
+VICTIMS: Final = os.environ.get("VICTIMS", "database link function host").split()
 SEED: Final = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 GOES_ON_SECONDS: Final = 5.0  # from the end of the disturbance to the next step, or of one that was under way then
 
@@ -46,6 +46,7 @@ CHANGE: Final[list[Point]] = [("setSecret", "changing"), ("setSecret", "changed"
 BOUNDARIES: Final[list[Point]] = [*CHANGE, *((step, point) for step in STEPS for point in ("invoked", "answered"))]
 POINTS: Final[dict[str, list[Point]]] = {
     "database": BOUNDARIES,
+    "link": BOUNDARIES,
     "host": [*BOUNDARIES, *((step, "committed") for step in STEPS)],
     "store": [*BOUNDARIES, *((step, "committed") for step in STEPS)],
     "function": [
@@ -144,15 +145,27 @@ class Strikes:
         return len(stage.since(struck, secret, "failed")) >= times or bool(stage.since(struck, secret, "succeeded"))
 
     def _database(self, held: list[Told], let_go: Callable[[], None]) -> float:
-        """It is back after the rotations have failed for the first, second or third time, unless they could do without it."""
-        world, stage, times = self.world, self.world.stage, self.chance.randrange(1, 4) if STRIKES else 1
-        world.database.kill()
-        struck = time.monotonic()
+        """It is back after the rotations have failed."""
+        self.world.database.kill()
+        self._let_fail(held, let_go)
+        self.world.database.start()
+        return time.monotonic()
+
+    def _link(self, held: list[Told], let_go: Callable[[], None]) -> float:
+        """All ways from the server and from functions to the database, which goes on for everybody else. Back as the database is."""
+        for each in self.world.links.values():
+            each.cut()
+        self._let_fail(held, let_go)
+        for each in self.world.links.values():
+            each.mend()
+        return time.monotonic()
+
+    def _let_fail(self, held: list[Told], let_go: Callable[[], None]) -> None:
+        """The rotations go on, and have failed for the first, second or third time, unless they could do without what is gone."""
+        times, struck = self.chance.randrange(1, 4) if STRIKES else 1, time.monotonic()
         let_go()
         for each in held:
-            stage.await_that(partial(self._has_met, each.secret, struck, times), "a failure")
-        world.database.start()
-        return time.monotonic()
+            self.world.stage.await_that(partial(self._has_met, each.secret, struck, times), "a failure")
 
     def _store(self, held: list[Told], let_go: Callable[[], None]) -> float:
         """The database, in which the server keeps what it knows, too. It is back when the server says that it is not ready."""
