@@ -164,7 +164,7 @@ def mariadb_target(port: int) -> Target:
 def redis_target(port: int) -> Target:
     def commands(value: Value, *each: tuple[str, ...]) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", port), timeout=5) as connected:
+            with socket.create_connection((value["host"], value["port"]), timeout=5) as connected:
                 connection = redis.Connection(connected)
                 try:
                     connection.command("AUTH", value["username"], value["password"])
