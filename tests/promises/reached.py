@@ -68,7 +68,7 @@ def reaching(promise: str, seed: int | str) -> Iterator[SoFar]:
         yield so_far
     except BaseException as fault:
         broken_off = isinstance(fault, KeyboardInterrupt)
-        so_far.say(found="" if broken_off else f"{type(fault).__name__}: {fault}"[:500])
+        so_far.say(found="" if broken_off else " ".join(f"{type(fault).__name__}: {fault}".split())[:500])
         raise
     so_far.say()
 
