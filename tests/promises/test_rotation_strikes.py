@@ -139,10 +139,13 @@ class Strikes:
         stage = self.world.stage
         return bool(stage.since(restored, secret, "invoked") or stage.since(began, secret, "succeeded"))
 
-    def _has_met(self, secret: str, struck: float, times: int) -> bool:
-        """Whether it has failed that often, or needed no database."""
-        stage = self.world.stage
-        return len(stage.since(struck, secret, "failed")) >= times or bool(stage.since(struck, secret, "succeeded"))
+    def _has_met(self, held: Told, struck: float, times: int) -> bool:
+        """Whether it has failed that often, or needed no database.
+
+        One that stood in the way to the database, waiting for the others to come there, was not answered in time and may have been done again.
+        """
+        failed = self.world.stage.since(struck, held.secret, "failed")
+        return len(failed) >= times or bool(self.world.stage.since(held.at, held.secret, "succeeded"))
 
     def _database(self, held: list[Told], let_go: Callable[[], None]) -> float:
         """It is back after the rotations have failed."""
@@ -165,7 +168,7 @@ class Strikes:
         times, struck = self.chance.randrange(1, 4) if STRIKES else 1, time.monotonic()
         let_go()
         for each in held:
-            self.world.stage.await_that(partial(self._has_met, each.secret, struck, times), "a failure")
+            self.world.stage.await_that(partial(self._has_met, each, struck, times), "a failure")
 
     def _store(self, held: list[Told], let_go: Callable[[], None]) -> float:
         """The database, in which the server keeps what it knows, too. It is back when the server says that it is not ready."""
