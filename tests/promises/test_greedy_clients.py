@@ -1,5 +1,5 @@
 """P22: clients that never end, or that send without end, take a bounded share: memory, descriptors, and bytes that are read of whoever
-is not known yet.
+is not known yet; and the worst of what is matched takes a bounded time.
 
 Memory and descriptors are those of the API process; who is honest comes from another address.
 """
@@ -7,8 +7,10 @@ Memory and descriptors are those of the API process; who is honest comes from an
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.edge.wire import until
 from tests.house import House
@@ -23,6 +25,7 @@ ENDLESS = 1 << 30  # bytes of a body in chunks
 BODY = MIB  # the largest body that is read
 HEAD = 32 << 10
 SECONDS = 5.0  # for a request to arrive
+MOST_SECONDS = 2.0  # of CPU, for one request
 
 
 @pytest.fixture
@@ -129,3 +132,124 @@ def test_bodies_that_are_small_and_mean_much_cost_what_they_weigh(house: House) 
         assert sender.send(operation, "json", Spelled("POST", "/", headers, body), name).status == 400
     assert not sender.seen.wrong
     print(f"\nslowest: {sender.seen.slowest:.3f} s, {sender.seen.slowest_was[:100]}")
+
+
+def worst_cases(house: House) -> Iterator[tuple[str, Any]]:
+    """Requests that ask for the worst of what is matched, each with a name."""
+    ssm, events, secrets, iam = (house.client(name) for name in ("ssm", "events", "secretsmanager", "iam"))
+    ann = house.user("ann")
+    long = "a" * 4_000
+    for pattern in (
+        "(a+)+b",
+        "(a|a)*b",
+        "(a|aa)+b",
+        "(.*)*b",
+        "([a-z]+)*b",
+        "(a*)*(a*)*b",
+        "a{0,500}a{0,500}b",
+        "(?:a?){100}a{100}b",
+    ):
+        yield (
+            f"AllowedPattern {pattern}",
+            lambda pattern=pattern: ssm.put_parameter(Name="worst", Value=long, Type="String", AllowedPattern=pattern),
+        )
+    for schedule in (
+        "cron(59 23 31 2 ? *)",
+        "cron(0 0 ? * 2#5 2199)",
+        "cron(0 0 29 2 ? 2100)",
+        "cron(0-59 0-23 ? 1-12 1-7 1970-2199)",
+        f"cron({','.join(['0'] * 400)} 0 1 1 ? 2199)",
+    ):
+        yield (
+            f"schedule {schedule[:40]}",
+            lambda schedule=schedule: events.put_rule(Name="worst", ScheduleExpression=schedule),
+        )
+        yield (
+            f"rotation {schedule[:40]}",
+            lambda schedule=schedule: secrets.rotate_secret(
+                SecretId="db",
+                RotationRules={"ScheduleExpression": schedule},
+                RotationLambdaARN="arn:aws:lambda:us-east-1:123456789012:function:f",
+            ),
+        )
+    event = {
+        "id": "1",
+        "detail-type": "a",
+        "source": "ann",
+        "account": house.account,
+        "time": "2026-11-30T00:00:00Z",
+        "region": "us-east-1",
+        "resources": [],
+    }
+    for wildcard in ("*a*a*a*a*a*a*a*a*b", "*" + "a*" * 900 + "b", "*aaaaaaaaaaaaaaaaaaaaaaaaab"):
+        pattern = json.dumps({"detail": {"x": [{"wildcard": wildcard}]}})
+        shown = json.dumps({**event, "detail": {"x": "a" * 100_000}})
+        yield (
+            f"event pattern {wildcard[:30]}",
+            lambda pattern=pattern, shown=shown: events.test_event_pattern(EventPattern=pattern, Event=shown),
+        )
+    branches = {
+        "$or": [{"detail": {f"k{number}": [number]}} for number in range(30)],
+        "source": [{"anything-but": {"wildcard": "*a*b"}}],
+    }
+    yield (
+        "event pattern $or",
+        lambda: events.test_event_pattern(EventPattern=json.dumps(branches), Event=json.dumps({**event, "detail": {}})),
+    )
+    nested = json.dumps(
+        {"detail": {"a": {"$or": [{"b": {"$or": [{"c": [number]} for number in range(10)]}} for _ in range(10)]}}}
+    )
+    yield (
+        "event pattern nested",
+        lambda: events.test_event_pattern(EventPattern=nested, Event=json.dumps({**event, "detail": {}})),
+    )
+    for number, wildcard in enumerate(("*a" * 500, "*" + "?" * 500 + "*b", "a*" * 700 + "b")):
+        document = {
+            "Effect": "Allow",
+            "Action": "secretsmanager:*",
+            "Resource": f"arn:aws:secretsmanager:*:*:secret:{wildcard}",
+        }
+        condition = {**document, "Resource": "*", "Condition": {"StringLike": {"secretsmanager:Name": [wildcard] * 3}}}
+        text = json.dumps({"Version": "2012-10-17", "Statement": [document, condition]})
+        yield (
+            f"policy {wildcard[:20]}",
+            lambda text=text, number=number: iam.put_user_policy(
+                UserName="ann", PolicyName=f"p{number}", PolicyDocument=text
+            ),
+        )
+    for name in ("a" * 500, "a" * 511 + "c"):
+        yield (
+            "a decision on them",
+            lambda name=name: house.client("secretsmanager", ann).create_secret(Name=name, SecretString="x"),
+        )
+    for number in range(3):
+        yield "the next", lambda number=number: iam.simulate_principal_policy(
+            PolicySourceArn=f"arn:aws:iam::{house.account}:user/ann", ActionNames=["secretsmanager:GetSecretValue"] * 5,
+            ResourceArns=[f"arn:aws:secretsmanager:us-east-1:{house.account}:secret:" + "a" * (400 + number)],
+        )  # fmt: skip
+    for path in ("$." + ".".join(["a"] * 200), "$" + "[*]" * 60, "$.." + "a" * 200, "$[?(@.a==1)]"):
+        yield (
+            f"InputPath {path[:20]}",
+            lambda path=path: events.put_targets(
+                Rule="ann",
+                Targets=[{"Id": "1", "Arn": f"arn:aws:lambda:us-east-1:{house.account}:function:f", "InputPath": path}],
+            ),
+        )
+
+
+def test_the_worst_of_what_is_matched_takes_less_than_two_seconds(house: House) -> None:
+    house.client("secretsmanager").create_secret(Name="db", SecretString="x")
+    house.client("events").put_rule(Name="ann", EventPattern='{"source": ["ann"]}')
+    tried, slowest, faults = 0, (0.0, ""), []
+    for name, ask in worst_cases(house):
+        started = time.thread_time()
+        try:
+            ask()
+        except ClientError as refusal:
+            faults += [(name, refusal)] * (refusal.response["ResponseMetadata"]["HTTPStatusCode"] >= 500)
+        took = time.thread_time() - started
+        assert took < MOST_SECONDS, (name, took)
+        tried, slowest = tried + 1, max(slowest, (took, name))
+    print(f"\n{tried} worst cases, the slowest {slowest[0]:.3f} s: {slowest[1]}")
+    assert tried >= 30
+    assert not faults
