@@ -21,9 +21,9 @@ FORMS: Final = 1024
 _PLAIN = re.compile(rb"(?:[!-~]+(?: [!-~]+)*\n)+")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Form:
-    """`checked` are the headers whose values must be plain, `signed` those that the template takes, the body's hash after them."""
+    """`checked` are the headers whose values must be plain, `signed` those that the template takes. The body's hash stands behind it."""
 
     template: bytes
     signed: tuple[bytes, ...]
@@ -43,14 +43,24 @@ def usual_canonical_request(request: Request, signed: tuple[str, ...]) -> bytes 
     form = _form(request.method, tuple(first), signed)
     if form is None:
         return None
-    said = b"\n".join([first[name] for name in form.checked]) + b"\n"
-    if not _PLAIN.fullmatch(said) or said.count(b"\n") != len(form.checked):
+    front = _front(form, tuple([first[name] for name in form.checked]))
+    if front is None:
         return None
     body_sha256 = request.body_sha256().encode()
     stated = first.get(b"x-amz-content-sha256")
     if stated is not None and not hmac.compare_digest(stated, body_sha256):
         return None
-    return form.template % (*[first[name] for name in form.signed], body_sha256)
+    return front + body_sha256
+
+
+@lru_cache(maxsize=FORMS)
+def _front(form: Form, values: tuple[bytes, ...]) -> bytes | None:
+    """The canonical request up to the body's hash; None if a value is not plain. What one client sends in one second has it in common."""
+    said = b"\n".join(values) + b"\n"
+    if not _PLAIN.fullmatch(said) or said.count(b"\n") != len(values):
+        return None
+    named = dict(zip(form.checked, values, strict=True))
+    return form.template % (*[named[name] for name in form.signed],)
 
 
 @lru_cache(maxsize=FORMS)
@@ -65,5 +75,5 @@ def _form(method: str, names: tuple[bytes, ...], signed: tuple[str, ...]) -> For
         return None
     shown = [name.replace(b"%", b"%%") for name in covered]
     lines = b"".join([name + b":%b\n" for name in shown])
-    template = method.encode("latin-1").replace(b"%", b"%%") + b"\n/\n\n" + lines + b"\n" + b";".join(shown) + b"\n%b"
+    template = method.encode("latin-1").replace(b"%", b"%%") + b"\n/\n\n" + lines + b"\n" + b";".join(shown) + b"\n"
     return Form(template, covered, tuple(meant.union(covered)))

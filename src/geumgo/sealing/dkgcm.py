@@ -70,15 +70,37 @@ def decrypt(key: bytes, key_id: bytes, key_version: int, context: Bound, blob: b
 
 def decrypt_with(mac: Mac, key_id: bytes, key_version: int, context: Bound, blob: bytes) -> bytes:
     """As `decrypt`, for a key that opens many blobs. `mac` is `keyed(key)`."""
+    return open_prepared(mac, prepare(key_id, key_version, context, blob))
+
+
+class Prepared(NamedTuple):
+    """A blob, ready to be opened again and again: what of that work needs no key."""
+
+    key_block: bytes
+    commitment_block: bytes
+    commitment: bytes
+    iv: bytes
+    sealed: bytes
+    bound: bytes
+
+
+def prepare(key_id: bytes, key_version: int, context: Bound, blob: bytes) -> Prepared:
+    """`blob`, to be opened with `open_prepared`. Raises Unsealable if it does not name the key as `key_id` and `key_version`."""
     if len(blob) < OVERHEAD_BYTES or blob[:22] != _NAMED.pack(VERSION, AES_256_GCM, key_id, key_version):
         raise Unsealable
     head = blob[:HEADER_BYTES]
-    encryption_key, commitment = _derive(mac, head)
-    if not hmac.compare_digest(commitment, blob[HEADER_BYTES : HEADER_BYTES + 32]):
-        raise Unsealable
     bound = context if isinstance(context, bytes) else canonical(context)
+    sealed_at = HEADER_BYTES + 32
+    return Prepared(*_blocks(head), blob[HEADER_BYTES:sealed_at], head[38:], blob[sealed_at:], head + bound)
+
+
+def open_prepared(mac: Mac, blob: Prepared) -> bytes:
+    """What was sealed. `mac` is `keyed(key)`. Raises Unsealable as `decrypt` does."""
+    key_block, commitment_block, commitment, iv, sealed, bound = blob
+    if not hmac.compare_digest(mac(commitment_block), commitment):
+        raise Unsealable
     try:
-        return AESGCM(encryption_key).decrypt(head[38:], blob[HEADER_BYTES + 32 :], head + bound)
+        return AESGCM(mac(key_block)).decrypt(iv, sealed, bound)
     except InvalidTag:
         raise Unsealable from None
 
@@ -123,12 +145,12 @@ def _encrypt(
     assert len(key) == KEY_BYTES, "a key has 32 bytes"
     assert len(key_id) == 16, "a key id has 16 bytes"
     head = _HEADER.pack(VERSION, AES_256_GCM, key_id, key_version, randomness[:16], randomness[16:])
-    encryption_key, commitment = _derive(keyed(key), head)
+    encryption_key, commitment = map(keyed(key), _blocks(head))
     sealed = AESGCM(encryption_key).encrypt(head[38:], plaintext, head + canonical(context))
     return b"".join((head, commitment, sealed))
 
 
-def _derive(mac: Mac, head: bytes) -> tuple[bytes, bytes]:
-    """The encryption key and the commitment of the message with this header: two blocks of the KDF."""
+def _blocks(head: bytes) -> tuple[bytes, bytes]:
+    """What the KDF makes of the message with this header, under a key: the encryption key and the commitment, a block each."""
     fixed = b"".join((_LABEL, b"\0", head[22:38], hashlib.sha256(head).digest(), _LENGTH_IN_BITS))
-    return mac(b"\0\0\0\x01" + fixed), mac(b"\0\0\0\x02" + fixed)
+    return b"\0\0\0\x01" + fixed, b"\0\0\0\x02" + fixed

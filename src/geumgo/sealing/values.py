@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from geumgo.sealing import dkgcm
 from geumgo.sealing.failure import Unsealable
+from geumgo.sealing.keyed import keyed
 from geumgo.sealing.plaintext import Plaintext
 
 _KEY_ID = b"geumgo data key\0"  # a data key is used for one value; the blob need not say which key it is
@@ -17,7 +18,17 @@ def seal_value(data_key: Plaintext, context: Mapping[str, str], value: Plaintext
 
 def open_value(data_key: Plaintext, context: dkgcm.Bound, sealed: bytes) -> Plaintext:
     """What was sealed, without its padding. Raises Unsealable if a bit, the key or the context differs."""
-    padded = dkgcm.decrypt(data_key.reveal(), _KEY_ID, _KEY_VERSION, context, sealed).rstrip(b"\0")
+    return open_prepared(data_key, prepare(context, sealed))
+
+
+def prepare(context: dkgcm.Bound, sealed: bytes) -> dkgcm.Prepared:
+    """A sealed value, to be opened again and again. Raises Unsealable if it is none."""
+    return dkgcm.prepare(_KEY_ID, _KEY_VERSION, context, sealed)
+
+
+def open_prepared(data_key: Plaintext, sealed: dkgcm.Prepared) -> Plaintext:
+    """As `open_value`."""
+    padded = dkgcm.open_prepared(keyed(data_key.reveal()), sealed).rstrip(b"\0")
     if padded[-1:] != b"\x80":
         raise Unsealable
     return Plaintext(padded[:-1])

@@ -44,7 +44,7 @@ def _opener(ctx: Context, key: Key, version: Material, context: Mapping[str, str
     )
     assert mac is not None, "material opens or raises"
     bound: dkgcm.Bound = ctx.found.get(("bound", blob)) or key.bound_to(context)
-    return partial(dkgcm.decrypt_with, mac, bytes.fromhex(key.id), version.version, bound, blob)
+    return partial(dkgcm.open_prepared, mac, dkgcm.prepare(bytes.fromhex(key.id), version.version, bound, blob))
 
 
 def _open(ctx: Context, opened: lookup.Opened, context: Mapping[str, str], blob: bytes) -> bytes:

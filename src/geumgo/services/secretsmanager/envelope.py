@@ -8,7 +8,7 @@ from typing import Any, Final
 from geumgo.context import Context
 from geumgo.errors import ServiceError
 from geumgo.sealing import Plaintext, dkgcm
-from geumgo.sealing.values import open_value, seal_value
+from geumgo.sealing.values import open_prepared, open_value, prepare, seal_value
 from geumgo.services.secretsmanager import domain, store
 from geumgo.services.secretsmanager.errors import (
     AccessDenied,
@@ -65,9 +65,9 @@ def opens_again(ctx: Context, secret: Secret, version: Version) -> tuple[Callabl
     bound: dkgcm.Bound | None = ctx.found.get(("bound", secret.id, version.id))
     if len(ctx.asked) != 1 or ctx.asked[0] is None or bound is None or version.ciphertext is None:
         return None
-    ciphertext, opened = version.ciphertext, ctx.asked[0]
-    opens, sealed_to = opened.opens, bound
-    return lambda: open_value(Plaintext(opens()), sealed_to, ciphertext), opened.until_ms
+    sealed, opened = prepare(bound, version.ciphertext), ctx.asked[0]
+    opens = opened.opens
+    return lambda: open_prepared(Plaintext(opens()), sealed), opened.until_ms
 
 
 def bound_to(secret: Secret, version: Version) -> bytes:
