@@ -315,3 +315,39 @@ def test_whatever_happens_between_reads_they_are_answered_as_if_nothing_were_kep
     for number in range(250):
         twins.step(number)
     assert len(taken) > 5
+
+
+def test_who_signed_is_found_out_anew_when_the_date_of_use_has_moved(house: House, ann: Key) -> None:
+    read_often(house, ann)
+    writes = house.app.storage.writing
+    counted: list[None] = []
+
+    def counting(**how: Any) -> Any:
+        counted.append(None)
+        return writes(**how)
+
+    house.clock.turn(ms=HOUR_MS)
+    read(house, ann)
+    object.__setattr__(house.app.storage, "writing", counting)
+    for _ in range(5):
+        read(house, ann)
+    assert not counted
+
+
+def test_a_session_ends_though_its_reads_come_again(house: House, ann: Key, taken: list[str]) -> None:
+    said = house.client("sts", ann).get_session_token(DurationSeconds=900)["Credentials"]
+    session = Key(said["AccessKeyId"], said["SecretAccessKey"], said["SessionToken"])
+    read_often(house, session)
+    assert taken
+    taken.clear()
+    house.clock.turn(ms=899_000)
+    read(house, session)
+    assert taken
+    house.clock.turn(ms=1_000)
+    assert told(house, session)["Code"] == "ExpiredTokenException"
+
+
+def test_a_signature_that_does_not_hold_is_refused_beside_those_that_do(house: House, ann: Key) -> None:
+    read_often(house, ann)
+    forger = Key(ann.identity, "another secret")
+    assert told(house, forger)["Code"] == "InvalidSignatureException"

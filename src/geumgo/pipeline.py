@@ -202,12 +202,27 @@ class Pipeline:
         if claim is None:
             return
         turn.claimed_key, turn.region = claim.access_key_id, claim.region
-        now_ms = parts.clock.now_ms()
-        key = self._look(lambda tx: self._verified(tx, request, claim, now_ms))
+        key = self._signer(request, claim, parts.clock.now_ms())
         turn.key, turn.caller = key, key.caller
         turn.service = claim.service
         if request.upload is not None:
             request.body = request.upload.read()
+
+    def _signer(self, request: Request, claim: signature.Claim, now_ms: int) -> Key:
+        """The key that has signed `request`. It is kept with the MAC of its scope, upon the rows that say whose it is."""
+        scope = ("signer", claim.access_key_id, claim.session_token, claim.date, claim.region, claim.service)
+        signer: tuple[Key, Mac] | None = self._derived.kept(scope)
+        if signer is not None and (signer[0].until_ms is None or now_ms < signer[0].until_ms):
+            signature.verify_in_scope(request, claim, signer[1], now_ms=now_ms)
+            return signer[0]
+
+        def verified(tx: Tx) -> tuple[Key, Mac]:
+            found = self._verified(tx, request, claim, now_ms)
+            if isinstance(tx, Glance) and not tx.has_asked:
+                self._derived.keep_upon(scope, found)
+            return found
+
+        return self._look(verified)[0]
 
     def largest_body(self, head: Request) -> tuple[int, bool]:
         """Of what size (bytes) the body of a request must be smaller, whose head alone is here; 0: as any other's.
@@ -249,17 +264,19 @@ class Pipeline:
         access, name = operation.access, operation.access.largest_body_of or operation.name
         return f"Request must be smaller than {access.largest_body} bytes for the {name} operation"
 
-    def _verified(self, tx: Tx, request: Request, claim: signature.Claim, now_ms: int) -> Key:
-        """The key that has signed `request`."""
+    def _verified(self, tx: Tx, request: Request, claim: signature.Claim, now_ms: int) -> tuple[Key, Mac]:
+        """The key that has signed `request`, and the MAC under its signing key."""
         key = self._parts.keyring.find(tx, claim.access_key_id, claim.session_token, now_ms)
+        mac: Mac | None = None
 
         def signing_key(date: str, region: str, service: str) -> Mac:
+            nonlocal mac
             if key is None:
                 return signature.nobodys_key(date, region, service)
             scope = ("signing key", claim.access_key_id, claim.session_token, date, region, service)
-            made = tx.derived(scope, lambda: keyed(signature.signing_key(key.secret, date, region, service)))
-            assert made is not None, "there is a signing key for every scope"
-            return made
+            mac = tx.derived(scope, lambda: keyed(signature.signing_key(key.secret, date, region, service)))
+            assert mac is not None, "there is a signing key for every scope"
+            return mac
 
         signature.verify_with(
             request,
@@ -271,7 +288,8 @@ class Pipeline:
             now_ms=now_ms,
         )
         assert key is not None, "verify let an unknown key pass"
-        return key
+        assert mac is not None, "verify asked for no signing key"
+        return key, mac
 
     def _look(self, look: Callable[[Tx], Found]) -> Found:
         """What `look` finds in a reading transaction.

@@ -390,3 +390,50 @@ def test_a_broken_storage_ends_the_batch(table: Storage) -> None:
     storage.lost = True
     with pytest.raises(Broken):
         derived.look()
+
+
+def test_what_rests_upon_others_goes_with_them(table: Storage) -> None:
+    derived = Derived(table, most=9)
+    derived.begin()
+    ask_under(derived, "a")
+    ask_under(derived, "b")
+    assert derived.keep_upon("both", "made")
+    assert derived.kept("both") == "made"
+    change(table, "b")
+    derived.look()
+    assert derived.kept("both") is None
+    assert ("number", "a") in derived.entries
+
+
+def test_what_rests_upon_others_is_not_kept_once_one_of_them_has_gone(table: Storage) -> None:
+    derived = Derived(table, most=9)
+    derived.begin()
+    ask_under(derived, "a")
+    ask_under(derived, "b")
+    derived.forget([("number", "a")])
+    assert not derived.keep_upon("both", "made")
+
+
+def test_who_forgets_it_forgets_what_it_rests_upon(table: Storage) -> None:
+    derived = Derived(table, most=9)
+    derived.begin()
+    ask_under(derived, "a")
+    derived.keep_upon("more", "made")
+    derived.begin()
+    assert derived.kept("more") == "made"
+    derived.forget(derived.touched[:])
+    assert not derived.entries
+
+
+def test_nothing_is_left_of_what_rested_upon_others(table: Storage) -> None:
+    derived = Derived(table, most=1)
+    derived.begin()
+    ask_under(derived, "a")
+    derived.keep_upon("more", "made")  # the oldest goes
+    ask_under(derived, "b")
+    assert list(derived.entries) == [("number", "b")]
+    assert (derived._under, derived._ids, derived._upon) == (
+        {IDS["b"]: {("number", "b")}},
+        {("number", "b"): (IDS["b"],)},
+        {},
+    )

@@ -40,12 +40,14 @@ class PolicySource(Protocol):
 class Key:
     """An access key that may be used now: whose it is, and when it was marked as used (Unix milliseconds, None: never).
 
-    `opens` gives its secret anew each time, so that a key can be kept without it.
+    `opens` gives its secret anew each time, so that a key can be kept without it. `until_ms`: when its session is over (Unix milliseconds);
+    None: it has none.
     """
 
     opens: Callable[[], Plaintext]
     caller: Caller
     used_at_ms: int | None = None
+    until_ms: int | None = None
 
     @property
     def secret(self) -> Plaintext:

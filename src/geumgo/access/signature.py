@@ -36,6 +36,7 @@ __all__ = [
     "read_claim",
     "signing_key",
     "verify",
+    "verify_in_scope",
     "verify_with",
 ]
 
@@ -112,8 +113,17 @@ def verify_with(
 
     """
     _refuse_other_scope(claim, regions, services)
+    _verify(request, claim, key(claim.date, claim.region, claim.service), known=known, now_ms=now_ms)
+
+
+def verify_in_scope(request: Request, claim: Claim, mac: Mac, *, now_ms: int) -> None:
+    """As `verify_with`, for a known key, and a scope that a request of it was verified in before: `mac` is the one of that scope."""
+    _refuse_other_date(claim)
+    _verify(request, claim, mac, known=True, now_ms=now_ms)
+
+
+def _verify(request: Request, claim: Claim, mac: Mac, *, known: bool, now_ms: int) -> None:
     _refuse_other_time(claim, now_ms)
-    mac = key(claim.date, claim.region, claim.service)
     usual = None if claim.presigned else usual_canonical_request(request, claim.signed_headers)
     if usual is not None and known and _matches(mac(string_to_sign(usual, claim)), claim):
         return
@@ -135,6 +145,10 @@ def _refuse_other_scope(claim: Claim, regions: Container[str], services: Contain
     if claim.service not in services:
         # Unverified: AWS names the service that it expected.
         raise InvalidSignature(f"Credential should be scoped to correct service, not '{claim.service}'. ")
+    _refuse_other_date(claim)
+
+
+def _refuse_other_date(claim: Claim) -> None:
     stamp = _basic(claim.signed_at_ms)
     if claim.date != stamp[:8]:
         raise InvalidSignature(

@@ -39,6 +39,7 @@ class Derived:
         self.entries: dict[Hashable, Any] = {}
         self._under: dict[str, set[Hashable]] = {}  # the keys of the entries that are kept under an id
         self._ids: dict[Hashable, tuple[str, ...]] = {}  # and the other way round
+        self._upon: dict[Hashable, tuple[Hashable, ...]] = {}  # what entries rest upon, for those that were kept so
         self.touched: list[Hashable] = []  # what was used or made since `begin`
 
     def look(self) -> None:
@@ -60,15 +61,23 @@ class Derived:
         self.touched.clear()
 
     def forget(self, keys: Iterable[Hashable]) -> None:
-        """What is kept under these keys is made anew for the next request: dates in it were moved by a change that drops nothing."""
+        """What is kept under these keys, and what it rests upon, is made anew for the next request.
+
+        For dates in it that were moved by a change that drops nothing.
+        """
         for key in keys:
+            for below in self._upon.get(key, ()):
+                self._drop(below)
             self._drop(key)
 
     def kept(self, key: Hashable) -> Any:
         """What is kept under `key`, if it holds; None if there is nothing."""
         if self._stale:
             self.look()
-        return self.entries.get(key)
+        known = self.entries.get(key)
+        if known is not None:
+            self.touched.append(key)
+        return known
 
     def keep_upon(self, key: Hashable, made: object) -> bool:
         """Whether `made` is kept: it goes with the first of the entries that were touched since `begin` that a change concerns.
@@ -78,6 +87,7 @@ class Derived:
         if self._stale or not all(each in self.entries for each in self.touched):
             return False
         self._keep(key, made, {id_ for each in self.touched for id_ in self._ids.get(each, ())})
+        self._upon[key] = tuple(self.touched)
         return True
 
     def reading(self) -> "Glance":
@@ -101,6 +111,7 @@ class Derived:
             self.entries.clear()
             self._under.clear()
             self._ids.clear()
+            self._upon.clear()
             return False
         concerned = [key for id_ in ids for key in self._under.get(id_, ())]
         for key in concerned:
@@ -124,6 +135,7 @@ class Derived:
 
     def _drop(self, key: Hashable) -> None:
         self.entries.pop(key, None)
+        self._upon.pop(key, None)
         for id_ in self._ids.pop(key, ()):
             keys = self._under[id_]
             keys.discard(key)

@@ -52,7 +52,8 @@ class TemporaryKeyring:
             return 0, None  # it is over: see time_line
         caller = self._caller(tx, claims, packed, access_key_id)
         secret = partial(self._secret, access_key_id, session_token)
-        return claims.expires_at_ms, Key(secret, caller) if caller is not None else None
+        until_ms = claims.expires_at_ms
+        return until_ms, Key(secret, caller, until_ms=until_ms) if caller is not None else None
 
     def _secret(self, access_key_id: str, session_token: str) -> Plaintext:
         opened = read(self._sealing, access_key_id, session_token)
