@@ -37,6 +37,7 @@ QUIET_SECONDS: Final = 0.5
 answer, so that he never sends into a connection that is being closed."""
 HANDSHAKE_SECONDS: Final = 1.0
 """How long a stop waits for a handshake that has begun. Nobody has asked for anything yet."""
+FRAMING: Final = frozenset({b"host", b"content-length", b"transfer-encoding"})
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 BUSY: Final = Answer(
     503,
@@ -127,6 +128,12 @@ class Refused(Exception):
     """Ends the parser: raised in its callbacks, after `Connection._refusal` was set."""
 
 
+def _frames_twice(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether a header stands twice that says where a request ends, or for whom it is."""
+    framing = [name for name, _ in headers if name in FRAMING]
+    return len(framing) != len(set(framing))
+
+
 class Exchange:
     """A request as it arrives, and its place in the order of answers."""
 
@@ -153,9 +160,9 @@ class Exchange:
 class Connection(AsyncioProtocol):
     """The connection of one client. Times are monotonic seconds."""
 
-    __slots__ = ("_arriving", "_arriving_by", "_deaf", "_head_spent", "_idle_since", "_in_body", "_in_head", "_leave_by",
-                 "_most_raw", "_parser", "_peer", "_queue", "_raw", "_refusal", "_running", "_secure", "_share", "_site",
-                 "_transport", "_url")  # fmt: skip
+    __slots__ = ("_arriving", "_arriving_by", "_deaf", "_head_spent", "_headers", "_idle_since", "_in_body", "_in_head",
+                 "_leave_by", "_most_head", "_most_headers", "_most_raw", "_parser", "_peer", "_queue", "_raw", "_refusal",
+                 "_running", "_secure", "_share", "_site", "_transport", "_url")  # fmt: skip
 
     def __init__(self, site: Site, *, secure: bool) -> None:
         self._site, self._secure = site, secure
@@ -166,7 +173,12 @@ class Connection(AsyncioProtocol):
         self._deaf = False  # what still arrives is thrown away
         self._in_head = self._in_body = False
         self._head_spent = self._raw = 0
-        self._most_raw = site.bounds.raw_bytes
+        self._most_raw, self._most_head, self._most_headers = (
+            site.bounds.raw_bytes,
+            site.bounds.head_bytes,
+            site.bounds.head_count,
+        )
+        self._headers: list[tuple[bytes, bytes]] | None = None  # of the head that is arriving
         self._url = b""
         self._refusal = HTTPStatus.BAD_REQUEST
         self._arriving_by = self._leave_by = self._idle_since = 0.0  # 0: no such clock runs
@@ -295,25 +307,26 @@ class Connection(AsyncioProtocol):
         if not self._arriving_by:
             self._await_the_rest()
         self._arriving = Exchange(self)
+        self._headers = self._arriving.headers
 
     def on_url(self, url: bytes) -> None:
-        self._spend(len(url))
+        self._head_spent += len(url)
+        if self._head_spent > self._most_head:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if (
-            not self._in_head or self._arriving is None
-        ):  # a trailer: it would join the headers after they were looked at
+        headers = self._headers
+        if headers is None:  # a trailer: it would join the headers after they were looked at
             self._refuse(HTTPStatus.BAD_REQUEST)
             return
-        self._spend(len(name) + len(value) + 4)
-        headers = self._arriving.headers
-        if len(headers) >= self._site.bounds.head_count:
+        self._head_spent += len(name) + len(value) + 4
+        if self._head_spent > self._most_head or len(headers) >= self._most_headers:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         headers.append((name.lower(), value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
-        exchange = self._arriving
+        exchange, self._headers = self._arriving, None
         assert exchange is not None, "a head was begun"
         parser = self._parser
         length, expects = self._check_head(exchange.headers, parser.get_http_version())
@@ -396,11 +409,6 @@ class Connection(AsyncioProtocol):
 
     # -- what is refused ----------------------------------------------------------------------------------------------
 
-    def _spend(self, size: int) -> None:
-        self._head_spent += size
-        if self._head_spent > self._site.bounds.head_bytes:
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-
     def _keeps_head(self, exchange: Exchange) -> bool:
         """Whether there is room for what has arrived of its head; if so, it has taken it."""
         more = self._head_spent + HEADER_BYTES * len(exchange.headers) - exchange.head
@@ -414,32 +422,20 @@ class Connection(AsyncioProtocol):
 
     def _check_head(self, headers: list[tuple[bytes, bytes]], version: str) -> tuple[int, bool]:
         """The length that was announced (0: none was), and whether the client waits to be told to go on."""
-        length, expects = 0, False
-        hosts = lengths = codings = 0
-        chunked = True
-        for name, value in headers:
-            if name == b"host":
-                hosts += 1
-            elif name == b"content-length":
-                lengths += 1
-                length = int(value) if value.isdigit() else -1
-            elif name == b"transfer-encoding":
-                codings += 1
-                chunked = chunked and value.lower() == b"chunked" and version == "1.1"
-            elif name == b"expect":
-                expects = value.lower() == b"100-continue"
+        named = dict(headers)
+        said, coding = named.get(b"content-length"), named.get(b"transfer-encoding")
+        length = 0 if said is None else int(said) if said.isdigit() else -1
         if (
             version not in ("1.0", "1.1")
             or not self._url.startswith(b"/")
             or b"#" in self._url
-            or not chunked
-            or lengths + codings > 1
+            or (coding is not None and (coding.lower() != b"chunked" or version != "1.1" or said is not None))
             or length < 0
-            or hosts > 1
-            or (version == "1.1" and not hosts)
+            or (b"host" not in named and version == "1.1")
+            or (len(named) != len(headers) and _frames_twice(headers))
         ):
             self._refuse(HTTPStatus.BAD_REQUEST)
-        return length, expects and version == "1.1"
+        return length, version == "1.1" and named.get(b"expect", b"").lower() == b"100-continue"
 
     def _refuse(self, status: HTTPStatus) -> None:
         self._refusal = status
