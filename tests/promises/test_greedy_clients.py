@@ -4,6 +4,8 @@ is not known yet; and the worst of what is matched takes a bounded time.
 Memory and descriptors are those of the API process; who is honest comes from another address.
 """
 
+import json
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
