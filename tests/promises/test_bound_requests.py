@@ -73,7 +73,7 @@ def mutant(request: Request, chance: random.Random) -> tuple[str, Request]:
         part = chance.choice(tuple(SCOPES))
         return _with_scope(request, tuple(SCOPES).index(part), chance.choice(SCOPES[part]))
 
-    def parameters(change: Callable[[list[bytes]], None]) -> Request:
+    def parameters(change: Callable[[list[bytes]], object]) -> Request:
         fields = query.split(b"&") if query else []
         change(fields)
         return target(path, b"&".join(fields))
