@@ -8,6 +8,7 @@ import os
 import random
 import re
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,17 +17,20 @@ from pathlib import Path
 from typing import Final
 
 from tests.promises import faulty_server
-from tests.promises.test_kill_nine import Answers, Writer, kept_clients, looked_at, stroke
+from tests.promises.callers import AnyCaller, Asks, Heard
+from tests.promises.reached import reaching
+from tests.promises.test_kill_nine import PATIENCE_SECONDS, Answers, Writer, kept_clients, looked_at, stroke
 from tests.promises.things import KINDS
 from tests.server import GEUMGO, Server, descendants
 
 FAULTS: Final = int(os.environ.get("DISK_FAULTS", "10"))
 SEED: Final = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
-CALLS: Final = ("pwrite64", "fdatasync", "pwrite64", "fdatasync", "fsync", "ftruncate", "rename")
-RARE: Final = frozenset({"fsync", "ftruncate", "rename"})  # once for each segment of the trail
-MOST: Final = 150  # of the others: which one fails is chosen among so many
+CALLS: Final = ("pwrite64", "fdatasync", "pwrite64", "fdatasync", "fsync", "ftruncate", "rename", "openat")
+MOST: Final = {"pwrite64": 150, "fdatasync": 150, "openat": 10}  # which one fails is chosen among so many
+RARE: Final = 2  # of the others, which come once for each segment of the trail
+CALLERS: Final = 2
 SEGMENT_BYTES: Final = 1 << 20
-SECONDS: Final = 60.0
+SECONDS: Final = 300.0  # patience: until the call is made at all
 AS_ROOT: Final = [] if os.geteuid() == 0 else ["sudo", "-n"]  # nobody else may look into a process that holds keys
 
 _FAILED = re.compile(r"^\d+ +([\d.]+) .*\(INJECTED\)$", re.MULTILINE)
@@ -57,7 +61,23 @@ def api_of(server: Server) -> int:
     return next(pid for pid, name in named.items() if name.startswith("geumgo api"))
 
 
-def fail_one(server: Server, log: Path, call: str, when: int, turn: int) -> tuple[Seen, list[str]]:
+class Askers:
+    """Whoever asks: writers who remember what was acknowledged, and callers who fill the trail, so that its segments end soon."""
+
+    def __init__(self, server: Server) -> None:
+        self.clients, self.asks = kept_clients(server, Answers()), Asks(server)
+        self.heard = Heard(lambda _: None)
+
+    def set_out(self, turn: int, stop: threading.Event) -> tuple[list[Writer], list[AnyCaller]]:
+        nobody = partial(stroke, self.asks.server, 0)
+        writers = [Writer(self.clients, number, turn, nobody) for number in range(len(KINDS))]
+        callers = [AnyCaller(self.asks, self.heard, number, stop) for number in range(CALLERS)]
+        for each in (*writers, *callers):
+            each.start()
+        return writers, callers
+
+
+def fail_one(server: Server, askers: Askers, log: Path, call: str, when: int, turn: int) -> tuple[Seen, list[str]]:
     """Let the `when`-th `call` of the process that answers fail under its writers. Answers what was seen, and what was lost."""
     command = [
         *AS_ROOT,
@@ -69,10 +89,8 @@ def fail_one(server: Server, log: Path, call: str, when: int, turn: int) -> tupl
     assert watcher.stderr is not None
     said = watcher.stderr.readline()
     assert "attached" in said, f"strace cannot look into the server: {said}"
-    clients = kept_clients(server, Answers())
-    writers = [Writer(clients, number, turn, partial(stroke, server, 0)) for number in range(len(KINDS))]
-    for writer in writers:
-        writer.start()
+    stop = threading.Event()
+    writers, callers = askers.set_out(turn, stop)
     deadline = time.monotonic() + SECONDS
     while watcher.poll() is None and time.monotonic() < deadline:  # it ends with the process that it watches
         failed = _FAILED.search(log.read_text("utf-8", "replace"))
@@ -81,10 +99,11 @@ def fail_one(server: Server, log: Path, call: str, when: int, turn: int) -> tupl
         watcher_done(watcher, 0.2)
     watcher.terminate()
     watcher.communicate()
+    stop.set()
     server.kill()
-    for writer in writers:
-        writer.join(timeout=30)
-        assert not writer.is_alive()
+    for each in (*writers, *callers):
+        each.join(timeout=PATIENCE_SECONDS)
+        assert not each.is_alive()
     server.start()
     problems = [writer.fault for writer in writers if writer.fault and "ServiceUnavailable" not in writer.fault]
     problems += [
@@ -110,10 +129,7 @@ def seen_in(text: str) -> Seen:
 
 def samples(count: int) -> list[tuple[str, int]]:
     chance = random.Random(SEED)
-    return [
-        (call, chance.randrange(1, 3) if call in RARE else chance.randrange(1, MOST))
-        for call in itertools.islice(itertools.cycle(CALLS), count)
-    ]
+    return [(call, chance.randint(1, MOST.get(call, RARE))) for call in itertools.islice(itertools.cycle(CALLS), count)]
 
 
 def serving(tmp_path: Path, program: list[str]) -> Server:
@@ -122,18 +138,23 @@ def serving(tmp_path: Path, program: list[str]) -> Server:
 
 
 def test_after_the_first_error_of_the_disk_nothing_more_is_acknowledged_and_nothing_is_lost(tmp_path: Path) -> None:
-    with serving(tmp_path, GEUMGO) as server:
+    with reaching("P3", SEED) as so_far, serving(tmp_path, GEUMGO) as server:
+        askers = Askers(server)
         for turn, (call, when) in enumerate(samples(FAULTS)):
-            seen, lost = fail_one(server, tmp_path / f"{turn}.log", call, when, turn)
+            log = tmp_path / f"{turn}.log"
+            seen, lost = fail_one(server, askers, log, call, when, turn)
             assert not seen.problem(), f"seed {SEED}, {call} number {when}: {seen.problem()}"
             assert not lost, f"seed {SEED}, {call} number {when}: {lost}"
-        verdict = server.run("audit", "verify")
+            assert seen.ended is not None
+            so_far.took(ended_after=seen.ended - seen.failed)
+            so_far.add(**{f"failing_{call}": 1})
+            log.unlink()
+        verdict = server.run("audit", "verify", timeout=600)
         assert verdict.returncode == 0, verdict.stdout + verdict.stderr
-    print(f"\nseed {SEED}: {FAULTS} failing calls, 0 acknowledged after them, 0 lost")
 
 
 def test_a_server_that_goes_on_after_an_error_of_the_disk_is_caught(tmp_path: Path) -> None:
     fault: Callable[[], None] = faulty_server.goes_on_after_an_error_of_the_disk
     with serving(tmp_path, faulty_server.with_fault(fault)) as server:
-        seen, _ = fail_one(server, tmp_path / "strace.log", "fdatasync", 20, 0)
+        seen, _ = fail_one(server, Askers(server), tmp_path / "strace.log", "fdatasync", 20, 0)
     assert seen.problem()
