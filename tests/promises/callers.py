@@ -19,6 +19,7 @@ from tests.server import Server
 
 SIGNED_SECONDS: Final = 120.0  # a signature is good for five minutes
 PATIENCE_SECONDS: Final = 3.0  # then he hangs up
+CALLS_LONG: Final = 40  # answers, then he hangs up: whoever stood still a while ago has callers again
 OVERSIZED: Final = (1 << 20) + 1
 SECRET: Final = "every/answer"
 
@@ -159,4 +160,4 @@ class AnyCaller(threading.Thread):
             body += piece
         self.answered += 1
         self.heard.hear(head, full or self.heard.full.is_set())
-        return b"\r\nconnection: close" not in head.lower()
+        return b"\r\nconnection: close" not in head.lower() and self.answered % CALLS_LONG != 0
