@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -284,3 +285,28 @@ def test_a_secret_that_is_watched_drops_what_is_kept_of_it_and_no_more(place_on_
     place.secrets.put_secret_value(SecretId="a", SecretString="2")
     assert storage.mark() != before
     assert len(set(storage.dropped(before))) == 1
+
+
+def nothing_dropped(storage: Any, since: bytes) -> bool:
+    dropped = storage.dropped(since)  # None: everything was
+    return dropped is not None and not dropped
+
+
+def test_what_rules_and_the_recorder_find_drops_nothing_that_is_kept(place_on_each):
+    """What is derived rests on recorders, and on nothing else of this room."""
+    place, storage = place_on_each, place_on_each.house.app.storage
+    place.rule(USING_CMK)
+    place.secrets.create_secret(Name="a", SecretString="0")
+    place.secrets.create_secret(Name="b", SecretString="0")
+    place.house.run_jobs()
+    before = storage.mark()
+    place.house.clock.turn(ms=1_000)
+    place.house.run_jobs()
+    assert place.verdicts() == {"a": "NON_COMPLIANT", "b": "NON_COMPLIANT"}
+    assert nothing_dropped(storage, before)
+    place.secrets.delete_secret(SecretId="b", ForceDeleteWithoutRecovery=True)
+    before = storage.mark()
+    place.house.clock.turn(ms=1_000)
+    place.house.run_jobs()
+    assert place.verdicts() == {"a": "NON_COMPLIANT"}
+    assert nothing_dropped(storage, before)

@@ -9,6 +9,7 @@ from geumgo.context import Place
 from geumgo.sealing import Sealing
 from geumgo.services.config.records import Recorder, RecorderStatus, Rule, RuleStatus
 from geumgo.storage import Row, Tx
+from geumgo.storage.text import unkept
 
 Cell = str | int | bytes | None
 
@@ -130,13 +131,13 @@ def recorder_status(tx: Tx, place: Place) -> RecorderStatus | None:
 
 def keep_recorder_status(tx: Tx, place: Place, status: RecorderStatus) -> None:
     tx.run(
-        """
+        unkept("""
         INSERT INTO config_recorder_status (account, region, status, changed_at_ms, error_code, error_message)
         VALUES (:account, :region, :status, :changed_at_ms, :error_code, :error_message)
         ON CONFLICT (account, region) DO UPDATE SET
             status = excluded.status, changed_at_ms = excluded.changed_at_ms,
             error_code = excluded.error_code, error_message = excluded.error_message
-        """,
+        """),
         account=place.account,
         region=place.region,
         status=status.status,
@@ -262,7 +263,7 @@ def rule_status(tx: Tx, rule_id: str) -> RuleStatus:
 def keep_rule_status(tx: Tx, rule_id: str, status: RuleStatus) -> None:
     changes = ", ".join(f"{name} = :{name}" for name in _RULE_STATUS)
     tx.run(
-        f"UPDATE config_rule_status SET {changes} WHERE rule_id = :id",
+        unkept(f"UPDATE config_rule_status SET {changes} WHERE rule_id = :id"),
         id=rule_id,
         **{name: getattr(status, name) for name in _RULE_STATUS},
     )

@@ -8,6 +8,7 @@ from typing import Any, Final
 from geumgo.context import Place
 from geumgo.services.config.domain_items import DELETED, Item, Seen
 from geumgo.storage import Row, Tx
+from geumgo.storage.text import unkept
 
 _COLUMNS: Final = "resource_type, resource_id, captured_at_ms, status, name, created_at_ms, tags, configuration"
 
@@ -155,21 +156,21 @@ def add(tx: Tx, place: Place, item: Item) -> None:
         "resource_id": item.seen.resource_id,
     }
     tx.run(
-        """
+        unkept("""
         UPDATE config_item SET latest = 0 WHERE account = :account AND region = :region
         AND resource_type = :resource_type AND resource_id = :resource_id AND latest = 1
-        """,
+        """),
         **named,
     )
     tx.run(
-        f"""
+        unkept(f"""
         INSERT INTO config_item (account, region, latest, {_COLUMNS})
         VALUES (:account, :region, 1, :resource_type, :resource_id, :captured_at_ms, :status, :name, :created_at_ms,
                 :tags, :configuration)
         ON CONFLICT (account, region, resource_type, resource_id, captured_at_ms) DO UPDATE SET
             latest = 1, status = excluded.status, name = excluded.name, tags = excluded.tags,
             configuration = excluded.configuration
-        """,
+        """),
         **named,
         captured_at_ms=item.captured_at_ms,
         status=item.status,

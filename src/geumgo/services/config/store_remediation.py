@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from geumgo.sealing import Sealing
 from geumgo.services.config.records import Rule
 from geumgo.storage import Row, Tx
+from geumgo.storage.text import unkept
 
 COLUMNS: Final = ("rule_id", "account", "region", "partition", "id", "definition", "revision")
 
@@ -130,13 +131,13 @@ def is_any_under_way(tx: Tx, rule_id: str) -> bool:
 
 def keep_run(tx: Tx, rule_id: str, run: Run) -> None:
     tx.run(
-        f"""
+        unkept(f"""
         INSERT INTO config_remediation_run (rule_id, {_RUN})
         VALUES (:rule_id, :resource_type, :resource_id, :state, :steps, :attempts, :invoked_at_ms, :updated_at_ms)
         ON CONFLICT (rule_id, resource_type, resource_id) DO UPDATE SET
             state = excluded.state, steps = excluded.steps, attempts = excluded.attempts,
             invoked_at_ms = excluded.invoked_at_ms, updated_at_ms = excluded.updated_at_ms
-        """,
+        """),
         rule_id=rule_id,
         **{**run._asdict(), "steps": json.dumps(run.steps, ensure_ascii=False)},
     )
@@ -147,12 +148,12 @@ def keep_run(tx: Tx, rule_id: str, run: Run) -> None:
 
 def keep_exception(tx: Tx, rule_id: str, made: Exempt) -> None:
     tx.run(
-        """
+        unkept("""
         INSERT INTO config_remediation_exception (rule_id, resource_type, resource_id, message, expires_at_ms)
         VALUES (:rule_id, :resource_type, :resource_id, :message, :expires_at_ms)
         ON CONFLICT (rule_id, resource_type, resource_id) DO UPDATE SET
             message = excluded.message, expires_at_ms = excluded.expires_at_ms
-        """,
+        """),
         rule_id=rule_id,
         **made._asdict(),
     )
@@ -191,10 +192,10 @@ def is_exempt(tx: Tx, rule_id: str, resource_type: str, resource_id: str, now_ms
 def remove_exception(tx: Tx, rule_id: str, resource_type: str, resource_id: str) -> int:
     """Answers how many there were, 0 or 1."""
     return tx.run(
-        """
+        unkept("""
         DELETE FROM config_remediation_exception
         WHERE rule_id = :rule_id AND resource_type = :type AND resource_id = :id
-        """,
+        """),
         rule_id=rule_id,
         type=resource_type,
         id=resource_id,

@@ -202,10 +202,10 @@ def forget(tx: Tx, rule_id: str, resource_type: str, resource_ids: Sequence[str]
     """The rule has nothing to say on these resources."""
     for resource_id in resource_ids:
         tx.run(
-            """
+            unkept("""
             DELETE FROM config_verdict
             WHERE rule_id = :rule_id AND resource_type = :resource_type AND resource_id = :resource_id
-            """,
+            """),
             rule_id=rule_id,
             resource_type=resource_type,
             resource_id=resource_id,
@@ -214,7 +214,7 @@ def forget(tx: Tx, rule_id: str, resource_type: str, resource_ids: Sequence[str]
 
 def forget_rule(tx: Tx, rule_id: str) -> None:
     """The rule has said nothing yet."""
-    tx.run("DELETE FROM config_verdict WHERE rule_id = :rule_id", rule_id=rule_id)
+    tx.run(unkept("DELETE FROM config_verdict WHERE rule_id = :rule_id"), rule_id=rule_id)
 
 
 # -- what was touched -------------------------------------------------------------------------------------------------
