@@ -351,3 +351,78 @@ def test_a_signature_that_does_not_hold_is_refused_beside_those_that_do(house: H
     read_often(house, ann)
     forger = Key(ann.identity, "another secret")
     assert told(house, forger)["Code"] == "InvalidSignatureException"
+
+
+# -- what a service asks of itself ------------------------------------------------------------------------------------------
+
+
+def read_together(house: House, key: Key, *names: str) -> dict[str, Any]:
+    answer: dict[str, Any] = house.client("secretsmanager", key).batch_get_secret_value(SecretIdList=list(names))
+    del answer["ResponseMetadata"]
+    return answer
+
+
+@pytest.fixture
+def several(house: House) -> Key:
+    for name in ("one", "two", "three"):
+        house.client("secretsmanager").create_secret(Name=name, SecretString=f"value of {name}")
+    all_ = {"Effect": "Allow", "Action": ["secretsmanager:*", "kms:Decrypt"], "Resource": "*"}
+    arn = "arn:aws:secretsmanager:*:*:secret:three-*"
+    return house.user("ann", all_, {"Effect": "Deny", "Action": "secretsmanager:GetSecretValue", "Resource": arn})
+
+
+@pytest.fixture
+def worked_out(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The operations that rooms were asked for and that were worked out."""
+    names: list[str] = []
+    inner = Pipeline._inner
+
+    def counted(self: Pipeline, *arguments: Any) -> Any:
+        names.append(arguments[5])
+        return inner(self, *arguments)
+
+    monkeypatch.setattr(Pipeline, "_inner", counted)
+    return names
+
+
+def test_what_is_read_together_again_only_opens_its_values(house: House, several: Key, worked_out: list[str]) -> None:
+    answers = [read_together(house, several, "one", "two") for _ in range(4)]
+    assert answers == [answers[0]] * 4
+    worked_out.clear()
+    assert read_together(house, several, "two", "one")["SecretValues"] == answers[0]["SecretValues"][::-1]
+    assert worked_out == []
+
+
+def test_each_of_them_is_noted_as_before(house: House, several: Key) -> None:
+    for _ in range(5):
+        read_together(house, several, "one", "two")
+    found = [each for each in house.trail() if each["userIdentity"].get("userName") == "ann"]
+    one_round = ["Decrypt", "GetSecretValue", "Decrypt", "GetSecretValue", "BatchGetSecretValue"]
+    assert [each["eventName"] for each in found] == one_round * 5
+    for place, record in enumerate(found):
+        before = found[place % 5]
+        assert {**record, "eventID": 0, "requestID": 0, "eventTime": 0} == {
+            **before,
+            "eventID": 0,
+            "requestID": 0,
+            "eventTime": 0,
+        }
+    assert [each["requestID"] for each in found[-5:]] == [found[-1]["requestID"]] * 5
+
+
+def test_a_change_of_one_of_them_is_seen_by_the_next_read(house: House, several: Key, worked_out: list[str]) -> None:
+    for _ in range(4):
+        read_together(house, several, "one", "two")
+    worked_out.clear()
+    in_another_process(house, lambda h: h.client("secretsmanager").put_secret_value(SecretId="two", SecretString="new"))
+    worked_out.clear()
+    values = read_together(house, several, "one", "two")["SecretValues"]
+    assert [each["SecretString"] for each in values] == ["value of one", "new"]
+    assert worked_out == ["GetSecretValue", "Decrypt"]
+
+
+def test_one_that_is_refused_is_refused_each_time(house: House, several: Key) -> None:
+    for _ in range(5):
+        said = read_together(house, several, "one", "three")
+        assert [each["SecretString"] for each in said["SecretValues"]] == ["value of one"]
+        assert [each["ErrorCode"] for each in said["Errors"]] == ["AccessDeniedException"]

@@ -9,7 +9,7 @@ with the first of these things that a change concerns. Whether somebody may take
 conditions that requests like his have in common; where a policy asked for the time it is decided each time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Final, NamedTuple
 
 from geumgo import protocol
@@ -17,10 +17,12 @@ from geumgo.audit.form import Form, Said, is_record, put_together
 from geumgo.context import Again, Caller
 from geumgo.ledger import Ledger
 from geumgo.message import Answer
-from geumgo.repeats import Words
 from geumgo.storage.derived import Derived
 from geumgo.turn import TIMES, Turn, said_by
 
+Asked = tuple[Hashable, ...]
+"""The words of a request; or what a room asked of itself: service, operation, parameters with their values."""
+Kept = Callable[[Hashable], Any]
 MOST_PERMITS: Final = 64  # of one course; then it begins anew
 
 
@@ -37,17 +39,16 @@ class Permit(NamedTuple):
 
 
 class Course(NamedTuple):
-    """`opens` gives the member of the answer that is not kept, `answer` the whole answer around it (value, request id).
+    """`again` is how the answer is had. `says` are the parts of its records that do not depend on who asks, in their order.
 
-    `says` are the parts of its records that do not depend on who asks, in the order in which they are noted.
+    Of a request: `call` is what it means, `answer` makes its whole answer from what `again` opens and a request id.
     """
 
-    call: protocol.Call
-    opens: Callable[[], Any]
-    until_ms: int
-    answer: Callable[[Any, str], Answer]
+    again: Again
     says: tuple[Said, ...]
     permits: dict[int, Permit]
+    call: protocol.Call | None
+    answer: Callable[[Any, str], Answer] | None
 
 
 class Courses:
@@ -56,13 +57,11 @@ class Courses:
     def __init__(self, derived: Derived, ledger: Ledger) -> None:
         self._derived, self._ledger = derived, ledger
 
-    def find(self, turn: Turn, words: Words | None, now_ms: int) -> tuple[Course, Permit] | None:
-        """The course of this request, if its caller may take it now."""
-        if words is None:
-            return None
+    def find(self, turn: Turn, words: Asked, now_ms: int, kept: Kept | None = None) -> tuple[Course, Permit] | None:
+        """The course of a request, or of what it asks for, if its caller may take it now. `kept`: that of an open transaction."""
         caller = turn.caller
-        course: Course | None = self._derived.kept(("course", words, caller.account, turn.region))
-        if course is None or now_ms >= course.until_ms:
+        course: Course | None = (kept or self._derived.kept)(("course", words, caller.account, turn.region))
+        if course is None or now_ms >= course.again.until_ms:
             return None
         permit = course.permits.get(id(caller))
         if (
@@ -74,24 +73,33 @@ class Courses:
             return None
         return course, permit
 
-    def keep(self, turn: Turn, words: Words, call: protocol.Call, again: Again, now_ms: int) -> None:
-        """The course that `turn` has just taken is kept, and that its caller may take it; if all of it can be kept.
+    def keep(
+        self,
+        turn: Turn,
+        words: Asked,
+        steps: Sequence[Turn],
+        again: Again,
+        now_ms: int,
+        *,
+        call: protocol.Call | None = None,
+        since: int = 0,
+    ) -> None:
+        """The course that `steps` of `turn` have just taken is kept, and that its caller may take it; if all of it can be kept.
 
-        Whoever calls this has asked the database nothing for this turn.
+        Whoever calls this has asked the database nothing for this turn, and has touched what is kept from `since` on. `call`: of a request.
         """
-        steps = [*turn.steps, turn]
         if now_ms >= again.until_ms or not all(map(_is_known, steps)):
             return
         key = ("course", words, turn.caller.account, turn.region)
-        course: Course | None = self._derived.kept(key)
-        if course is None or now_ms >= course.until_ms:
+        course: Course | None = self._derived.entries.get(key)
+        if course is None or now_ms >= course.again.until_ms:
             says = tuple(said for step in steps if (said := self._ledger.said(step)) is not None)
-            answer = protocol.alike(call, again.fixed, again.member)
-            course = Course(call, again.opens, again.until_ms, answer, says, {})
+            answer = None if call is None else protocol.alike(call, again.fixed, again.member)
+            course = Course(again, says, {}, call, answer)
         forms = tuple(self._ledger.form(step) for step in steps)
         if len(course.says) != len(forms) or not all(map(_is_record, forms, course.says)):
             return
-        if not course.permits and not self._derived.keep_upon(key, course):
+        if not course.permits and not self._derived.keep_upon(key, course, since=since):
             return
         if len(course.permits) >= MOST_PERMITS:
             course.permits.clear()

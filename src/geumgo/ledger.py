@@ -102,11 +102,10 @@ class Ledger:
         kind = self._parts.rooms[turn.service].resource_type
         return self._forms.said(turn.recorded, turn.answered, _touched(turn, permitted=True), kind)
 
-    def note_again(self, turn: Turn, forms: Sequence[Form], says: Sequence[Said]) -> None:
-        """The records of calls that were noted like this before, now with the id of this request."""
-        at_ms, note, request_id = self._parts.clock.now_ms(), self._parts.trail.note, turn.request.id
-        for form, said in zip(forms, says, strict=True):
-            note("call", put_together(form, said, request_id, at_ms))
+    def again(self, turn: Turn, forms: Sequence[Form], says: Sequence[Said]) -> list[bytes]:
+        """The records of calls that were recorded like this before, now with the id of this request."""
+        at_ms, request_id = self._parts.clock.now_ms(), turn.request.id
+        return [put_together(form, said, request_id, at_ms) for form, said in zip(forms, says, strict=True)]
 
     def api_call(self, turn: Turn, refusal: ServiceError | None = None) -> Params:
         request = turn.request

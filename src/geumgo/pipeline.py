@@ -116,7 +116,7 @@ class Pipeline:
         try:
             self._identify(turn)
             words = self._repeats.words(request, turn.service)
-            taken = self._courses.find(turn, words, self._parts.clock.now_ms())
+            taken = None if words is None else self._courses.find(turn, words, self._parts.clock.now_ms())
             if taken is not None and not self._parts.trail.scarce:
                 return self._again(turn, *taken)
             known = self._repeats.find(words)
@@ -142,12 +142,15 @@ class Pipeline:
 
     def _again(self, turn: Turn, course: Course, permit: Permit) -> Answer:
         """The answer to a read that comes again, and its records."""
-        operation = course.call.operation.name
-        turn.service, turn.operation = course.call.service.name, operation
-        answer = course.answer(course.opens(), turn.request.id)
-        self._ledger.note_again(turn, permit.forms, course.says)
+        call, encode, note = course.call, course.answer, self._parts.trail.note
+        assert call is not None, "this is the course of a request"
+        assert encode is not None, "and a request has an answer"
+        turn.service, turn.operation = call.service.name, call.operation.name
+        answer = encode(course.again.opens(), turn.request.id)
+        for record in self._ledger.again(turn, permit.forms, course.says):
+            note("call", record)
         self._leave_marks(turn, ())
-        self._parts.count(turn.service, operation, "", turn.caller)
+        self._parts.count(turn.service, turn.operation, "", turn.caller)
         return answer
 
     def _refused(self, turn: Turn, form: protocol.Call | protocol.Family, fault: Exception) -> Answer:
@@ -369,16 +372,14 @@ class Pipeline:
             words is not None
             and ctx.again is not None
             and not ctx.afterwards
-            and self._saw_only_what_was_kept(turn, ctx)
+            and saw_only_what_was_kept(ctx)
+            and len(turn.inner) == len(turn.steps)  # whatever it asked of other rooms was answered
         ):
-            self._courses.keep(turn, words, call, ctx.again, self._parts.clock.now_ms())
+            steps = [*turn.steps, turn]
+            self._courses.keep(turn, words, steps, ctx.again, self._parts.clock.now_ms(), call=call)
         self._leave_marks(turn, ctx.afterwards)
         self._ledger.note_call(turn)
         return encoded
-
-    def _saw_only_what_was_kept(self, turn: Turn, ctx: Context) -> bool:
-        """Whether a read asked the database nothing, and everything that it asked of other rooms was answered."""
-        return isinstance(ctx.tx, Glance) and not ctx.tx.has_asked and len(turn.inner) == len(turn.steps)
 
     def _prepare(self, turn: Turn, operation: Operation, params: Params) -> None:
         """What the operation does before its transaction is done."""
@@ -493,8 +494,41 @@ class Pipeline:
 
     def ask(self, turn: Turn, ctx: Context, asking: str, service: str, name: str, params: Params) -> Params:
         """`asking` (a service) asks `service` on behalf of the caller: same transaction, same gate, a record of its own."""
-        caller = ctx.caller if service == asking else behind_service(ctx, host_of(asking))
+        if service == asking:
+            return self._ask_itself(turn, ctx, service, name, params)
+        caller = behind_service(ctx, host_of(asking))
         return self._inner(turn, ctx, caller, within(ctx, asking, service), service, name, params)
+
+    def _ask_itself(self, turn: Turn, ctx: Context, service: str, name: str, params: Params) -> Params:
+        """A service asks itself, as the caller: what it has asked before is had again, as requests are. See `courses`."""
+        tx = ctx.tx
+        if (
+            not isinstance(tx, Glance)
+            or turn.conditions is not None
+            or ctx.caller is not turn.caller
+            or not self._operation(service, name).access.repeats
+            or not all(isinstance(value, str) for value in params.values())
+        ):
+            return self._inner(turn, ctx, ctx.caller, ctx.conditions, service, name, params)
+        words, now_ms = (service, name, *params.items()), self._parts.clock.now_ms()
+        taken = self._courses.find(turn, words, now_ms, tx.kept)
+        if taken is not None:
+            course, permit = taken
+            had = {**course.again.fixed, course.again.member: course.again.opens()}
+            turn.inner += self._ledger.again(turn, permit.forms, course.says)
+            ctx.asked.append(None)
+            return had
+        since, first, noted, marks = len(self._derived.touched), len(turn.steps), len(turn.inner), len(ctx.afterwards)
+        answer = self._inner(turn, ctx, ctx.caller, ctx.conditions, service, name, params)
+        steps, again = turn.steps[first:], ctx.asked[-1]
+        if (
+            again is not None
+            and len(ctx.afterwards) == marks
+            and saw_only_what_was_kept(ctx)
+            and len(turn.inner) - noted == len(steps)
+        ):
+            self._courses.keep(turn, words, steps, again, now_ms, since=since)
+        return answer
 
     def act(
         self, turn: Turn, ctx: Context, asking: str, service: str, name: str, source_arn: str, params: Params
@@ -697,6 +731,11 @@ class Pipeline:
             )
         log.error("fault", request_id=turn.request.id, service=turn.service, operation=turn.operation, exc_info=fault)
         return errors.InternalFailure("An error occurred on the server side.")
+
+
+def saw_only_what_was_kept(ctx: Context) -> bool:
+    """Whether a transaction has asked the database nothing so far."""
+    return isinstance(ctx.tx, Glance) and not ctx.tx.has_asked
 
 
 @dataclass(slots=True)

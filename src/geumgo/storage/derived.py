@@ -79,15 +79,16 @@ class Derived:
             self.touched.append(key)
         return known
 
-    def keep_upon(self, key: Hashable, made: object) -> bool:
-        """Whether `made` is kept: it goes with the first of the entries that were touched since `begin` that a change concerns.
+    def keep_upon(self, key: Hashable, made: object, *, since: int = 0) -> bool:
+        """Whether `made` is kept: it goes with the first of the entries that a change concerns of those that were touched since `begin`.
 
-        For what follows from them alone. It is not kept if one of them has gone already.
+        For what follows from them alone; those from `touched[since]` on. It is not kept if one of them has gone already.
         """
-        if self._stale or not all(each in self.entries for each in self.touched):
+        below = tuple(self.touched[since:])
+        if self._stale or not all(each in self.entries for each in below):
             return False
-        self._keep(key, made, {id_ for each in self.touched for id_ in self._ids.get(each, ())})
-        self._upon[key] = tuple(self.touched)
+        self._keep(key, made, {id_ for each in below for id_ in self._ids.get(each, ())})
+        self._upon[key] = below
         return True
 
     def reading(self) -> "Glance":
@@ -184,6 +185,14 @@ class Glance:
 
     def many(self, sql: str, rows: Sequence[Sequence[Any]], /) -> int:
         return self._opened().many(sql, rows)
+
+    def kept(self, key: Hashable) -> Any:
+        """What is kept under `key`, for the state that this transaction sees; None if there is nothing."""
+        known = self._entries.get(key)
+        if known is not None:
+            self._used = True
+            self._from.touched.append(key)
+        return known
 
     def derived(
         self, key: Hashable, make: Callable[[], Made | None], *, under: Callable[[Made], str] | None = None
