@@ -11,6 +11,7 @@ a second thread opens its own.
 import ctypes
 import fcntl
 import os
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,8 @@ from geumgo.storage.transaction import RECENT, Engine
 CHECKPOINT_PAGES = 1_000  # 4 MB of log: about what SQLite itself does
 CROWDED_PAGES = 8_000  # 32 MB of log: now wait for readers, so that the log starts again from its beginning
 LOG_LIMIT_BYTES = 64 * 1024 * 1024
+WIPE_SECONDS = 60.0  # how long what was deleted may still stand in the log
+WIPE_AGAIN_SECONDS = 1.0  # when somebody reads just then
 KEPT_STATEMENTS = 512
 KEPT_TEXTS = 4_096
 COPY_WAIT_MS = 30_000  # how long a copy waits for a lock (milliseconds)
@@ -62,12 +65,14 @@ _CAME_FIRST = (apsw.BusyError, apsw.LockedError, apsw.ProtocolError)
 class SqliteStorage(Engine):
     """An open database file. See `open_sqlite`."""
 
-    def __init__(self, path: Path, connection: apsw.Connection) -> None:
+    def __init__(self, path: Path, connection: apsw.Connection, busy_timeout_ms: int) -> None:
         super().__init__()
         self.path = path
+        self._busy_timeout_ms = busy_timeout_ms
         self._connection = connection
         self._commits = 0
         self._log_pages = 0
+        self._wiped_at = time.monotonic()
         self._texts: dict[str, tuple[str, bool, str]] = {}
         self._seen: tuple[int, int] = (-1, -1)
         self._token, self._changes, self._recent = b"", 0, ""  # as they were when `_seen` was
@@ -157,7 +162,9 @@ class SqliteStorage(Engine):
                     _DROP_SOME, {"count": len(self._drops), "ids": ids, "longest": RECENT * _ID_BYTES}
                 )
             self._connection.execute("COMMIT")
-            if self._log_pages >= CHECKPOINT_PAGES:
+            if time.monotonic() >= self._wiped_at + WIPE_SECONDS:
+                self._wipe()
+            elif self._log_pages >= CHECKPOINT_PAGES:
                 self._checkpoint()
         except apsw.Error as error:
             raise self._translated(error) from None
@@ -193,6 +200,20 @@ class SqliteStorage(Engine):
         except apsw.FullError:
             return  # the commit stands in the log, which keeps its pages until there is space
 
+    def _wipe(self) -> None:
+        """The log is empty: pages from before a deletion stand in it as they were, until it is. Nobody is waited for.
+
+        In the database file itself `secure_delete` overwrites what is deleted.
+        """
+        self._log_pages, self._wiped_at = 0, time.monotonic()
+        self._connection.set_busy_timeout(0)
+        try:
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except (*_CAME_FIRST, apsw.FullError):
+            self._wiped_at += WIPE_AGAIN_SECONDS - WIPE_SECONDS
+        finally:
+            self._connection.set_busy_timeout(self._busy_timeout_ms)
+
     def _translated(self, error: apsw.Error) -> StorageError:
         """Our word for `error`. Carries SQLite's name for it and SQLite's text, which names columns, never values."""
         code = getattr(error, "extendedresult", 0)
@@ -224,7 +245,7 @@ def open_sqlite(path: Path, *, busy_timeout_ms: int = 5_000) -> SqliteStorage:
     try:
         with _directory_locked(path.parent) as directory:
             _make_private(path)
-            storage = SqliteStorage(path, _connected(path, busy_timeout_ms))
+            storage = SqliteStorage(path, _connected(path, busy_timeout_ms), busy_timeout_ms)
             os.fsync(directory)
     except OSError as error:
         raise StorageError(f"The database {path} cannot be opened: {error.strerror}.") from None
