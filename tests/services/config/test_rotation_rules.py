@@ -14,6 +14,9 @@ ENABLED = "SECRETSMANAGER_ROTATION_ENABLED_CHECK"
 SUCCESS = "SECRETSMANAGER_SCHEDULED_ROTATION_SUCCESS_CHECK"
 PERIODIC = "SECRETSMANAGER_SECRET_PERIODIC_ROTATION"
 
+EVENING_MS = DAY_MS * 3 // 4
+"""A time of day at which whatever rotates on this day has begun: it does so in the first half of its window."""
+
 
 @dataclass
 class Rotating:
@@ -38,6 +41,7 @@ class Rotating:
 @pytest.fixture
 def rotating(place: Watched) -> Rotating:
     house = place.house
+    house.clock.turn(ms=(EVENING_MS - house.clock.now_ms()) % DAY_MS)
     place.secrets.create_secret(Name="db", SecretString=json.dumps({"username": "app", "password": "old"}))
     functions: Functions = join(house)
     template = Template(house, house.admin, {"app": "old"})
