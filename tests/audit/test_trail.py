@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import stat
 import uuid
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from geumgo.audit.disk import Disk
+from geumgo.audit.disk import Disk, Draft
 from geumgo.audit.line import build_with, take_apart
 from geumgo.audit.reader import records
 from geumgo.audit.segment import find_end
@@ -397,3 +398,118 @@ def test_nobody_goes_back_to_an_older_root_key(tmp_path: Path, clock: TurnedCloc
     assert [problem.what for problem in report.problems] == [
         "this segment was signed with an older key than the one before it"
     ]
+
+
+# -- the next segment is made while this one fills --------------------------------------------------------------------------
+
+MIB = 1 << 20
+
+
+class Drafting(CountingDisk):
+    """A disk that tells how much it filled at once, and fails a step of it when told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.filled: list[int] = []
+        self.fails: tuple[str, int] | None = None
+
+    def _may(self, method: str) -> None:
+        if self.fails is not None and self.fails[0] == method:
+            raise OSError(self.fails[1], os.strerror(self.fails[1]))
+
+    def begin(self, path: Path, size_bytes: int) -> Draft:
+        self._may("begin")
+        return super().begin(path, size_bytes)
+
+    def fill(self, draft: Draft) -> None:
+        before = draft.filled
+        try:
+            self._may("fill")
+        except OSError:
+            self.discard(draft)
+            raise
+        super().fill(draft)
+        self.filled.append(draft.filled - before)
+
+    def finish(self, draft: Draft, first: bytes) -> int:
+        self.filled.append(draft.size_bytes - draft.filled)
+        return super().finish(draft, first)
+
+
+def write_mib(trail: Trail, count: float) -> None:
+    for _ in range(int(count * 8)):
+        trail.note("call", {"filling": "x" * (MIB // 8)})
+        trail.settle()
+
+
+def test_nobody_waits_for_a_whole_segment(tmp_path: Path, clock: TurnedClock) -> None:
+    disk = Drafting()
+    trail = open_trail(tmp_path, clock, disk=disk, segment_bytes=4 * MIB)
+    assert disk.filled == [4 * MIB]
+    disk.filled.clear()
+    write_mib(trail, 12)
+    assert max(disk.filled) == MIB
+    assert {path.stat().st_size for path in files_of(tmp_path)[1:-1]} <= {4 * MIB} | set(range(3 * MIB, 4 * MIB))
+    assert len(files_of(tmp_path)) == 4
+    trail.close()
+    assert len(list(records(tmp_path))) == 96
+    assert sound(tmp_path, trail)
+
+
+def test_a_trail_that_is_closed_leaves_no_draft(tmp_path: Path, clock: TurnedClock) -> None:
+    trail = open_trail(tmp_path, clock, segment_bytes=4 * MIB)
+    write_mib(trail, 2)
+    assert len(list(tmp_path.rglob("*.new"))) == 1
+    assert sound(tmp_path)
+    trail.close()
+    assert not list(tmp_path.rglob("*.new"))
+
+
+def test_a_draft_that_was_left_behind_is_no_segment(tmp_path: Path, clock: TurnedClock) -> None:
+    trail = open_trail(tmp_path, clock, segment_bytes=4 * MIB)
+    write_mib(trail, 2)
+    kill(trail)
+    trail = open_trail(tmp_path, clock, segment_bytes=4 * MIB, anchor=anchor_of(trail))
+    assert not list(tmp_path.rglob("*.new"))
+    assert len(list(records(tmp_path))) == 16
+    trail.close()
+    assert sound(tmp_path, trail)
+
+
+@pytest.mark.parametrize("method", ["begin", "fill"])
+def test_without_space_for_a_draft_the_segment_is_made_when_it_is_needed(
+    tmp_path: Path, clock: TurnedClock, method: str
+) -> None:
+    disk = Drafting()
+    trail = open_trail(tmp_path, clock, disk=disk, segment_bytes=4 * MIB)
+    disk.fails = (method, errno.ENOSPC)
+    write_mib(trail, 3)
+    assert not list(tmp_path.rglob("*.new"))
+    disk.fails = None
+    write_mib(trail, 2)
+    trail.close()
+    assert len(list(records(tmp_path))) == 40
+    assert sound(tmp_path, trail)
+
+
+@pytest.mark.parametrize("method", ["begin", "fill"])
+def test_a_fault_of_a_draft_is_a_fault_of_the_disk(tmp_path: Path, clock: TurnedClock, method: str) -> None:
+    disk = Drafting()
+    trail = open_trail(tmp_path, clock, disk=disk, segment_bytes=4 * MIB)
+    disk.fails = (method, errno.EIO)
+    with pytest.raises(TrailBroken):
+        write_mib(trail, 2)
+    with pytest.raises(TrailBroken):
+        trail.settle()
+
+
+def test_where_space_is_short_there_is_no_draft(tmp_path: Path, clock: TurnedClock) -> None:
+    trail = open_trail(tmp_path, clock, segment_bytes=4 * MIB, reserve_bytes=MIB)
+    write_mib(trail, 2)
+    assert list(tmp_path.rglob("*.new"))
+    trail.give_up_reserve()
+    assert not list(tmp_path.rglob("*.new"))
+    write_mib(trail, 1)
+    assert not list(tmp_path.rglob("*.new"))
+    trail.close()
+    assert sound(tmp_path, trail)

@@ -25,6 +25,7 @@ RECIPIENTS_NAME: Final = "backup.recipients"
 KEY_BYTES: Final = 4096
 PIECE_BYTES: Final = 1 << 20
 RESERVE: Final = "audit/reserve"  # room kept for a full disk; a start makes it again
+DRAFT: Final = ".new"
 
 _DATABASE: Final = "geumgo.db"  # of SQLite
 _ROWS: Final = "database.rows"  # of PostgreSQL
@@ -193,6 +194,8 @@ def _contents(settings: Settings, copy: Path) -> Iterator[tuple[str, Path]]:
     yield copy.name, copy
     for path in sorted(settings.audit.rglob("*")):  # a directory for each chain
         name = f"audit/{path.relative_to(settings.audit).as_posix()}"
+        if path.suffix == DRAFT:  # of a segment that holds nothing yet, and may have got its name before it is read
+            continue
         if path.is_file() and not path.is_symlink() and name != RESERVE and _NAME.fullmatch(name):
             yield name, path
 

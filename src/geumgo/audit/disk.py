@@ -2,10 +2,23 @@
 
 import errno
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
-_ZEROS = bytes(1 << 20)
+FILLED_BYTES = 1 << 20
+"""How much of a file is filled at a time."""
+_ZEROS = bytes(FILLED_BYTES)
+
+
+@dataclass(slots=True)
+class Draft:
+    """A file that will be called `path` when it is whole, and has `filled` bytes of zeros so far."""
+
+    path: Path
+    descriptor: int
+    size_bytes: int
+    filled: int = 0
 
 
 class Disk:
@@ -17,21 +30,52 @@ class Disk:
         The zeros are written, not only allocated, so that a later sync has no metadata to write. If anything fails, there is no file
         of that name.
         """
+        return self.finish(self.begin(path, size_bytes), first)
+
+    def begin(self, path: Path, size_bytes: int) -> Draft:
+        """A file that will be called `path`, with its space allocated; `fill` and `finish` make it whole. If this fails, there is none."""
         draft = path.with_suffix(".new")
         descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        made = Draft(path, descriptor, size_bytes)
         try:
             os.posix_fallocate(descriptor, 0, size_bytes)
-            for at in range(0, size_bytes, len(_ZEROS)):
-                self._write_all(descriptor, _ZEROS[: size_bytes - at], at)
-            self._write_all(descriptor, first, 0)
-            os.fsync(descriptor)
-            draft.rename(path)
-            self.sync_directory(path.parent)
         except OSError:
-            os.close(descriptor)
-            draft.unlink(missing_ok=True)
+            self.discard(made)
             raise
-        return descriptor
+        return made
+
+    def fill(self, draft: Draft) -> None:
+        """The next mebibyte of zeros is in it, durable. If this fails, there is no draft."""
+        try:
+            self._fill(draft)
+            os.fdatasync(draft.descriptor)
+        except OSError:
+            self.discard(draft)
+            raise
+
+    def finish(self, draft: Draft, first: bytes) -> int:
+        """As `create`, for a file that was begun."""
+        try:
+            while draft.filled < draft.size_bytes:
+                self._fill(draft)
+            self._write_all(draft.descriptor, first, 0)
+            os.fsync(draft.descriptor)
+            draft.path.with_suffix(".new").rename(draft.path)
+            self.sync_directory(draft.path.parent)
+        except OSError:
+            self.discard(draft)
+            raise
+        return draft.descriptor
+
+    def discard(self, draft: Draft) -> None:
+        """There is no draft."""
+        os.close(draft.descriptor)
+        draft.path.with_suffix(".new").unlink(missing_ok=True)
+
+    def _fill(self, draft: Draft) -> None:
+        zeros = _ZEROS[: draft.size_bytes - draft.filled]
+        self._write_all(draft.descriptor, zeros, draft.filled)
+        draft.filled += len(zeros)
 
     def write(self, descriptor: int, data: bytes, offset: int) -> None:
         """`data` is in the file at `offset`; not durable yet."""

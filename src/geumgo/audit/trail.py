@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
-from geumgo.audit.disk import NO_SPACE, Disk
+from geumgo.audit.disk import FILLED_BYTES, NO_SPACE, Disk, Draft
 from geumgo.audit.line import CHAIN_NAME, Head, build_with, encode_record, head_message
 from geumgo.audit.segment import CHECKPOINT, SEGMENT, End, find_end, holds, path_of
 from geumgo.context import Clock
@@ -93,6 +93,7 @@ class Trail:
         self._mac_key = keys.mac_key.reveal()
         self._mac, self._chain = keyed(self._mac_key), chain.encode()
         self._descriptor: int | None = None
+        self._draft: Draft | None = None  # of the next segment
         self._scarce = False
         self._size = 0  # of the open segment, in bytes
         self._offset = 0
@@ -169,6 +170,7 @@ class Trail:
         """The space that is held back is there for whoever writes next: the database is full."""
         with suppress(OSError):  # a disk that cannot even remove a name says so to whoever writes next
             self._reserve.unlink(missing_ok=True)
+            self._discard_draft()
         self._scarce = bool(self._reserve_bytes)
 
     def note(self, kind: Kind, record: Mapping[str, Any] | bytes) -> str:
@@ -212,6 +214,7 @@ class Trail:
                 self._end_segment()
                 self._begin_segment()
                 self._write_pending()
+            self._draft_next()
 
     def abandon(self) -> None:
         """Drop what waits, but for the outcomes of intents that are on the disk.
@@ -249,6 +252,8 @@ class Trail:
             if self._descriptor is not None:
                 os.close(self._descriptor)
                 self._descriptor = None
+            with suppress(OSError):  # the next start removes it
+                self._discard_draft()
             os.close(self._lock)
             self._lock = -1
 
@@ -291,6 +296,14 @@ class Trail:
 
     def _create(self, path: Path, first: bytes) -> int:
         """The new file. If the disk is full it is a small one, for which the space that was held back is given up."""
+        draft, self._draft = self._draft, None
+        if draft is not None:
+            self._size = draft.size_bytes
+            try:
+                return self._disk.finish(draft, first)
+            except OSError as fault:
+                if fault.errno not in NO_SPACE:
+                    raise
         for size in (self._segment_bytes, min(self._segment_bytes, SMALL_SEGMENT_BYTES)):
             self._size = size
             try:
@@ -300,6 +313,31 @@ class Trail:
                     raise
                 self.give_up_reserve()
         raise TrailFull("there is no space on the disk that holds the audit trail")
+
+    def _draft_next(self) -> None:
+        """As much of the next segment is on the disk as this one is full, so that nobody waits for all of it at once.
+
+        Where space is short there is none: it is made when it is needed.
+        """
+        draft = self._draft
+        if self._scarce or self._size < self._segment_bytes:
+            self._discard_draft()
+        elif self._offset - (draft.filled if draft is not None else 0) >= FILLED_BYTES:
+            try:
+                if draft is None:
+                    draft = self._draft = self._disk.begin(
+                        path_of(self._directory, self._end.number + 1), self._segment_bytes
+                    )
+                self._disk.fill(draft)
+            except OSError as fault:
+                self._draft = None
+                if fault.errno not in NO_SPACE:
+                    raise
+
+    def _discard_draft(self) -> None:
+        draft, self._draft = self._draft, None
+        if draft is not None:
+            self._disk.discard(draft)
 
     def _end_segment(self) -> None:
         """Sign the last line of the segment, and close the file behind it. Nothing to do if that has happened."""

@@ -5,6 +5,7 @@ before its anchor, a signature of somebody else. Not a problem is what a crash l
 the next segment (which is signed) describes it; nor that the oldest segments are gone, if a signed floor says so.
 """
 
+import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -281,7 +282,10 @@ class _Walk:
 
     def _refuse_strangers(self) -> None:
         for path in sorted(self._place.iterdir()):
-            if not _KNOWN_FILES.fullmatch(path.name) or path.is_symlink() or not path.is_file():
+            known = _KNOWN_FILES.fullmatch(path.name)
+            if known and not os.path.lexists(path):  # a draft that has got its name meanwhile
+                continue
+            if not known or path.is_symlink() or not path.is_file():
                 self._problem(f"{path.name!a} does not belong here")
 
     def _problem(self, what: str, line: Line | None = None, *, seq: int | None = None) -> None:
