@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geumgo.audit import record
-from geumgo.audit.form import Forms
+from geumgo.audit.form import Forms, is_record, put_together
 from geumgo.audit.line import encode_record
 from geumgo.context import Caller, Session
 
@@ -47,7 +47,13 @@ def both(forms: Forms, **changed: Any) -> tuple[bytes | None, bytes]:
         error_message="",
         secure=True,
     )
-    return forms.encoded(**said), encode_record(plain)
+    named = ("caller", "claimed_key", "service", "name", "region", "source_ip", "user_agent", "recipient")
+    form = forms.form(*[said[name] for name in named], read_only=said["read_only"])
+    spoken = forms.said(
+        *[said[name] for name in ("request_parameters", "response_elements", "touched", "resource_type")]
+    )
+    made = None if spoken is None else put_together(form, spoken, said["request_id"], said["at_ms"])
+    return made if made is not None and is_record(made) else None, encode_record(plain)
 
 
 @pytest.mark.parametrize("caller", CALLERS)

@@ -51,36 +51,6 @@ class Forms:
         self._asked: dict[Asked, bytes] = {}
         self._touched: dict[tuple[str, tuple[tuple[str, str], ...]], bytes] = {}
 
-    def encoded(
-        self,
-        *,
-        caller: Caller,
-        claimed_key: str,
-        service: str,
-        name: str,
-        region: str,
-        source_ip: str,
-        user_agent: bytes,
-        request_parameters: Mapping[str, Any],
-        response_elements: Mapping[str, Any],
-        request_id: str,
-        at_ms: int,
-        read_only: bool,
-        recipient: str,
-        touched: tuple[tuple[str, str], ...],
-        resource_type: str,
-    ) -> bytes | None:
-        """The record of a call that was answered, encoded; None if it has no form.
-
-        Arguments as of `record.api_call`; its `resources` are those `touched` (ARN and account), of `resource_type` (empty: none is named).
-        """
-        form = self.form(
-            caller, claimed_key, service, name, region, source_ip, user_agent, recipient, read_only=read_only
-        )
-        said = self.said(request_parameters, response_elements, touched, resource_type)
-        made = None if said is None else put_together(form, said, request_id, at_ms)
-        return made if made is not None and is_record(made) else None
-
     def form(
         self,
         caller: Caller,
@@ -94,7 +64,7 @@ class Forms:
         *,
         read_only: bool,
     ) -> Form:
-        """What the records of one caller's calls have in common. Arguments as of `encoded`."""
+        """What the records of one caller's calls have in common. Arguments as of `record.api_call`."""
         key = (id(caller), claimed_key, service, name, region, source_ip, user_agent, read_only, recipient)
         form = self._forms.get(key)
         if form is None or form.caller is not caller:
@@ -108,7 +78,10 @@ class Forms:
         touched: tuple[tuple[str, str], ...],
         resource_type: str,
     ) -> Said | None:
-        """What a record says of the call itself; None if it is too long. Arguments as of `encoded`."""
+        """What a record says of the call itself; None if it is too long, or holds half of a surrogate pair.
+
+        Its resources are those `touched` (ARN and account), of `resource_type` (empty: none is named).
+        """
         try:
             asked = self._encoded(request_parameters)
             answered = _members(response_elements) if response_elements else b"null"
