@@ -417,3 +417,15 @@ def test_one_that_is_refused_is_refused_each_time(house: House, several: Key) ->
         said = read_together(house, several, "one", "three")
         assert [each["SecretString"] for each in said["SecretValues"]] == ["value of one"]
         assert [each["ErrorCode"] for each in said["Errors"]] == ["AccessDeniedException"]
+
+
+def test_one_caller_at_two_addresses_has_a_course_at_each(house: House, ann: Key, taken: list[str]) -> None:
+    addresses = ("198.51.100.7", "203.0.113.9")
+    for _ in range(4):
+        for house.peer in addresses:
+            read(house, ann)
+    taken.clear()
+    for house.peer in addresses * 2:
+        read(house, ann)
+    assert len(taken) == 4
+    assert [each["sourceIPAddress"] for each in house.trail()[-7::2]] == [*addresses * 2]

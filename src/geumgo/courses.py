@@ -23,7 +23,7 @@ from geumgo.turn import TIMES, Turn, said_by
 Asked = tuple[Hashable, ...]
 """The words of a request; or what a room asked of itself: service, operation, parameters with their values."""
 Kept = Callable[[Hashable], Any]
-MOST_PERMITS: Final = 64  # of one course; then it begins anew
+MOST_PERMITS: Final = 32  # of one course; then it begins anew
 
 
 class Permit(NamedTuple):
@@ -46,7 +46,7 @@ class Course(NamedTuple):
 
     again: Again
     says: tuple[Said, ...]
-    permits: dict[int, Permit]
+    permits: dict[tuple[int, int], Permit]
     call: protocol.Call | None
     answer: Callable[[Any, str], Answer] | None
 
@@ -63,15 +63,9 @@ class Courses:
         course: Course | None = (kept or self._derived.kept)(("course", words, caller.account, turn.region))
         if course is None or now_ms >= course.again.until_ms:
             return None
-        permit = course.permits.get(id(caller))
-        if (
-            permit is None
-            or permit.caller is not caller
-            or permit.claimed_key != turn.claimed_key
-            or permit.conditions is not said_by(turn.request, turn.region)
-        ):
-            return None
-        return course, permit
+        these = id(caller), id(said_by(turn.request, turn.region))
+        permit = course.permits.get(these)  # it holds both objects, so that no others have their ids
+        return None if permit is None or permit.claimed_key != turn.claimed_key else (course, permit)
 
     def keep(
         self,
@@ -104,7 +98,8 @@ class Courses:
         if len(course.permits) >= MOST_PERMITS:
             course.permits.clear()
         conditions = said_by(turn.request, turn.region)
-        course.permits[id(turn.caller)] = Permit(turn.caller, turn.claimed_key, conditions, forms)
+        permit = Permit(turn.caller, turn.claimed_key, conditions, forms)
+        course.permits[id(turn.caller), id(conditions)] = permit
 
 
 def _is_record(form: Form, said: Said) -> bool:

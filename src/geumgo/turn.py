@@ -162,7 +162,7 @@ def said_by(request: Request, region: str) -> dict[str, tuple[str, ...]]:
     return _said_by(request.peer, request.secure, region, first.get(b"user-agent"), first.get(b"referer"))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def _said_by(
     peer: str, secure: bool, region: str, agent: bytes | None, referer: bytes | None
 ) -> dict[str, tuple[str, ...]]:
