@@ -61,8 +61,12 @@ class Client:
         """Raises OSError if the connection ends before the answer, AssertionError if that is an error."""
         message = signed(self.server, operation, json.dumps(parameters).encode())
         wire = self.wire or self.connect()
-        wire.send(message)
-        reply = wire.reply()
+        try:
+            wire.send(message)
+            reply = wire.reply()
+        except (OSError, AssertionError):
+            wire.sock.close()
+            raise
         self.asked += 1
         self.wire = wire if self.keeps and reply.headers.get("connection") != "close" else None
         if self.wire is None:
