@@ -188,7 +188,11 @@ def test_a_server_that_was_stopped_past_its_lease_changes_nothing(
 
 
 def test_servers_that_do_not_look_how_late_it_is_are_caught(tmp_path: Path, postgres_server: PrivateServer) -> None:
-    faults = (telling_server.carries_on_after_standing_still, telling_server.changes_without_a_look)
+    faults = (
+        telling_server.carries_on_after_standing_still,
+        telling_server.lets_go_on_what_it_has_lost,  # the other net under a function of a server that stood still
+        telling_server.changes_without_a_look,
+    )
     with (
         postgres_server.database() as database,
         site_of(tmp_path, database, 2, *(fault.__name__ for fault in faults)) as site,
@@ -253,4 +257,9 @@ def test_a_server_that_was_cut_off_from_its_database_past_its_lease_changes_noth
 
 
 def test_a_server_that_lets_a_function_go_on_whose_job_it_has_lost_is_caught(tmp_path: Path) -> None:
-    assert cut_off(tmp_path, telling_server.lets_go_on_what_it_has_lost.__name__) != []
+    fault = telling_server.lets_go_on_what_it_has_lost.__name__
+    # On a slow machine the time of the function may be over before it goes on, which is another net: then it is tried again.
+    places = [tmp_path / str(number) for number in range(3)]
+    for place in places:
+        place.mkdir()
+    assert any(cut_off(place, fault) for place in places)
