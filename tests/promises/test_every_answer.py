@@ -31,11 +31,16 @@ ANSWERS: Final = int(os.environ.get("ANSWERS", "6000"))
 SEED: Final = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 CALLERS: Final = 8
 BETWEEN: Final = (300, 1_500)  # answers from one blow to the next
-IN_VAIN: Final = 50  # answers, none of them 200: nobody is served any more
-MOST_WHILE_FULL: Final = 3_000  # answers
+IN_VAIN: Final = (
+    4_000  # answers, none of them 200: the database is full, and so is what the trail had left in its files
+)
+MOST_WHILE_FULL: Final = (
+    30_000  # answers: two files of the trail and what becomes free meanwhile hold thousands of records
+)
 STATUSES: Final = {200, 400, 403, 404, 413, 503}  # no service says 401
 SIZE: Final = (64 << 20) + 3_000 * ANSWERS  # bytes: 32 MiB are held back
 PATIENCE_SECONDS: Final = 120.0
+LOCKED_SECONDS: Final = 5.0
 
 
 @pytest.fixture
@@ -68,14 +73,14 @@ class Blows:
         self.heard.open.set()
 
     def stands_still(self) -> None:
-        """One process that answers is stopped, and goes on when the others have said something."""
+        """One process that answers is stopped, and goes on when the others have said something, if they can."""
         with self._stopped():
-            self.await_answers(20)
+            self.await_some(20)
         self.await_answers(1)
 
     def killed_while_it_stands_still(self) -> None:
         with self._stopped():
-            self.await_answers(5)
+            self.await_some(5)
             self.killed()
 
     @contextmanager
@@ -142,6 +147,12 @@ class Blows:
 
         self.until(is_there, "a process that answers")
         return self.chance.choice(found)
+
+    def await_some(self, more: int) -> None:
+        """So many answers, or some seconds without: whoever stands still may have the lock of the database in its hands."""
+        before, deadline = self.heard.statuses.total(), time.monotonic() + LOCKED_SECONDS
+        while self.heard.statuses.total() < before + more and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def await_answers(self, more: int) -> None:
         before = self.heard.statuses.total()
