@@ -41,6 +41,7 @@ STATUSES: Final = {200, 400, 403, 404, 413, 503}  # no service says 401
 SIZE: Final = (64 << 20) + 3_000 * ANSWERS  # bytes: 32 MiB are held back
 PATIENCE_SECONDS: Final = 120.0
 LOCKED_SECONDS: Final = 5.0
+CALM_SECONDS: Final = 2.0
 
 
 @pytest.fixture
@@ -130,7 +131,17 @@ class Blows:
         served = statuses[200]
         self.until(lambda: statuses[200] >= served + 20, "an answer after there was space")
         self._await_everybody(2)
+        self._await_calm()
         self.heard.full.clear()
+
+    def _await_calm(self) -> None:
+        """No process says any more that there is no space: each looks once a second, and one may have seen it before another."""
+        refused, since = self.heard.statuses[503], time.monotonic()
+        deadline = since + PATIENCE_SECONDS
+        while time.monotonic() < min(since + CALM_SECONDS, deadline):
+            if self.heard.statuses[503] != refused:
+                refused, since = self.heard.statuses[503], time.monotonic()
+            time.sleep(0.01)
 
     def _await_everybody(self, more: int) -> None:
         before = [caller.answered for caller in self.callers]
