@@ -113,17 +113,18 @@ def verify_with(
 
     """
     _refuse_other_scope(claim, regions, services)
-    _verify(request, claim, key(claim.date, claim.region, claim.service), known=known, now_ms=now_ms)
+    _refuse_other_time(claim, now_ms)
+    _verify(request, claim, key(claim.date, claim.region, claim.service), known=known)
 
 
 def verify_in_scope(request: Request, claim: Claim, mac: Mac, *, now_ms: int) -> None:
     """As `verify_with`, for a known key, and a scope that a request of it was verified in before: `mac` is the one of that scope."""
     _refuse_other_date(claim)
-    _verify(request, claim, mac, known=True, now_ms=now_ms)
-
-
-def _verify(request: Request, claim: Claim, mac: Mac, *, known: bool, now_ms: int) -> None:
     _refuse_other_time(claim, now_ms)
+    _verify(request, claim, mac, known=True)
+
+
+def _verify(request: Request, claim: Claim, mac: Mac, *, known: bool) -> None:
     usual = None if claim.presigned else usual_canonical_request(request, claim.signed_headers)
     if usual is not None and known and _matches(mac(string_to_sign(usual, claim)), claim):
         return
