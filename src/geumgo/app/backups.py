@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from geumgo.app.directory import NODE_NAME, file_locked, fill_tables, open_root, open_storage, seal_of
+from geumgo.audit.disk import DRAFT_SUFFIX
 from geumgo.audit.verify import records
 from geumgo.clock import SystemClock
 from geumgo.sealing import Plaintext, Unsealable, keyring
@@ -25,7 +26,6 @@ RECIPIENTS_NAME: Final = "backup.recipients"
 KEY_BYTES: Final = 4096
 PIECE_BYTES: Final = 1 << 20
 RESERVE: Final = "audit/reserve"  # room kept for a full disk; a start makes it again
-DRAFT: Final = ".new"
 
 _DATABASE: Final = "geumgo.db"  # of SQLite
 _ROWS: Final = "database.rows"  # of PostgreSQL
@@ -194,7 +194,9 @@ def _contents(settings: Settings, copy: Path) -> Iterator[tuple[str, Path]]:
     yield copy.name, copy
     for path in sorted(settings.audit.rglob("*")):  # a directory for each chain
         name = f"audit/{path.relative_to(settings.audit).as_posix()}"
-        if path.suffix == DRAFT:  # of a segment that holds nothing yet, and may have got its name before it is read
+        if (
+            path.suffix == DRAFT_SUFFIX
+        ):  # of a segment that holds nothing yet, and may have got its name before it is read
             continue
         if path.is_file() and not path.is_symlink() and name != RESERVE and _NAME.fullmatch(name):
             yield name, path

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+DRAFT_SUFFIX = ".new"
+"""What a file is called that is not whole yet: its name to come, with this in place of its ending."""
 FILLED_BYTES = 1 << 20
 """How much of a file is filled at a time."""
 _ZEROS = bytes(FILLED_BYTES)
@@ -19,6 +21,11 @@ class Draft:
     descriptor: int
     size_bytes: int
     filled: int = 0
+
+    @property
+    def called(self) -> Path:
+        """Where it stands until then."""
+        return self.path.with_suffix(DRAFT_SUFFIX)
 
 
 class Disk:
@@ -34,7 +41,7 @@ class Disk:
 
     def begin(self, path: Path, size_bytes: int) -> Draft:
         """A file that will be called `path`, with its space allocated; `fill` and `finish` make it whole. If this fails, there is none."""
-        draft = path.with_suffix(".new")
+        draft = path.with_suffix(DRAFT_SUFFIX)
         descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         made = Draft(path, descriptor, size_bytes)
         try:
@@ -60,7 +67,7 @@ class Disk:
                 self._fill(draft)
             self._write_all(draft.descriptor, first, 0)
             os.fsync(draft.descriptor)
-            draft.path.with_suffix(".new").rename(draft.path)
+            draft.called.rename(draft.path)
             self.sync_directory(draft.path.parent)
         except OSError:
             self.discard(draft)
@@ -70,7 +77,7 @@ class Disk:
     def discard(self, draft: Draft) -> None:
         """There is no draft."""
         os.close(draft.descriptor)
-        draft.path.with_suffix(".new").unlink(missing_ok=True)
+        draft.called.unlink(missing_ok=True)
 
     def _fill(self, draft: Draft) -> None:
         zeros = _ZEROS[: draft.size_bytes - draft.filled]

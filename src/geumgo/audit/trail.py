@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
-from geumgo.audit.disk import FILLED_BYTES, NO_SPACE, Disk, Draft
+from geumgo.audit.disk import DRAFT_SUFFIX, FILLED_BYTES, NO_SPACE, Disk, Draft
 from geumgo.audit.line import CHAIN_NAME, Head, build_with, encode_record, head_message
 from geumgo.audit.segment import CHECKPOINT, SEGMENT, End, find_end, holds, path_of
 from geumgo.context import Clock
@@ -260,7 +260,7 @@ class Trail:
     # -- segments ----------------------------------------------------------------------------------------------------
 
     def _start(self, anchor: Head | None, reserve_bytes: int) -> None:
-        for draft in self._directory.glob("*.new"):
+        for draft in self._directory.glob(f"*{DRAFT_SUFFIX}"):
             draft.unlink()
         mac_keys = {term: key.reveal() for term, key in self._keys.older.items()} | {self._keys.term: self._mac_key}
         self._end = found = find_end(self._directory, self.chain, mac_keys)

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from geumgo.audit import floor
+from geumgo.audit.disk import DRAFT_SUFFIX
 from geumgo.audit.line import ORIGIN, Head, Line, head_message, is_ours
 from geumgo.audit.reader import records
 from geumgo.audit.segment import CHECKPOINT, SEGMENT, End, lines_in, numbers_in, path_of
@@ -25,7 +26,7 @@ from geumgo.sealing.root import verify_signature
 __all__ = ["Problem", "Report", "records", "verify", "verify_below"]
 
 PROBLEMS_PER_CHAIN = 1_000
-_KNOWN_FILES = re.compile(rf"[0-9]{{8}}\.(trail|new)|{floor.NAME}|{re.escape(floor.DRAFT_NAME)}")
+_KNOWN_FILES = re.compile(rf"[0-9]{{8}}(\.trail|{re.escape(DRAFT_SUFFIX)})|{floor.NAME}|{re.escape(floor.DRAFT_NAME)}")
 
 
 @dataclass(frozen=True, slots=True)
