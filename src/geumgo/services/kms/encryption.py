@@ -37,14 +37,19 @@ def _seal(ctx: Context, key: Key, version: Material, context: Mapping[str, str],
 
 
 def _opener(ctx: Context, key: Key, version: Material, context: Mapping[str, str], blob: bytes) -> Callable[[], bytes]:
-    """What opens `blob`, now and again for as long as the rows of the key stand. It raises Unsealable."""
+    """What opens `blob`, now and again for as long as the rows of the key stand. It raises Unsealable. Made once per call."""
+    known: Callable[[], bytes] | None = ctx.found.get(("opens", blob))
+    if known is not None:
+        return known
     mac = ctx.tx.derived(
         ("kms.material", key.region, key.id, version.version),
         lambda: keyed(open_material(ctx, key, version).reveal()),
     )
     assert mac is not None, "material opens or raises"
     bound: dkgcm.Bound = ctx.found.get(("bound", blob)) or key.bound_to(context)
-    return partial(dkgcm.open_prepared, mac, dkgcm.prepare(bytes.fromhex(key.id), version.version, bound, blob))
+    made = partial(dkgcm.open_prepared, mac, dkgcm.prepare(bytes.fromhex(key.id), version.version, bound, blob))
+    ctx.found["opens", blob] = made
+    return made
 
 
 def _open(ctx: Context, opened: lookup.Opened, context: Mapping[str, str], blob: bytes) -> bytes:

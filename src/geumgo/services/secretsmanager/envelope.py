@@ -8,7 +8,7 @@ from typing import Any, Final
 from geumgo.context import Context
 from geumgo.errors import ServiceError
 from geumgo.sealing import Plaintext, dkgcm
-from geumgo.sealing.values import open_prepared, open_value, prepare, seal_value
+from geumgo.sealing.values import open_prepared, prepare, seal_value
 from geumgo.services.secretsmanager import domain, store
 from geumgo.services.secretsmanager.errors import (
     AccessDenied,
@@ -54,18 +54,20 @@ def unseal(ctx: Context, secret: Secret, version: Version) -> Plaintext:
     refuse_default_key(ctx, secret, is_default=version.wrapping.is_default)
     data_key = _data_key(ctx, secret, version)
     bound: dkgcm.Bound | None = ctx.found.get(("bound", secret.id, version.id))
-    return open_value(data_key, bound or _value_context(secret, version.id, version.kind), version.ciphertext)
+    sealed = prepare(bound or _value_context(secret, version.id, version.kind), version.ciphertext)
+    ctx.found["sealed", secret.id, version.id] = sealed
+    return open_prepared(data_key, sealed)
 
 
 def opens_again(ctx: Context, secret: Secret, version: Version) -> tuple[Callable[[], Plaintext], int] | None:
     """What gives the value that `unseal` has just given, for as long as the rows stand, and until when (Unix milliseconds).
 
-    None if KMS did not say how it opens the data key again, or was asked more than once.
+    None if KMS did not say how it opens the data key again, or was asked more than once, or the version is not kept.
     """
-    bound: dkgcm.Bound | None = ctx.found.get(("bound", secret.id, version.id))
-    if len(ctx.asked) != 1 or ctx.asked[0] is None or bound is None or version.ciphertext is None:
+    if len(ctx.asked) != 1 or ctx.asked[0] is None or ("bound", secret.id, version.id) not in ctx.found:
         return None
-    sealed, opened = prepare(bound, version.ciphertext), ctx.asked[0]
+    sealed: dkgcm.Prepared = ctx.found["sealed", secret.id, version.id]
+    opened = ctx.asked[0]
     opens = opened.opens
     return lambda: open_prepared(Plaintext(opens()), sealed), opened.until_ms
 
