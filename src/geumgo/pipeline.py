@@ -591,7 +591,7 @@ class Pipeline:
             raise
         step.answered = {key: answer[key] for key in access.answered if key in answer}
         turn.inner.append(self._ledger.answered_call(step) if turn.read_only else self._ledger.api_call(step))
-        turn.steps += (*step.steps, step)
+        turn.steps.append(step)
         ctx.asked.append(inner.again)
         return answer
 

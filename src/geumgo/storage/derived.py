@@ -197,11 +197,10 @@ class Glance:
     def derived(
         self, key: Hashable, make: Callable[[], Made | None], *, under: Callable[[Made], str] | None = None
     ) -> Made | None:
-        self._from.touched.append(key)
-        known: Made | None = self._entries.get(key)
+        known: Made | None = self.kept(key)
         if known is not None:
-            self._used = True
             return known
+        self._from.touched.append(key)
         made = make()
         if made is not None:
             self._from.keep(key, made, under(made) if under is not None else "")
