@@ -24,19 +24,17 @@ from geumgo.settings import Settings
 from tests.promises import faulty_server
 from tests.promises.callers import AnyCaller, Asks, Heard
 from tests.promises.reached import SoFar, reaching
-from tests.promises.test_full_disk import AS_ROOT, SEGMENT_BYTES, Filler
+from tests.promises.test_full_disk import AS_ROOT, SEGMENT_BYTES, Filler, small_disk
 from tests.server import GEUMGO, Server, descendants
 
 ANSWERS: Final = int(os.environ.get("ANSWERS", "6000"))
 SEED: Final = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 CALLERS: Final = 8
 BETWEEN: Final = (300, 1_500)  # answers from one blow to the next
-IN_VAIN: Final = (
-    4_000  # answers, none of them 200: the database is full, and so is what the trail had left in its files
-)
-MOST_WHILE_FULL: Final = (
-    30_000  # answers: two files of the trail and what becomes free meanwhile hold thousands of records
-)
+IN_VAIN: Final = 4_000
+"""Answers, none of them 200: the database is full, and so is what the trail had left in its files."""
+MOST_WHILE_FULL: Final = 30_000
+"""Answers: two files of the trail and what becomes free meanwhile hold thousands of records."""
 STATUSES: Final = {200, 400, 403, 404, 413, 503}  # no service says 401
 SIZE: Final = (64 << 20) + 3_000 * ANSWERS  # bytes: 32 MiB are held back
 PATIENCE_SECONDS: Final = 120.0
@@ -46,14 +44,8 @@ CALM_SECONDS: Final = 2.0
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "disk"
-    place.mkdir()
-    owner = f"uid={os.geteuid()},gid={os.getegid()},mode=0700"
-    subprocess.run([*AS_ROOT, "mount", "-t", "tmpfs", "-o", f"size={SIZE},{owner}", "tmpfs", str(place)], check=True)
-    try:
+    with small_disk(tmp_path / "disk", SIZE) as place:
         yield place
-    finally:
-        subprocess.run([*AS_ROOT, "umount", str(place)], check=True)
 
 
 class Blows:

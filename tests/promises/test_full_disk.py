@@ -29,10 +29,17 @@ SAID_BY_AWS: Final = {"ServiceUnavailable", "ServiceUnavailableException"}
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "disk"
+    with small_disk(tmp_path / "disk", SIZE) as place:
+        yield place
+
+
+@contextmanager
+def small_disk(place: Path, size_bytes: int) -> Iterator[Path]:
+    """A file system of its own at `place`."""
     place.mkdir()
     owner = f"uid={os.geteuid()},gid={os.getegid()},mode=0700"
-    subprocess.run([*AS_ROOT, "mount", "-t", "tmpfs", "-o", f"size={SIZE},{owner}", "tmpfs", str(place)], check=True)
+    options = f"size={size_bytes},{owner}"
+    subprocess.run([*AS_ROOT, "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], check=True)
     try:
         yield place
     finally:
