@@ -5,6 +5,7 @@ import os
 import selectors
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -125,45 +126,39 @@ def test_an_invocation_believes_nobody_who_speaks_in_the_place_of_the_agent(tmp_
     assert set(invocation._asked) == {"names", "runtime", "endpoint"}
 
 
+def carries_nothing_after(invocation: Invocation, event: Callable[[], None]) -> bytes:
+    """`invocation` carries what is said until `event`, and nothing afterwards. Answers its outcome."""
+    invocation._looked_at = invocation._started + 60  # there is no sandbox to look at
+    heard: list[int] = []
+    near, far = socket.socketpair()
+    with near, far:
+        invocation._loop.watch(far, selectors.EVENT_WRITE, heard.append)
+        invocation._turn()
+        assert heard
+        event()
+        heard.clear()
+        invocation._turn()
+        invocation._loop.forget(far)
+    assert not heard
+    assert invocation._outcome is not None
+    invocation._end()
+    return invocation._outcome[0]
+
+
 def test_an_invocation_whose_process_stood_still_carries_nothing_more(tmp_path: Path) -> None:
     """What a function did not say in time is not said: its job may be another worker's by now."""
     invocation = Invocation(task(), Surroundings(find_tools([tmp_path]), Rules(), nowhere))
-    invocation._looked_at = invocation._started + 60  # there is no sandbox to look at
-    heard: list[int] = []
-    near, far = socket.socketpair()
-    with near, far:
-        invocation._loop.watch(far, selectors.EVENT_WRITE, heard.append)
-        invocation._turn()
-        assert heard
+
+    def stand_still() -> None:
         invocation._awake_at -= STOOD_STILL_SECONDS + 1
-        heard.clear()
-        invocation._turn()
-        invocation._loop.forget(far)
-    assert not heard
-    assert invocation._outcome is not None
-    assert b"Sandbox.StoodStill" in invocation._outcome[0]
-    invocation._end()
+
+    assert b"Sandbox.StoodStill" in carries_nothing_after(invocation, stand_still)
 
 
 def test_an_invocation_whose_job_was_lost_carries_nothing_more(tmp_path: Path) -> None:
-    wanted = True
-    around = Surroundings(find_tools([tmp_path]), Rules(), nowhere, still_wanted=lambda: wanted)
-    invocation = Invocation(task(), around)
-    invocation._looked_at = invocation._started + 60  # there is no sandbox to look at
-    heard: list[int] = []
-    near, far = socket.socketpair()
-    with near, far:
-        invocation._loop.watch(far, selectors.EVENT_WRITE, heard.append)
-        invocation._turn()
-        assert heard
-        wanted = False
-        heard.clear()
-        invocation._turn()
-        invocation._loop.forget(far)
-    assert not heard
-    assert invocation._outcome is not None
-    assert b"Sandbox.LeaseLost" in invocation._outcome[0]
-    invocation._end()
+    lost: list[bool] = []
+    around = Surroundings(find_tools([tmp_path]), Rules(), nowhere, still_wanted=lambda: not lost)
+    assert b"Sandbox.LeaseLost" in carries_nothing_after(Invocation(task(), around), lambda: lost.append(True))
 
 
 @pytest.mark.parametrize(
