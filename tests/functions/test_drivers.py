@@ -21,8 +21,7 @@ from geumgo.functions.host import Host
 from geumgo.functions.reach import Rules
 from tests.functions.test_host import nowhere, task
 from tests.functions.zips import package
-from tests.rotation_functions.servers import CHIEF, free_port
-from tests.storage.postgres_server import private_server
+from tests.rotation_functions.servers import CHIEF, password_postgres
 
 OURS = str(Path(geumgo.functions.drivers.__file__).parent)
 DRIVERS = [OURS, *([os.environ["PYGRESQL"]] if "PYGRESQL" in os.environ else [])]
@@ -38,10 +37,7 @@ def handler(event, context):
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     """Of a PostgreSQL without TLS that asks for passwords."""
-    with private_server(free_port(), listen_addresses="127.0.0.1", password_encryption="scram-sha-256") as server:
-        (server.data / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
-        server.command("SELECT pg_reload_conf()")
-        server.command("CREATE ROLE {} SUPERUSER LOGIN PASSWORD '{}'".format(*CHIEF))
+    with password_postgres() as server:
         yield server.port
 
 

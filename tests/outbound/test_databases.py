@@ -9,9 +9,8 @@ import pytest
 
 from geumgo.outbound import Allowed, Failed, Refused
 from geumgo.outbound.databases import Databases, Denied, Server
-from tests.rotation_functions.servers import CHIEF, free_port, mariadb_server
+from tests.rotation_functions.servers import CHIEF, mariadb_server, password_postgres
 from tests.rotation_functions.targets import Target, mariadb_target, postgres_target
-from tests.storage.postgres_server import private_server
 
 LISTED = Allowed.of(["127.0.0.1"])
 HARD = string.punctuation + " aé%(x)s{}\\'\"$$"
@@ -23,10 +22,7 @@ def there(request: pytest.FixtureRequest) -> Iterator[tuple[Server, Target]]:
         with mariadb_server() as port:
             yield Server("mysql", "127.0.0.1", port, tls=False), mariadb_target(port)
         return
-    with private_server(free_port(), listen_addresses="127.0.0.1", password_encryption="scram-sha-256") as server:
-        (server.data / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
-        server.command("SELECT pg_reload_conf()")
-        server.command("CREATE ROLE {} SUPERUSER LOGIN PASSWORD '{}'".format(*CHIEF))
+    with password_postgres() as server:
         yield Server("postgresql", "127.0.0.1", server.port, tls=False), postgres_target(server.port)
 
 

@@ -15,10 +15,9 @@ from tests.promises.link import Link
 from tests.promises.stage import Stage, Told
 from tests.promises.telling_server import PROGRAM
 from tests.rotation_functions.on_lambda import SETTINGS, Application, Rotated, deploy, function_name
-from tests.rotation_functions.servers import CHIEF, free_port, mortal_mariadb, mortal_redis
+from tests.rotation_functions.servers import mortal_mariadb, mortal_redis, password_postgres
 from tests.rotation_functions.targets import Target, Value, mariadb_target, postgres_target, redis_target
 from tests.server import Server
-from tests.storage.postgres_server import private_server
 
 GONE: Final = (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError)
 LABELS: Final = ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS")
@@ -231,10 +230,7 @@ def databases(engine: str) -> Iterator[tuple[int, Mortal, str]]:
         with mortal_redis() as (port, _, mortal):
             yield port, mortal, ""
     else:
-        with private_server(free_port(), listen_addresses="127.0.0.1", password_encryption="scram-sha-256") as server:
-            (server.data / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
-            server.command("SELECT pg_reload_conf()")
-            server.command("CREATE ROLE {} SUPERUSER LOGIN PASSWORD '{}'".format(*CHIEF))
+        with password_postgres() as server:
             server.command("CREATE DATABASE own TEMPLATE template0")
             yield server.port, server.mortal, server.dsn("own")
 

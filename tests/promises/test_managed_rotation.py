@@ -18,10 +18,9 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.promises.link import Link
-from tests.rotation_functions.servers import CHIEF, free_port, mariadb_server
+from tests.rotation_functions.servers import mariadb_server, password_postgres
 from tests.rotation_functions.targets import Target, mariadb_target, postgres_target
 from tests.server import Server
-from tests.storage.postgres_server import private_server
 
 ROUNDS = max(1, int(os.environ.get("KILLS", "0")) // 40)
 ROTATION_SECONDS = 0.6  # about as long as one takes when nothing is in its way
@@ -76,10 +75,7 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
         with mariadb_server() as port:
             yield mariadb_target(port)
         return
-    with private_server(free_port(), listen_addresses="127.0.0.1", password_encryption="scram-sha-256") as server:
-        (server.data / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
-        server.command("SELECT pg_reload_conf()")
-        server.command("CREATE ROLE {} SUPERUSER LOGIN PASSWORD '{}'".format(*CHIEF))
+    with password_postgres() as server:
         yield postgres_target(server.port)
 
 

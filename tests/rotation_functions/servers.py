@@ -1,4 +1,4 @@
-"""A MariaDB and a Redis of our own: started for a test session on loopback ports, gone with the session."""
+"""A PostgreSQL, a MariaDB and a Redis of our own: started for a test session on loopback ports, gone with the session."""
 
 import os
 import pwd
@@ -14,6 +14,7 @@ import pymysql
 
 from geumgo.rotation_functions.redis import Connection
 from tests.mortal import Mortal
+from tests.storage.postgres_server import PrivateServer, private_server
 
 CHIEF = ("chief", "chief-password")
 
@@ -22,6 +23,16 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
         return port
+
+
+@contextmanager
+def password_postgres() -> Iterator[PrivateServer]:
+    """A PostgreSQL without TLS that asks for passwords over the network, whose CHIEF may do everything."""
+    with private_server(free_port(), listen_addresses="127.0.0.1", password_encryption="scram-sha-256") as server:
+        (server.data / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+        server.command("SELECT pg_reload_conf()")
+        server.command("CREATE ROLE {} SUPERUSER LOGIN PASSWORD '{}'".format(*CHIEF))
+        yield server
 
 
 @contextmanager

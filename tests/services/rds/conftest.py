@@ -7,17 +7,13 @@ import pytest
 
 from tests.clock import TurnedClock
 from tests.house import House, turn_botocore
-from tests.rotation_functions.servers import CHIEF, free_port, mariadb_server
+from tests.rotation_functions.servers import mariadb_server, password_postgres
 from tests.rotation_functions.targets import Target, mariadb_target, postgres_target
-from tests.storage.postgres_server import private_server
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Target]:
-    with private_server(free_port(), listen_addresses="127.0.0.1", password_encryption="scram-sha-256") as server:
-        (server.data / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
-        server.command("SELECT pg_reload_conf()")
-        server.command("CREATE ROLE {} SUPERUSER LOGIN PASSWORD '{}'".format(*CHIEF))
+    with password_postgres() as server:
         yield postgres_target(server.port)
 
 

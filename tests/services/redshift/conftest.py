@@ -7,18 +7,14 @@ import pytest
 
 from tests.clock import TurnedClock
 from tests.house import House, turn_botocore
-from tests.rotation_functions.servers import CHIEF, free_port
+from tests.rotation_functions.servers import password_postgres
 from tests.rotation_functions.targets import Target, postgres_target
 from tests.services.redshift.as_redshift import AsRedshift
-from tests.storage.postgres_server import private_server
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Target]:
-    with private_server(free_port(), listen_addresses="127.0.0.1", password_encryption="scram-sha-256") as server:
-        (server.data / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
-        server.command("SELECT pg_reload_conf()")
-        server.command("CREATE ROLE {} SUPERUSER LOGIN PASSWORD '{}'".format(*CHIEF))
+    with password_postgres() as server:
         server.command("CREATE DATABASE dev")
         yield postgres_target(server.port)
 
