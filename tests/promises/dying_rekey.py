@@ -15,11 +15,11 @@ from typing import Any, Final
 
 from geumgo import renewal
 from geumgo.app import rekeying
+from geumgo.app.rings import Ring
 from geumgo.cli import main
 
 PROGRAM: Final = [sys.executable, "-m", "tests.promises.dying_rekey"]
 POINTS: Final = ("begun", "row", "table", "renewed", "waited", "turned", "dropped", "drained")
-_waits = 0
 
 
 def dies_if(point: str) -> None:
@@ -27,22 +27,21 @@ def dies_if(point: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def after(owner: Any, name: str, point: str | Callable[[], str]) -> None:
-    """`owner.name` is followed by that point."""
+def after(owner: Any, name: str, point: str | Callable[..., str]) -> None:
+    """`owner.name` is followed by that point, or by the one that is made of what was given to it."""
     function = getattr(owner, name)
 
     def followed(*given: Any, **more: Any) -> Any:
         answer = function(*given, **more)
-        dies_if(point if isinstance(point, str) else point())
+        dies_if(point if isinstance(point, str) else point(*given))
         return answer
 
     setattr(owner, name, followed)
 
 
-def which_wait() -> str:
-    global _waits
-    _waits += 1
-    return "waited" if _waits == 1 else "drained"
+def waited_for(_: rekeying.Rekeying, ring: Ring, *__: float) -> str:
+    """A ring of several terms is waited for before the old ones are dropped; a command that goes on after that waits only once."""
+    return "waited" if len(ring) > 1 else "drained"
 
 
 if __name__ == "__main__":
@@ -50,7 +49,7 @@ if __name__ == "__main__":
     after(renewal, "_write", "row")
     after(rekeying.Rekeying, "_walk", "table")
     after(rekeying.Rekeying, "renew", "renewed")
-    after(rekeying.Rekeying, "wait", which_wait)
+    after(rekeying.Rekeying, "wait", waited_for)
     after(rekeying.Rekeying, "_turn_chains", "turned")
     after(rekeying.Rekeying, "finish", "dropped")
     main()
