@@ -74,21 +74,47 @@ class Asks:
 
     def _json(self, operation: str, params: Any, credentials: Credentials | None) -> bytes:
         headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"secretsmanager.{operation}"}
-        return self._made_of(headers, json.dumps(params).encode(), credentials, "secretsmanager")
+        return signed(self.server.endpoint, "secretsmanager", headers, json.dumps(params).encode(), credentials)
 
     def _query(self, form: str, credentials: Credentials) -> bytes:
-        return self._made_of({"Content-Type": "application/x-www-form-urlencoded"}, form.encode(), credentials, "iam")
-
-    def _made_of(self, headers: dict[str, str], body: bytes, credentials: Credentials | None, service: str) -> bytes:
-        request = AWSRequest("POST", self.server.endpoint + "/", headers, body)
-        if credentials is not None:
-            SigV4Auth(credentials, service, "us-east-1").add_auth(request)
-        return self._bytes("POST", "/", dict(request.headers.items()), body)
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return signed(self.server.endpoint, "iam", headers, form.encode(), credentials)
 
     def _bytes(self, method: str, target: str, headers: dict[str, str], body: bytes) -> bytes:
-        lines = [f"{method} {target} HTTP/1.1", f"Host: {urlsplit(self.server.endpoint).netloc}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
+        return message(self.server.endpoint, method, target, headers, body)
+
+
+def signed(endpoint: str, service: str, headers: dict[str, str], body: bytes, credentials: Credentials | None) -> bytes:
+    """A POST as it goes over the wire, signed with `credentials` if there are any."""
+    request = AWSRequest("POST", endpoint + "/", headers, body)
+    if credentials is not None:
+        SigV4Auth(credentials, service, "us-east-1").add_auth(request)
+    return message(endpoint, "POST", "/", dict(request.headers.items()), body)
+
+
+def message(endpoint: str, method: str, target: str, headers: dict[str, str], body: bytes) -> bytes:
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {urlsplit(endpoint).netloc}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
+
+
+def answer_of(way: socket.socket) -> tuple[bytes, bytes]:
+    """The head and the body of the answer that comes over `way`. No head: it was closed before; a body may be cut off so."""
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        piece = way.recv(65_536)
+        if not piece:
+            return b"", b""
+        answer += piece
+    head, _, body = answer.partition(b"\r\n\r\n")
+    length = _LENGTH.search(head)
+    assert length is not None, head
+    while len(body) < int(length[1]):
+        piece = way.recv(65_536)
+        if not piece:
+            break
+        body += piece
+    return head, body
 
 
 class Heard:
@@ -143,21 +169,9 @@ class AnyCaller(threading.Thread):
         asks = self.asks.all()
         full = self.heard.full.is_set()
         way.sendall(self.asks.oversized() if turn % 500 == 0 else asks[turn % len(asks)])
-        answer = b""
-        while b"\r\n\r\n" not in answer:
-            piece = way.recv(65_536)
-            if not piece:
-                self.answered += 1  # or he would ask for it for ever
-                return False
-            answer += piece
-        head, _, body = answer.partition(b"\r\n\r\n")
-        length = _LENGTH.search(head)
-        assert length is not None, head
-        while len(body) < int(length[1]):
-            piece = way.recv(65_536)
-            if not piece:
-                break
-            body += piece
-        self.answered += 1
+        head, _ = answer_of(way)
+        self.answered += 1  # without an answer, too, or he would ask for it for ever
+        if not head:
+            return False
         self.heard.hear(head, full or self.heard.full.is_set())
         return b"\r\nconnection: close" not in head.lower() and self.answered % CALLS_LONG != 0

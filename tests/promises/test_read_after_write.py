@@ -1,9 +1,10 @@
 """A read that starts after a write was acknowledged sees it, whichever process and connection it takes: alternating pairs, none stale."""
 
 import contextlib
-import http.client
 import json
 import os
+import socket
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,18 +13,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from tests.promises import faulty_server
+from tests.promises.callers import answer_of, signed
 from tests.promises.reached import reaching
 from tests.server import Server
 from tests.storage.postgres_server import PrivateServer
 
 PAIRS = int(os.environ.get("READ_AFTER_WRITE_PAIRS", "2000"))  # 100,000 in the long form
-CALLERS = 4  # at once, each with secrets and connections of its own
+CALLERS = 8  # at once, each with secrets and connections of its own
 CONNECTIONS = 8  # the processes share one listener: with so many, each process has some
+PATIENCE_SECONDS = 20.0
 READS = 3  # after each write: the first read of a value leaves a date and keeps nothing, those after it keep what they have read
 NAMES = ("first", "second", "third")
 
@@ -46,25 +47,41 @@ class Caller:
         self.endpoint = server.endpoint
         self.credentials = Credentials(*server.credentials())
         address = urlsplit(server.endpoint)
-        self.connections = [
-            http.client.HTTPConnection(address.hostname or "", address.port, timeout=20) for _ in range(CONNECTIONS)
+        self.ways = [
+            socket.create_connection((address.hostname, address.port), PATIENCE_SECONDS) for _ in range(CONNECTIONS)
         ]
+        self.reads: dict[str, tuple[int, bytes]] = {}  # as they were signed last, and in which second
 
-    def call(self, connection: int, operation: str, params: Mapping[str, Any]) -> Any:
-        body = json.dumps(params).encode()
+    def write(self, connection: int, operation: str, params: Mapping[str, Any]) -> None:
+        token = {"ClientRequestToken": str(uuid.uuid4())}
+        self._ask(connection, self._signed(operation, {**params, **token}))
+
+    def read(self, connection: int, name: str) -> str:
+        """The value of the secret `name`."""
+        value: str = self._ask(connection, self._read(name))["SecretString"]
+        return value
+
+    def _read(self, name: str) -> bytes:
+        """A signature names the second that it was made in: within one, the same request is the same bytes."""
+        second = int(time.time())
+        if name not in self.reads or self.reads[name][0] != second:
+            self.reads[name] = second, self._signed("GetSecretValue", {"SecretId": name})
+        return self.reads[name][1]
+
+    def _signed(self, operation: str, params: Mapping[str, Any]) -> bytes:
         headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"secretsmanager.{operation}"}
-        request = AWSRequest("POST", self.endpoint + "/", headers, body)
-        SigV4Auth(self.credentials, "secretsmanager", "us-east-1").add_auth(request)
-        through = self.connections[connection % CONNECTIONS]
-        through.request("POST", "/", body, dict(request.headers.items()))
-        answer = through.getresponse()
-        text = answer.read()
-        assert answer.status == 200, text
-        return json.loads(text)
+        return signed(self.endpoint, "secretsmanager", headers, json.dumps(params).encode(), self.credentials)
+
+    def _ask(self, connection: int, request: bytes) -> Any:
+        way = self.ways[connection % CONNECTIONS]
+        way.sendall(request)
+        head, body = answer_of(way)
+        assert head.startswith(b"HTTP/1.1 200 "), (head, body)
+        return json.loads(body)
 
     def close(self) -> None:
-        for connection in self.connections:
-            connection.close()
+        for way in self.ways:
+            way.close()
 
 
 def stale_reads(server: Server, who: int, pairs: int, told: Callable[[int], None]) -> int:
@@ -72,16 +89,14 @@ def stale_reads(server: Server, who: int, pairs: int, told: Callable[[int], None
     names = [f"{name}-of-{who}" for name in NAMES]
     with contextlib.closing(Caller(server)) as caller:
         for name in names:
-            caller.call(0, "CreateSecret", {"Name": name, "SecretString": "0", "ClientRequestToken": str(uuid.uuid4())})
+            caller.write(0, "CreateSecret", {"Name": name, "SecretString": "0"})
         stale = 0
         for number in range(pairs):
             name, value = names[number % len(names)], str(number)
-            put = {"SecretId": name, "SecretString": value, "ClientRequestToken": str(uuid.uuid4())}
-            caller.call(number, "PutSecretValue", put)
+            caller.write(number, "PutSecretValue", {"SecretId": name, "SecretString": value})
             for again in range(READS):
                 through = number + 1 + number // CONNECTIONS + again
-                read = caller.call(through, "GetSecretValue", {"SecretId": name})
-                stale += read["SecretString"] != value
+                stale += caller.read(through, name) != value
             if not stale:
                 told(1)
     return stale
