@@ -16,7 +16,16 @@ from geumgo.app.directory import (
     write_config,
 )
 from geumgo.app.indexing import work as index
-from geumgo.app.operators import create_account, explain, read_trail, rotations, status, trail_records, verify_trail
+from geumgo.app.operators import (
+    create_account,
+    explain,
+    latest_moment,
+    read_trail,
+    rotations,
+    status,
+    trail_records,
+    verify_trail,
+)
 from geumgo.app.outgoing import refuse_unusable
 from geumgo.app.process import App, build, work
 from geumgo.app.rooms import ROOMS
@@ -36,6 +45,7 @@ __all__ = [
     "index",
     "initialise",
     "initialised",
+    "latest_moment",
     "occupy",
     "open_root",
     "prepare",

@@ -7,6 +7,8 @@ from geumgo.access.demand import Demand, Target
 from geumgo.app import rings
 from geumgo.app.directory import FirstStart, accounts_in, node_of, open_root, open_storage, trusted_keys
 from geumgo.audit import store as audit_store
+from geumgo.audit.follow import TrailFiles
+from geumgo.audit.segment import latest_in
 from geumgo.audit.verify import Report, records, verify
 from geumgo.clock import SystemClock
 from geumgo.context import NOBODY, Context, Params, Place
@@ -68,6 +70,22 @@ def rotations(settings: Settings, secret_id: str | None) -> list[RotationReport]
     finally:
         storage.close()
     return [each for each in found if secret_id in (None, each.name, each.arn)]
+
+
+def latest_moment(settings: Settings) -> tuple[int, str] | None:
+    """The latest moment that was noted (Unix milliseconds), in the trail of this machine or by any machine in the database, and by whom."""
+    storage = open_storage(settings)
+    try:
+        with storage.reading() as tx:
+            noted = [(head.at_ms, head.chain) for node in audit_store.nodes(tx) for head in audit_store.heads(tx, node)]
+    finally:
+        storage.close()
+    trail = TrailFiles(settings.audit)
+    for chain in trail.chains():
+        at_ms = latest_in(settings.audit / chain)
+        if at_ms is not None:
+            noted.append((at_ms, chain))
+    return max(noted, default=None)
 
 
 def verify_trail(settings: Settings) -> Report:

@@ -60,6 +60,16 @@ def lines_in(data: bytes, start: int = 0) -> Iterator[tuple[int, int, Line | Non
         start = newline + 1
 
 
+def latest_in(directory: Path) -> int | None:
+    """When the last whole line of a chain was noted (Unix milliseconds); nothing of it is proven. None: there is no line."""
+    for number in reversed(numbers_in(directory)):
+        for raw in reversed(path_of(directory, number).read_bytes().rstrip(b"\0").split(b"\n")):
+            line = take_apart(raw)
+            if line is not None:
+                return line.at_ms
+    return None
+
+
 def find_end(directory: Path, chain: str, mac_keys: Mapping[int, bytes]) -> End:
     """Where `chain` ends, or an `End()` if it has no segment yet.
 

@@ -2,36 +2,23 @@
 
 import http.client
 import json
-import os
-import resource
-import shutil
-import stat
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import click
 
+from geumgo.cli.looks import Finding, files, machine, processes
 from geumgo.cli.plain import data_option, settings_of
+from geumgo.clock import SystemClock
 from geumgo.settings import CREDENTIALS_NAME, Settings, address
 
-FREE_BYTES: Final = 256 << 20  # below: the trail's next segments may not fit any more
 PROBE_SECONDS: Final = 3.0
-
-Level = Literal["ok", "advice", "problem"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. `next` says what to do; empty if nothing."""
-
-    what: str
-    level: Level
-    detail: str
-    next: str = ""
+SHOWN: Final = 20
+"""The most lines about one thing; `--json` has them all."""
 
 
 @click.command()
@@ -44,35 +31,29 @@ def doctor(data: Path | None, config: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
-        for finding in findings:
-            click.echo(f"{finding.level:<8} {finding.what}: {finding.detail}")
-            if finding.next:
-                click.echo(f"{'':<8} -> {finding.next}")
+        for line in lines(findings):
+            click.echo(line)
     sys.exit(any(finding.level == "problem" for finding in findings))
 
 
-def look_at_directory(settings: Settings) -> Iterator[Finding]:
-    data = settings.data.resolve()
-    if not data.is_dir():
-        yield Finding("data directory", "problem", f"{data} is not there", f"geumgo init --data {data}")
-        return
-    found = data.stat()
-    mode = stat.S_IMODE(found.st_mode)
-    if mode & 0o077:
-        yield Finding("data directory", "problem", f"{data} is open to others (mode {mode:04o})", f"chmod 700 {data}")
-    elif found.st_uid != os.geteuid():
-        yield Finding(
-            "data directory", "problem", f"{data} belongs to user {found.st_uid}", "run as the user it belongs to"
-        )
+def lines(findings: Sequence[Finding]) -> Iterator[str]:
+    """One line for each finding, a second one where something is to be done; and at the end how many are to be mended."""
+    said = Counter[str]()
+    for finding in findings:
+        said[finding.what] += 1
+        if said[finding.what] > SHOWN:
+            continue
+        yield f"{finding.level:<8} {finding.what}: {finding.detail}"
+        if finding.next:
+            yield f"{'':<8} -> {finding.next}"
+    for what, count in said.items():
+        if count > SHOWN:
+            yield f"{'':<8} {count - SHOWN} more of {what}: --json shows them all"
+    problems = [finding.what for finding in findings if finding.level == "problem"]
+    if problems:
+        yield f"NOT WELL: {len(problems)} to mend ({', '.join(dict.fromkeys(problems))})."
     else:
-        yield Finding("data directory", "ok", str(data))
-    free = shutil.disk_usage(data).free
-    if free < FREE_BYTES:
-        yield Finding(
-            "disk", "problem", f"{free >> 20} MiB are free", "free space: without it nothing can be recorded or kept"
-        )
-    else:
-        yield Finding("disk", "ok", f"{free >> 20} MiB are free")
+        yield "All is well."
 
 
 def look_at_keys(settings: Settings) -> Iterator[Finding]:
@@ -119,21 +100,43 @@ def look_at_database(settings: Settings) -> Iterator[Finding]:
         yield Finding("jobs", "problem", problem, "mend its cause; `geumgo status` lists what was given up")
 
 
-def look_at_process(settings: Settings) -> Iterator[Finding]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < settings.max_connections + 256:
-        yield Finding(
-            "file descriptors", "problem", f"the limit is {hard}, for {settings.max_connections} connections",
-            "raise it (systemd: LimitNOFILE), or lower max_connections",
-        )  # fmt: skip
-    else:
-        yield Finding("file descriptors", "ok", f"{soft} now, {hard} at most")
-    host, _ = address("listen", settings.listen)
-    if host not in ("127.0.0.1", "::1", "localhost") and not settings.tls_certificate:
-        yield Finding(
-            "network", "problem", f"{settings.listen} takes plain HTTP from the network: secrets travel in the clear",
-            "set tls_certificate and tls_key, or listen on 127.0.0.1 behind a proxy that has them",
-        )  # fmt: skip
+def look_at_library(settings: Settings) -> Iterator[Finding]:
+    """Whether the SQLite that is loaded keeps what was committed. PostgreSQL is asked for what durability hangs on at every connection."""
+    if settings.database:
+        return
+    from geumgo.storage.sqlite import library_version
+
+    yield library(library_version())
+
+
+def library(version: str) -> Finding:
+    from geumgo.storage import StorageError
+    from geumgo.storage.sqlite import refuse_affected_library
+
+    try:
+        refuse_affected_library(version)
+    except StorageError as fault:
+        return Finding("SQLite", "problem", str(fault), "pip install --only-binary apsw --upgrade apsw")
+    return Finding("SQLite", "ok", f"{version}, in which the WAL-reset bug is mended")
+
+
+def look_at_clock(settings: Settings) -> Iterator[Finding]:
+    from geumgo import app
+    from geumgo.cli.plain import PLAIN
+
+    if not app.initialised(settings):
+        return
+    try:
+        latest = app.latest_moment(settings)
+    except PLAIN:
+        return  # said already: the database cannot be read
+    yield machine.clock_against(SystemClock().now_ms(), latest)
+
+
+def look_at_running(settings: Settings) -> Iterator[Finding]:
+    running = processes.serving(settings)
+    yield from processes.look_at_processes(settings, running)
+    yield from machine.look_at_swap(not running or any(each.may_swap for each in running))
 
 
 def look_at_server(settings: Settings) -> Iterator[Finding]:
@@ -161,32 +164,6 @@ def look_at_server(settings: Settings) -> Iterator[Finding]:
         yield Finding("server", "problem", problem, "the log of the server says more")
 
 
-def look_at_machine(settings: Settings) -> Iterator[Finding]:  # noqa: ARG001 - the machine's, whatever the settings
-    swaps = Path("/proc/swaps")
-    areas = swap_areas(swaps.read_text("utf-8")) if swaps.exists() else []
-    if areas:
-        yield Finding(
-            "swap", "advice", f"memory can be written to {', '.join(areas)}",
-            "turn it off, encrypt it, or keep the server out of it (systemd: MemorySwapMax=0)",
-        )  # fmt: skip
-    else:
-        yield Finding("swap", "ok", "memory is not written to a disk")
-    tool = shutil.which("timedatectl")
-    if tool is None:
-        return
-    told = subprocess.run(  # noqa: S603 - no word of it comes from outside
-        [tool, "show", "--property=NTPSynchronized", "--value"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if told.returncode == 0 and told.stdout.strip() == "no":
-        yield Finding(
-            "clock", "advice", "the system clock is not synchronised",
-            "synchronise it: a request whose date is more than five minutes off is refused",
-        )  # fmt: skip
-    elif told.returncode == 0:
-        yield Finding("clock", "ok", "synchronised")
-
-
 def look_at_functions(settings: Settings) -> Iterator[Finding]:
     from geumgo.functions import NotRun
     from geumgo.functions.host import working_tools
@@ -212,12 +189,7 @@ def look_at_functions(settings: Settings) -> Iterator[Finding]:
         yield Finding("functions in Node.js", "ok", f"run on {node.path}, version {node.major}")
 
 
-def swap_areas(text: str) -> list[str]:
-    """The areas that `text`, the content of /proc/swaps, lists; memory compressed in memory is none. Source: proc(5)."""
-    areas = [line.split()[0] for line in text.splitlines()[1:] if line.strip()]
-    return [area for area in areas if not area.startswith("/dev/zram")]
-
-
 LOOKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
-    look_at_directory, look_at_keys, look_at_database, look_at_process, look_at_machine, look_at_functions, look_at_server,
+    files.look_at_directory, look_at_keys, look_at_library, look_at_database, look_at_clock, machine.look_at_time_server,
+    look_at_running, look_at_functions, look_at_server,
 )  # fmt: skip

@@ -241,7 +241,7 @@ def open_sqlite(path: Path, *, busy_timeout_ms: int = 5_000) -> SqliteStorage:
         is a
             plain sentence for the operator.
     """
-    refuse_affected_library(apsw.sqlite_lib_version())
+    refuse_affected_library(library_version())
     try:
         with _directory_locked(path.parent) as directory:
             _make_private(path)
@@ -252,6 +252,11 @@ def open_sqlite(path: Path, *, busy_timeout_ms: int = 5_000) -> SqliteStorage:
     except apsw.Error as error:
         raise StorageError(f"The database {path} cannot be opened: SQLite says {error}.") from None
     return storage
+
+
+def library_version() -> str:
+    """Of the SQLite that is loaded: "3.51.3"."""
+    return apsw.sqlite_lib_version()
 
 
 def refuse_affected_library(version: str) -> None:
