@@ -1,7 +1,7 @@
 """Things that are changed step by step while the server is killed: what each must look like after each step, for whoever comes back later.
 
-A thing is a secret, a key or a user. Its states are plain values. A step that was acknowledged has happened, whole; the one that was under
-way has happened whole or not at all; and to ask for it once more makes it happen once.
+A thing is a secret, a key, a user or a parameter. Its states are plain values. A step that was acknowledged has happened, whole; the one that was under
+way has happened whole or not at all; and to ask for it once more makes it happen once, but where AWS does again what is asked for again.
 """
 
 import json
@@ -22,11 +22,15 @@ ABSENT: Final = None
 
 @dataclass(frozen=True)
 class Step:
-    """`ask` sends it; `after` is the state that it leads to; `done_before` are the refusals that say that it has happened."""
+    """`ask` sends it; `after` is the state that it leads to; `done_before` are the refusals that say that it has happened.
+
+    What `repeats` has no token: asked for again, it is done again.
+    """
 
     ask: Callable[[], Any]
     after: Any
     done_before: tuple[str, ...] = ()
+    repeats: bool = False
 
 
 class Thing(ABC):
@@ -57,13 +61,18 @@ class Thing(ABC):
         return self.steps[steps - 1].after if steps else ABSENT
 
     def problem(self) -> str:
-        """What is wrong with it now that the server is back; empty if nothing is. The step that was under way is taken again."""
+        """What is wrong with it now that the server is back; empty if nothing is. The step that was under way is taken again.
+
+        One that repeats is taken again only if it has not happened.
+        """
         seen, done = self.seen(), self.acknowledged
         if seen != self.state(done) and (self.over or seen != self.state(done + 1)):
             return f"after {done} acknowledged steps it is {seen}, not {self.state(done)}"
         if self.over:
             return ""
         step = self.steps[done]
+        if step.repeats and seen == step.after:
+            return ""
         try:
             step.ask()
         except ClientError as refusal:
@@ -211,4 +220,58 @@ class UserThing(Thing):
         return tuple(policies), tuple(group["GroupName"] for group in groups)
 
 
-KINDS: Final[tuple[type[Thing], ...]] = (SecretThing, SecretThing, KeyThing, UserThing)
+@dataclass(frozen=True)
+class ParameterState:
+    """`values` are those of the versions, the first one first; a label is on the n-th of them."""
+
+    values: tuple[str, ...]
+    labels: tuple[tuple[str, int], ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+class ParameterThing(Thing):
+    def story(self) -> list[Step]:
+        ssm = self.clients("ssm")
+        put = partial(ssm.put_parameter, Name=self.name, Type="SecureString")
+        label = partial(ssm.label_parameter_version, Name=self.name, Labels=["mine"])
+        tags = {"ResourceType": "Parameter", "ResourceId": self.name}
+        one = ParameterState(("value-0",))
+        two = ParameterState(("value-0", "value-1"))
+        labelled = replace(two, labels=(("mine", 0),))
+        tagged = replace(labelled, tags=("kept",))
+        three = replace(tagged, values=("value-0", "value-1", "value-2"))
+        moved = replace(three, labels=(("mine", 2),))
+        return [
+            Step(partial(put, Value="value-0"), one, ("ParameterAlreadyExists",)),
+            Step(partial(put, Value="value-1", Overwrite=True), two, repeats=True),
+            Step(partial(label, ParameterVersion=1), labelled),
+            Step(partial(ssm.add_tags_to_resource, **tags, Tags=[{"Key": "kept", "Value": "예"}]), tagged),
+            Step(partial(put, Value="value-2", Overwrite=True), three, repeats=True),
+            Step(partial(label, ParameterVersion=3), moved),
+            Step(
+                partial(ssm.unlabel_parameter_version, Name=self.name, ParameterVersion=3, Labels=["mine"]),
+                replace(moved, labels=()),
+            ),
+            Step(partial(ssm.remove_tags_from_resource, **tags, TagKeys=["kept"]), replace(moved, labels=(), tags=())),
+            Step(partial(ssm.delete_parameter, Name=self.name), ABSENT, ("ParameterNotFound",)),
+        ]
+
+    def seen(self) -> Any:
+        ssm = self.clients("ssm")
+        try:
+            versions = ssm.get_parameter_history(Name=self.name, WithDecryption=True)["Parameters"]
+        except ssm.exceptions.ParameterNotFound:
+            return ABSENT
+        numbers = [version["Version"] for version in versions]
+        if numbers != list(range(1, len(versions) + 1)):
+            return f"versions that nobody has made: {numbers}"
+        labels = sorted((label, version["Version"] - 1) for version in versions for label in version["Labels"])
+        found = ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=self.name)["TagList"]
+        values = tuple(version["Value"] for version in versions)
+        return ParameterState(values, tuple(labels), tuple(sorted(tag["Key"] for tag in found)))
+
+
+KINDS: Final[tuple[type[Thing], ...]] = (
+    *(SecretThing, SecretThing, SecretThing, KeyThing),
+    *(KeyThing, UserThing, ParameterThing, ParameterThing),
+)
