@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.promises.reached import reaching
 from tests.promises.test_overload import honest_ask
 from tests.server import Server
 
@@ -177,15 +178,17 @@ def test_no_bytes_are_a_fault_of_ours(server: Server) -> None:
     server.client("secretsmanager").create_secret(Name="db", SecretString="hunter2")
     maker = Maker(SEED)
     answered, slowest, before = 0, 0.0, spent(server)
-    for number in range(REQUESTS):
-        made = maker.message()
-        said = statuses(exchange(server, maker.pieces(made)))
-        assert not [status for status in said if status >= 500], (number, said, made[:500])
-        answered += bool(said)
-        slowest, before = max(slowest, spent(server) - before), spent(server)
-        assert slowest < MOST_SECONDS, (number, slowest, made[:500])
-        if number % 50 == 0:
-            assert statuses(exchange(server, [honest_ask(server)])) == [200]
+    with reaching("P21, bytes", SEED) as so_far:
+        for number in range(REQUESTS):
+            made = maker.message()
+            said = statuses(exchange(server, maker.pieces(made)))
+            assert not [status for status in said if status >= 500], (number, said, made[:500])
+            answered += bool(said)
+            slowest, before = max(slowest, spent(server) - before), spent(server)
+            assert slowest < MOST_SECONDS, (number, slowest, made[:500])
+            if number % 50 == 0:
+                assert statuses(exchange(server, [honest_ask(server)])) == [200]
+            so_far.add(messages=1, answered=bool(said))
     print(f"\n{REQUESTS} messages, {answered} answered, at most {slowest:.2f} s of CPU for one")
     assert answered > REQUESTS / 2, "a test in which all is cut off shows nothing"
     assert server.members() == members, "a process was lost"
