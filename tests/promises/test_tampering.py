@@ -27,9 +27,12 @@ from typing import Any, Final
 
 import pytest
 
+from geumgo import app
+from geumgo.app import operators
 from geumgo.audit.line import Head, Line
 from geumgo.audit.reader import records
 from geumgo.audit.verify import Report, verify
+from geumgo.settings import Settings
 from tests.audit.trails import KEYS
 from tests.clock import START_MS
 from tests.promises.reached import reaching
@@ -149,6 +152,35 @@ def test_every_mutation_is_found_in_all_of_the_log(log: Log) -> None:
                 made += 1
                 so_far.add(**{mutate.__name__: 1})
         assert verified(log).ok
+
+
+def test_a_database_that_was_rolled_back_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trail is as it was written; but access keys that were deleted since are there again."""
+
+    def problems() -> list[str]:
+        return [problem.what for problem in app.verify_trail(Settings(data=server.data)).problems]
+
+    with Server(tmp_path / "data", arguments=("--workers", "1")) as server:
+        server.client("secretsmanager").create_secret(Name="before", SecretString="a")
+        assert server.stop() == 0
+        older = {path: path.read_bytes() for path in server.data.glob("geumgo.db*")}
+        server.start()
+        server.client("secretsmanager").create_secret(Name="after", SecretString="b")
+        assert server.stop() == 0
+        assert not problems()  # the honest twin
+        for path in server.data.glob("geumgo.db*"):
+            path.unlink()
+        for path, data in older.items():
+            path.write_bytes(data)
+        assert [each.split(":")[0] for each in problems()] == ["the database is of an older moment"]
+        assert server.run("audit", "verify").returncode == 1
+        server.start()
+        server.client("secretsmanager").create_secret(Name="later", SecretString="c")
+        assert server.stop() == 0
+        assert problems(), "whoever goes on with the older database hides it"
+        with monkeypatch.context() as mutant:  # a trail that is not held against the database
+            mutant.setattr(operators, "lacking", lambda *_: [])
+            assert not problems()
 
 
 # -- crashes -----------------------------------------------------------------------------------------------------------------

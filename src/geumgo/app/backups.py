@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Final
 
 from geumgo.app.directory import NODE_NAME, file_locked, fill_tables, open_root, open_storage, seal_of
 from geumgo.audit.disk import DRAFT_SUFFIX
+from geumgo.audit.rewound import accept_lack, newest_changes
 from geumgo.audit.verify import records
 from geumgo.clock import SystemClock
 from geumgo.sealing import Plaintext, Unsealable, keyring
@@ -117,6 +118,7 @@ def restore(settings: Settings, file: Path, key_file: Path) -> Verified:
     with tempfile.TemporaryDirectory(prefix=".restore-", dir=data) as place:
         found = _unpack(settings, file, key_file, Path(place))
         _bring_back(settings, Path(place), found)
+        _accept_lack(settings, Path(place))
         for path in sorted(Path(place).iterdir(), key=lambda path: path.name == keyring.FILE_NAME):
             for part in (*path.rglob("*"), path):
                 _sync(part)
@@ -139,6 +141,16 @@ def _bring_back(settings: Settings, place: Path, found: Verified) -> None:
     else:
         return
     copy.unlink()
+
+
+def _accept_lack(settings: Settings, place: Path) -> None:
+    """The trail was copied after the database: the database knows of the changes in between that it lacks them."""
+    storage = open_storage(settings) if settings.database else open_sqlite(place / _DATABASE)
+    try:
+        with storage.writing() as tx:
+            accept_lack(newest_changes(place / "audit"), tx)
+    finally:
+        storage.close()
 
 
 def _fill(storage: Storage, tables: Iterator[rows.Table], found: Verified) -> None:

@@ -8,6 +8,7 @@ from geumgo.app import rings
 from geumgo.app.directory import FirstStart, accounts_in, node_of, open_root, open_storage, trusted_keys
 from geumgo.audit import store as audit_store
 from geumgo.audit.follow import TrailFiles
+from geumgo.audit.rewound import lacking, newest_changes
 from geumgo.audit.segment import latest_in
 from geumgo.audit.verify import Report, records, verify
 from geumgo.clock import SystemClock
@@ -89,15 +90,19 @@ def latest_moment(settings: Settings) -> tuple[int, str] | None:
 
 
 def verify_trail(settings: Settings) -> Report:
-    """Every chain of this machine, checked with the public key against the heads that the database keeps."""
+    """Every chain of this machine, checked with the public key against the heads that the database keeps; and the database against them."""
     root = open_root(settings)
+    changes = newest_changes(settings.audit)
     storage = open_storage(settings)
     try:
         with storage.reading() as tx:
             anchors = audit_store.heads(tx, node_of(settings))
+            problems = lacking(changes, tx, SystemClock().now_ms())
     finally:
         storage.close()
-    return verify(settings.audit, trusted_keys(root), anchors)
+    report = verify(settings.audit, trusted_keys(root), anchors)
+    report.problems += problems
+    return report
 
 
 def read_trail(settings: Settings) -> list[dict[str, Any]]:

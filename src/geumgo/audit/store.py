@@ -37,6 +37,11 @@ def was_applied(tx: Tx, intent_id: str, at_ms: int) -> bool:
     return bool(row[0])
 
 
+def is_settled(tx: Tx, intent_id: str) -> bool:
+    """Whether this database has ever heard of the change that `intent_id` announced: it is committed, or never will be."""
+    return tx.one("SELECT 1 FROM applied_request WHERE intent_id = :intent_id", intent_id=intent_id) is not None
+
+
 def prune_applied(tx: Tx, now_ms: int) -> int:
     """How many rows older than KEEP_APPLIED_MS were taken away."""
     return tx.run(unkept("DELETE FROM applied_request WHERE at_ms < :before_ms"), before_ms=now_ms - KEEP_APPLIED_MS)
