@@ -1,7 +1,7 @@
 """P16: whatever is killed at whatever point of a rotation, the application has a working credential, and the rotation heals by itself.
 
 Everything is real: processes and `kill -9`, the function in its sandbox, PostgreSQL and MariaDB. `KILLS=160` is the long form, which goes
-through every point of every step ten times.
+through every point of every step ten times. Runs add up (tests/promises/reached.py).
 """
 
 import io
@@ -22,6 +22,7 @@ from geumgo.rotation_functions import catalog
 from geumgo.services.secretsmanager.domain_rotation import STEPS
 from tests.promises import dying_server
 from tests.promises.dying_server import POINTS
+from tests.promises.reached import reaching
 from tests.rotation_functions.conftest import mariadb, postgres  # noqa: F401 - fixtures
 from tests.rotation_functions.on_lambda import SETTINGS, Application, Rotated, deploy, function_name
 from tests.rotation_functions.targets import Target, Value
@@ -108,8 +109,8 @@ def test_a_rotation_heals_from_a_kill_at_any_point_and_applications_log_in(
     chance = random.Random(SEED)
     points = [(step, point) for step in STEPS for point in POINTS]
     record: Counter[str] = Counter()
-    with serving(tmp_path) as server:
-        targets = ["postgres"] if len(points) > KILLS else ["postgres", "mariadb"]
+    targets = ["postgres"] if len(points) > KILLS else ["postgres", "mariadb"]
+    with reaching(f"P16, the server dies, {' and '.join(targets)}", SEED) as so_far, serving(tmp_path) as server:
         secrets, applications, readers = [], [], []
         for engine in targets:
             target: Target = request.getfixturevalue(engine)
@@ -127,10 +128,16 @@ def test_a_rotation_heals_from_a_kill_at_any_point_and_applications_log_in(
             for number in range(KILLS):
                 if number % len(points) == 0:
                     chance.shuffle(points)
-                problems, healed = kill_and_heal(server, secrets, *points[number % len(points)], undisturbed)
+                step, point = points[number % len(points)]
+                problems, healed = kill_and_heal(server, secrets, step, point, undisturbed)
                 assert not problems, f"seed {SEED}, kill {number}: {problems}"
+                failed = [application.failed for application in applications]
+                assert failed == [[]] * len(applications), f"seed {SEED}, kill {number}"
                 slowest = max(slowest, healed)
                 record["kills"] += 1
+                tries = sum(application.tries for application in applications)
+                so_far.took(healed=healed)
+                so_far.add(kills=1, logins=tries - so_far.counts["logins"], **{f"at_{step}_{point}": 1})
         finally:
             for application in applications:
                 application.stop()

@@ -5,7 +5,7 @@ Then: the rotations go on by themselves within five seconds after the end of the
 no moment in which the database was there an application stood before a closed door. A step that was under way at the end of the disturbance
 ends in its own time, which is the function's and the driver's; the five seconds begin when it has. `STRIKES=140` is the long form, which
 strikes at every point ten times or more, on PostgreSQL, MariaDB and Redis, `VICTIMS=database` one kind alone; the short form strikes PostgreSQL
-only. `PATIENCE=600` waits that many seconds for what was promised no time, on a machine that does much else.
+only. Runs add up (tests/promises/reached.py). `PATIENCE=600` waits that many seconds for what was promised no time, on a machine that does much else.
 """
 
 import os
@@ -29,6 +29,7 @@ import pytest
 from geumgo.services.secretsmanager.domain_rotation import STEPS
 from tests.promises import telling_server
 from tests.promises.dying_server import promises_the_next_step_a_moment_later
+from tests.promises.reached import SoFar, reaching
 from tests.promises.rotations import MANAGED, World, world
 from tests.promises.stage import PATIENCE_SECONDS, Told
 from tests.promises.test_rotation_kills import mutated, setting_before_it_is_written_down
@@ -84,10 +85,15 @@ class Strikes:
     world: World
     victim: str
     chance: random.Random
+    so_far: SoFar = field(default_factory=lambda: SoFar("", SEED))
     patience: float = PATIENCE_SECONDS  # for the next attempt, and for the end of what heals
     gaps: list[float] = field(default_factory=list)  # from the end of a disturbance to the next attempt
     waits: list[float] = field(default_factory=list)  # the same, from the end of a step that was under way then
     ends: list[float] = field(default_factory=list)  # to the end of the rotations
+    logins: int = field(init=False)  # that have been counted
+
+    def __post_init__(self) -> None:
+        self.logins = self._tries()
 
     def strike(self, step: str, point: str) -> list[str]:
         """Everything is rotated, and the victim dies when all rotations have come to that point of that step. Answers what is wrong."""
@@ -123,12 +129,26 @@ class Strikes:
                     )
         problems += world.wrong(tokens, before, self.patience)
         self.ends.append(time.monotonic() - restored)
+        problems += [f"not let in: {each}" for watcher in world.watchers.values() for each in watcher.shut]
+        if not problems:
+            self._count(step, point)
         return [f"{self.victim}, {step} {point}: {each}" for each in problems]
 
     def _told(self, secret: str, restored: float) -> str:
         """What the secret's rotation told, and when, from ten seconds before the end of the disturbance on."""
         told = [each for each in self.world.stage.told if each.secret == secret and each.at > restored - 10]
         return ", ".join(f"{each.step} {each.point} {each.at - restored:+.1f} s" for each in told)
+
+    def _count(self, step: str, point: str) -> None:
+        so_far, logins = self.so_far, self._tries()
+        for each in self.gaps[len(so_far.seconds["went_on"]) :]:
+            so_far.took(went_on=each)
+        so_far.took(ended=self.ends[-1])
+        so_far.add(strikes=1, logins=logins - self.logins, **{f"at_{step}_{point}": 1})
+        self.logins = logins
+
+    def _tries(self) -> int:
+        return sum(each.tries for each in self.world.applications)
 
     def figures(self) -> str:
         went_on = f"went on after {max(self.gaps, default=0):.1f} s at most, {max(self.waits, default=0):.1f} s after a step under way"
@@ -220,10 +240,11 @@ def test_rotations_heal_whatever_dies_alone(tmp_path: Path, engine: str, record_
         problems = {}
         try:
             for victim in VICTIMS:
-                struck = Strikes(made, victim, random.Random(SEED))
-                problems[victim] = strikes(struck, STRIKES or SHORT)
-                print(f"\nseed {SEED}: {engine}, the {victim} dies {len(struck.ends)} times: {struck.figures()}")
-                assert problems[victim] == []
+                with reaching(f"P16, the {victim} dies, {engine}", SEED) as so_far:
+                    struck = Strikes(made, victim, random.Random(SEED), so_far)
+                    problems[victim] = strikes(struck, STRIKES or SHORT)
+                    print(f"\nseed {SEED}: {engine}, the {victim} dies {len(struck.ends)} times: {struck.figures()}")
+                    assert problems[victim] == []
         finally:
             record = made.stop_watching()
     print(f"{engine}: {record}")
@@ -241,8 +262,9 @@ def test_rotations_heal_when_the_database_of_the_server_itself_dies(tmp_path: Pa
             made.add(kind, "postgres")
         made.watch()
         try:
-            struck = Strikes(made, "store", random.Random(SEED))
-            assert strikes(struck, STRIKES) == []
+            with reaching("P16, the database of the server dies", SEED) as so_far:
+                struck = Strikes(made, "store", random.Random(SEED), so_far)
+                assert strikes(struck, STRIKES) == []
         finally:
             record = made.stop_watching()
     print(f"\nseed {SEED}: the server's own database dies {len(struck.ends)} times: {struck.figures()}; {record}")

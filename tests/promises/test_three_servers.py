@@ -1,7 +1,7 @@
 """P17 with real processes: of three servers on one PostgreSQL one is stopped past its lease while it does a step, and then goes on.
 
 The others finish the rotation meanwhile, and begin another one. When the late one wakes it changes nothing: no label, no value, and no password in
-the database. `STOPS=200` is the long form. Then the same for one that was not stopped, but cut off from the database in which its jobs stand.
+the database. `STOPS=200` is the long form, whose runs add up (tests/promises/reached.py). Then the same for one that was not stopped, but cut off from the database in which its jobs stand.
 """
 
 import os
@@ -20,6 +20,7 @@ from typing import Any, Final
 from geumgo.services.secretsmanager.domain_rotation import STEPS
 from tests.promises import telling_server
 from tests.promises.link import Link
+from tests.promises.reached import reaching
 from tests.promises.rotations import MANAGED, World, world
 from tests.promises.stage import PATIENCE_SECONDS, Told
 from tests.rotation_functions.on_lambda import Rotated
@@ -168,7 +169,11 @@ def test_a_server_that_was_stopped_past_its_lease_changes_nothing(
 ) -> None:
     chance, problems, seconds = random.Random(SEED), [], []
     others: list[Stop] = []
-    with postgres_server.database() as database, site_of(tmp_path, database, 3) as site:
+    with (
+        reaching("P17, three servers", SEED) as so_far,
+        postgres_server.database() as database,
+        site_of(tmp_path, database, 3) as site,
+    ):
         site.world.watch()
         try:
             for number in range(STOPS):
@@ -178,7 +183,11 @@ def test_a_server_that_was_stopped_past_its_lease_changes_nothing(
                 began = time.monotonic()
                 problems += round_of(site, *stop)
                 seconds.append(time.monotonic() - began)
+                problems += [f"not let in: {each}" for watcher in site.world.watchers.values() for each in watcher.shut]
                 assert problems == [], f"seed {SEED}, round {number}"
+                logins = sum(each.tries for each in site.world.applications)
+                so_far.took(round=seconds[-1])
+                so_far.add(stops=1, logins=logins - so_far.counts["logins"], **{f"{'_'.join(stop[1:])}": 1})
         finally:
             site.wake()
             record = site.world.stop_watching()
