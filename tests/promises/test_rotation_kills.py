@@ -1,7 +1,7 @@
 """P16: whatever is killed at whatever point of a rotation, the application has a working credential, and the rotation heals by itself.
 
 Everything is real: processes and `kill -9`, the function in its sandbox, PostgreSQL and MariaDB. `KILLS=160` is the long form, which goes
-through every point of every step ten times. Runs add up (tests/promises/reached.py).
+through every point of every step ten times: one rotation dies four times, once in each of its steps. Runs add up (tests/promises/reached.py).
 """
 
 import io
@@ -10,7 +10,7 @@ import random
 import threading
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +24,14 @@ from tests.promises import dying_server
 from tests.promises.dying_server import POINTS
 from tests.promises.reached import reaching
 from tests.rotation_functions.conftest import mariadb, postgres  # noqa: F401 - fixtures
-from tests.rotation_functions.on_lambda import SETTINGS, Application, Rotated, deploy, function_name
+from tests.rotation_functions.on_lambda import (
+    PATIENCE_SECONDS,
+    SETTINGS,
+    Application,
+    Rotated,
+    deploy,
+    function_name,
+)
 from tests.rotation_functions.targets import Target, Value
 from tests.server import Server
 
@@ -33,6 +40,8 @@ SEED: Final = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrang
 GONE: Final = (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError)
 HEALED_SECONDS: Final = 5.0  # and what the steps themselves take, on a machine that is busy with other things
 USERS: Final = ("SingleUser", "MultiUser")
+
+Point = tuple[str, str]
 
 
 @contextmanager
@@ -75,22 +84,25 @@ def reader(rotated: Rotated, users: str) -> Reader:
 
 
 def kill_and_heal(
-    server: Server, secrets: list[Rotated], step: str, point: str, undisturbed: float
+    server: Server, secrets: list[Rotated], points: Sequence[Point], undisturbed: float
 ) -> tuple[list[str], float]:
-    """All `secrets` are rotated, and the server dies at that point of the first that comes there. Answers what is wrong, and how many
-    seconds it took from its next start until all was well."""
+    """All `secrets` are rotated, and at each of `points`, which come one after the other, the server dies: when the first rotation is there.
+    Answers what is wrong, and how many seconds it took from its last start until all was well."""
     file = Path(server.environment["DIES_AT"])
-    file.write_text(f"{step} {point}")
+    file.write_text(" ".join(points[0]))
     before = [rotated.value() for rotated in secrets]
     tokens = [rotated.begin() for rotated in secrets]
-    assert server.process is not None
-    server.process.wait(timeout=60)
-    assert not file.exists()
-    server.kill()
-    server.start()
+    for following in [*points[1:], None]:
+        assert server.process is not None
+        server.process.wait(timeout=PATIENCE_SECONDS)
+        assert not file.exists()
+        server.kill()
+        if following is not None:
+            file.write_text(" ".join(following))
+        server.start()
     problems, healed = [], 0.0
     for rotated, token, old in zip(secrets, tokens, before, strict=True):
-        name = f"{rotated.target.module.ENGINE}, {step} {point}"
+        name = f"{rotated.target.module.ENGINE}, {points}"
         try:
             healed += rotated.await_end(token, HEALED_SECONDS + 4 * undisturbed - healed)
         except AssertionError as fault:
@@ -103,13 +115,24 @@ def kill_and_heal(
     return problems, healed
 
 
+def lives(chance: random.Random, kills: int) -> Iterator[list[Point]]:
+    """Where one rotation after the other dies, once in each step, `kills` times together: at every point once before at one twice."""
+    while kills > 0:
+        orders = [chance.sample(POINTS, len(POINTS)) for _ in STEPS]
+        for points in zip(*orders, strict=True):
+            life = list(zip(STEPS, points, strict=True))
+            yield [life[number] for number in sorted(chance.sample(range(len(life)), min(kills, len(life))))]
+            kills -= len(life)
+            if kills <= 0:
+                return
+
+
 def test_a_rotation_heals_from_a_kill_at_any_point_and_applications_log_in(
     tmp_path: Path, request: pytest.FixtureRequest, record_property: Any
 ) -> None:
     chance = random.Random(SEED)
-    points = [(step, point) for step in STEPS for point in POINTS]
     record: Counter[str] = Counter()
-    targets = ["postgres"] if len(points) > KILLS else ["postgres", "mariadb"]
+    targets = ["postgres"] if len(STEPS) * len(POINTS) > KILLS else ["postgres", "mariadb"]
     with reaching(f"P16, the server dies, {' and '.join(targets)}", SEED) as so_far, serving(tmp_path) as server:
         secrets, applications, readers = [], [], []
         for engine in targets:
@@ -125,19 +148,16 @@ def test_a_rotation_heals_from_a_kill_at_any_point_and_applications_log_in(
             application.start()
         try:
             slowest = 0.0
-            for number in range(KILLS):
-                if number % len(points) == 0:
-                    chance.shuffle(points)
-                step, point = points[number % len(points)]
-                problems, healed = kill_and_heal(server, secrets, step, point, undisturbed)
-                assert not problems, f"seed {SEED}, kill {number}: {problems}"
+            for points in lives(chance, KILLS):
+                problems, healed = kill_and_heal(server, secrets, points, undisturbed)
                 failed = [application.failed for application in applications]
-                assert failed == [[]] * len(applications), f"seed {SEED}, kill {number}"
+                assert (problems, failed) == ([], [[]] * len(failed)), f"seed {SEED}, after {record['kills']} kills"
                 slowest = max(slowest, healed)
-                record["kills"] += 1
+                record["kills"] += len(points)
                 tries = sum(application.tries for application in applications)
                 so_far.took(healed=healed)
-                so_far.add(kills=1, logins=tries - so_far.counts["logins"], **{f"at_{step}_{point}": 1})
+                counts = {f"at_{step}_{point}": 1 for step, point in points}
+                so_far.add(kills=len(points), logins=tries - so_far.counts["logins"], **counts)
         finally:
             for application in applications:
                 application.stop()
@@ -156,7 +176,7 @@ def test_a_server_that_promises_the_next_step_too_late_is_caught(tmp_path: Path,
     with serving(tmp_path, fault) as server:
         rotated = Rotated(server, postgres, deploy(server, function_name("postgres", "SingleUser")))
         # It dies in between: the step that comes next is promised by nobody. Nothing runs then, so that no patience is needed.
-        problems, _ = kill_and_heal(server, [rotated], "createSecret", "committed", 0.0)
+        problems, _ = kill_and_heal(server, [rotated], [("createSecret", "committed")], 0.0)
     assert problems
 
 
