@@ -53,8 +53,9 @@ class Managed(Rotated):
         )  # fmt: skip
         self.secret = made["DBInstance"]["MasterUserSecret"]["SecretArn"]
 
-    def begin(self) -> str:
-        found: str = self.client.rotate_secret(SecretId=self.secret)["VersionId"]
+    def begin(self, token: str | None = None) -> str:
+        more = {} if token is None else {"ClientRequestToken": token}
+        found: str = self.client.rotate_secret(SecretId=self.secret, **more)["VersionId"]
         return found
 
     def value(self, stage: str = "AWSCURRENT", client: Any = None) -> Value:

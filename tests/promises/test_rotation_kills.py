@@ -8,6 +8,7 @@ import io
 import os
 import random
 import threading
+import uuid
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -91,7 +92,8 @@ def kill_and_heal(
     file = Path(server.environment["DIES_AT"])
     file.write_text(" ".join(points[0]))
     before = [rotated.value() for rotated in secrets]
-    tokens = [rotated.begin() for rotated in secrets]
+    tokens = [str(uuid.uuid4()) for _ in secrets]
+    to_begin = without_those_that_begin(list(zip(secrets, tokens, strict=True)))
     for following in [*points[1:], None]:
         assert server.process is not None
         server.process.wait(timeout=PATIENCE_SECONDS)
@@ -99,7 +101,14 @@ def kill_and_heal(
         server.kill()
         if following is not None:
             file.write_text(" ".join(following))
-        server.start()
+        try:
+            server.start()
+        except AssertionError:
+            if following is None or file.exists():
+                raise
+            continue  # the rotation went on, and came to its next point, before the server had said that it is ready
+        to_begin = without_those_that_begin(to_begin)
+    assert to_begin == []
     problems, healed = [], 0.0
     for rotated, token, old in zip(secrets, tokens, before, strict=True):
         name = f"{rotated.target.module.ENGINE}, {points}"
@@ -113,6 +122,16 @@ def kill_and_heal(
         if set(rotated.labels()) != {"AWSCURRENT", "AWSPREVIOUS"}:
             problems.append(f"{name}: the labels are {rotated.labels()}")
     return problems, healed
+
+
+def without_those_that_begin(rotations: list[tuple[Rotated, str]]) -> list[tuple[Rotated, str]]:
+    """Those that were not begun, for the server died: an earlier one had come to its point already. They are asked for again."""
+    for number, (rotated, token) in enumerate(rotations):
+        try:
+            rotated.begin(token)
+        except GONE:
+            return rotations[number:]
+    return []
 
 
 def lives(chance: random.Random, kills: int) -> Iterator[list[Point]]:

@@ -112,9 +112,11 @@ class Rotated:
     def client(self) -> Any:
         return self.server.client("secretsmanager")
 
-    def begin(self) -> str:
-        """A rotation is under way. Answers the version that it makes."""
-        found: str = self.client.rotate_secret(SecretId=self.secret, RotationLambdaARN=self.function)["VersionId"]
+    def begin(self, token: str | None = None) -> str:
+        """A rotation is under way. Answers the version that it makes, which is `token` if there is one."""
+        more = {} if token is None else {"ClientRequestToken": token}
+        asked = self.client.rotate_secret(SecretId=self.secret, RotationLambdaARN=self.function, **more)
+        found: str = asked["VersionId"]
         return found
 
     def labels(self) -> dict[str, str]:
