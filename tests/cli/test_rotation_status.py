@@ -97,6 +97,35 @@ def test_a_rotation_that_fails_says_why_since_when_and_when_it_is_tried_again(de
     assert "first-password" not in desk.status("--json").output + desk.status("db").output
 
 
+def test_an_attempt_that_runs_is_told_and_not_when_the_next_window_opens(desk: Desk) -> None:
+    desk.breaks()
+    desk.rotate("db", RotationRules={"ScheduleExpression": "rate(10 days)"})
+    seen: list[tuple[str, str | None, bool]] = []
+
+    def body(_event: dict[str, str]) -> None:
+        lines = {line[:24].strip(): line[25:] for line in desk.status("db").output.splitlines()}
+        (found,) = json.loads(desk.status("--json").output)
+        seen.append((lines["next attempt"], found["next_attempt_at"], found["attempt_runs"]))
+        raise ConnectionError
+
+    desk.functions.bodies[desk.functions.arn("f")] = body
+    desk.house.clock.turn(ms=2_000)
+    desk.house.run_jobs()
+    assert seen == [("runs now", None, True)]
+    (found,) = json.loads(desk.status("--json").output)
+    assert (found["next_attempt_at"], found["attempt_runs"]) == ("2026-09-21T14:13:25Z", False)
+
+
+def test_what_was_given_up_is_tried_again_when_the_next_window_opens(desk: Desk) -> None:
+    desk.breaks()
+    desk.rotate("db", RotationRules={"ScheduleExpression": "cron(0 8 * * ? *)", "Duration": "1h"})
+    with desk.house.app.storage.writing() as tx:
+        tx.run("UPDATE job SET state = 'parked' WHERE kind = 'secretsmanager.rotation_step'")
+    (found,) = json.loads(desk.status("--json").output)
+    assert (found["state"], found["attempt_runs"]) == ("stuck", False)
+    assert found["next_attempt_at"].startswith("2026-09-22T08:")
+
+
 def test_what_missed_its_window_is_overdue(desk: Desk) -> None:
     desk.rotate("db", RotationRules={"ScheduleExpression": "cron(0 8 * * ? *)", "Duration": "1h"})
     assert desk.status().exit_code == 0

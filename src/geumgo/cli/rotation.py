@@ -82,7 +82,7 @@ def _show(report: "Report") -> None:
         "rotated by": report.rotator,
         "last rotation": _shown(report.rotated_at_ms),
         "next rotation by": _shown(report.due_by_ms),
-        "next attempt": _shown(report.next_attempt_at_ms),
+        "next attempt": "runs now" if report.attempt_runs else _shown(report.next_attempt_at_ms),
         "step": report.step,
         "version in the making": report.version,
         "failures in a row": str(report.failures),

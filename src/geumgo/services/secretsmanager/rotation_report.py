@@ -24,7 +24,8 @@ class Report:
 
     `failing`: the last attempt failed, and it is tried again at `next_attempt_at_ms`. `stuck`: a step of it was given up. `overdue`:
     NextRotationDate has passed. `ahead`: the last rotation lies far in the future, because the clock was wrong then. `failures` are
-    those in a row since it began; `last_error` is what RotationFailed said in the trail.
+    those in a row since it began; `last_error` is what RotationFailed said in the trail. `attempt_runs`: a step is being done, or written
+    down, at this moment.
     """
 
     arn: str
@@ -39,6 +40,7 @@ class Report:
     rotated_at_ms: int | None
     due_by_ms: int | None
     next_attempt_at_ms: int | None
+    attempt_runs: bool
 
 
 def reports(tx: Tx, sealing: Sealing, now_ms: int) -> Iterator[Report]:
@@ -55,7 +57,9 @@ def reports(tx: Tx, sealing: Sealing, now_ms: int) -> Iterator[Report]:
 
 def _report(tx: Tx, secret: Secret, rotation: Rotation, now_ms: int) -> Report:
     steps = [each for dedup in step_jobs(secret) for each in queue.of_dedup(tx, dedup)]
-    waiting = [*steps, *queue.of_dedup(tx, f"{ROTATE}:{secret.arn}")]
+    # Between two jobs of one step (its owner does it, and says so) there is none of these, and the step is under way all the same.
+    runs = rotation.token is not None and not any(each.state in {"waiting", "parked"} for each in steps)
+    waiting = [] if runs else [*steps, *queue.of_dedup(tx, f"{ROTATE}:{secret.arn}")]
     return Report(
         arn=secret.arn,
         name=secret.name,
@@ -69,6 +73,7 @@ def _report(tx: Tx, secret: Secret, rotation: Rotation, now_ms: int) -> Report:
         rotated_at_ms=rotation.rotated_at_ms,
         due_by_ms=rotation.due_by_ms,
         next_attempt_at_ms=min((each.run_at_ms for each in waiting if each.state == "waiting"), default=None),
+        attempt_runs=runs,
     )
 
 
