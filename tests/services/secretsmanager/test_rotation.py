@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -462,7 +463,7 @@ def test_a_server_that_was_away_for_a_week_rotates_once(world: World) -> None:
 
 def test_what_fails_in_its_window_is_tried_again_in_the_next_with_the_same_version(world: World) -> None:
     world.house.clock.turn(ms=to_midnight(world))
-    world.functions.bodies[world.function] = breaking(world, "setSecret", 10**6, after=False)
+    world.functions.bodies[world.function] = breaking(world, "createSecret", 10**6, after=False)
     world.rotate(RotationRules=DAILY, RotateImmediately=False)
     world.turn(DAY_MS)
     pending = world.labels()["AWSPENDING"]
@@ -474,6 +475,53 @@ def test_what_fails_in_its_window_is_tried_again_in_the_next_with_the_same_versi
     world.turn(DAY_MS)
     assert world.labels()["AWSCURRENT"] == pending
     assert world.described()["NextRotationDate"].timestamp() * 1000 > world.house.clock.now_ms()
+
+
+@pytest.mark.parametrize(
+    ("step", "after"), [("setSecret", False), ("setSecret", True), ("testSecret", False), ("finishSecret", False)]
+)
+def test_what_may_have_changed_the_password_is_ended_though_its_window_has_closed(
+    world: World, step: str, after: bool
+) -> None:
+    """Until then AWSCURRENT may be refused by the database of a single user, and the next window opens after a month."""
+    world.house.clock.turn(ms=to_midnight(world))
+    world.functions.bodies[world.function] = breaking(world, step, 10**6, after=after)
+    world.rotate(RotationRules={"ScheduleExpression": "cron(0 4 23 * ? *)", "Duration": "2h"}, RotateImmediately=False)
+    world.turn(DAY_MS + 6 * HOUR_MS)
+    assert datetime.fromtimestamp(world.house.clock.now_ms() / 1000, UTC).isoformat() == "2026-09-23T06:00:00+00:00"
+    pending = world.labels()["AWSPENDING"]
+    tries = len(world.functions.calls)
+    world.turn(2 * HOUR_MS)
+    assert len(world.functions.calls) > tries, "an hour is the longest wait"
+    world.functions.bodies[world.function] = world.template
+    world.turn(HOUR_MS)
+    assert world.labels()["AWSCURRENT"] == pending
+    assert "AWSPENDING" not in world.labels()
+    assert world.password() == world.logins["app"] != "old"
+    due = world.described()["NextRotationDate"]
+    assert due.timestamp() * 1000 > world.house.clock.now_ms()
+    assert (due.day, due.hour) == (23, 6)
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_what_may_have_changed_the_password_is_tried_soon_in_the_next_window_and_after_it_as_before(
+    world: World, by_hand: bool
+) -> None:
+    world.house.clock.turn(ms=to_midnight(world))
+    world.functions.bodies[world.function] = breaking(world, "testSecret", 10**6, after=False)
+    world.rotate(RotationRules=DAILY, RotateImmediately=by_hand)
+    world.turn(DAY_MS + 9 * HOUR_MS)
+    tried = [each["eventTime"][:13] for each in world.house.trail() if each["eventName"] == "RotationFailed"]
+    windows = Counter(each[:10] for each in tried if each[11:] in {"04", "05"})
+    assert all(tries >= 40 for tries in windows.values()), "two minutes of tries, one every three seconds"
+    assert len(windows) == 2
+    assert {f"{hour:02}" for hour in range(6, 24)} <= {each[11:] for each in tried}, "and in every other hour once"
+    assert {each[11:] for each in tried if each[:10] == max(windows)} >= {"06", "07", "08"}
+    world.functions.bodies[world.function] = world.template
+    world.turn(HOUR_MS)
+    assert world.events()[-1] == "RotationSucceeded"
+    world.turn(DAY_MS)
+    assert world.events().count("RotationSucceeded") == 2
 
 
 def test_a_clock_that_ran_ahead_and_is_set_back_loses_no_rotation(world: World) -> None:

@@ -11,6 +11,8 @@ from geumgo.services.secretsmanager.records import CURRENT, PENDING, Secret
 
 STEPS: Final = ("createSecret", "setSecret", "testSecret", "finishSecret")
 """What a rotation function is asked for, in order. Source: "Lambda rotation functions", Secrets Manager User Guide."""
+CHANGING_STEP: Final = "setSecret"
+"""From here on nobody but the function knows which password the database has: a step that failed, or was not heard of, may have set it."""
 TEST_STEP: Final = "testSecret"
 _SOON_MS: Final = (2_000, 3_000)
 _SOON_FAILURES: Final = 40
@@ -32,7 +34,7 @@ class Rotation:
 
     `rules` are RotationRules as they were given. `anchored_at_ms`: the next window is the first one after this moment. `due_by_ms` is
     NextRotationDate. `token` is the version that the rotation under way makes (None: none is), `step` the step that runs or comes next,
-    `until_ms` the moment after which no attempt begins before the next window (None: none such).
+    `until_ms` the moment after which no attempt begins before the next window (None: none such; it is tried until it works).
     """
 
     secret_id: str

@@ -191,8 +191,11 @@ def rotate(work: Work, payload: Params) -> None:
         if rules.is_unwanted(secret, rotation):
             rotation = plan.abandon(secret, rotation)
         token = rotation.token or rules.left_over(secret) or random.uuid()
-        _, rotation = plan.begin(secret, rotation, token, rules.milliseconds(window.closes_at))
-        plan.keep(rotation)
+        closes_ms = rules.milliseconds(window.closes_at)
+        secret, rotation = plan.begin(secret, rotation, token, closes_ms)
+        plan.keep(
+            rotation if rotation.until_ms is not None else plan.await_window(secret, rotation, after_ms=closes_ms)
+        )
 
 
 @job(STEP)

@@ -13,7 +13,7 @@ from geumgo.jobs import promise, queue, withdraw
 from geumgo.sealing import Sealing
 from geumgo.services.secretsmanager import domain_rotation as rules
 from geumgo.services.secretsmanager import owners, store, store_rotation
-from geumgo.services.secretsmanager.domain_rotation import STEPS, Rotation
+from geumgo.services.secretsmanager.domain_rotation import CHANGING_STEP, STEPS, Rotation
 from geumgo.services.secretsmanager.records import CURRENT, PENDING, Secret, Version
 from geumgo.storage import Tx
 
@@ -104,11 +104,14 @@ class Plan:
     def begin(self, secret: Secret, rotation: Rotation, token: str, until_ms: int | None) -> tuple[Secret, Rotation]:
         """A rotation that makes the version `token` is under way. That version is there, wears AWSPENDING and waits for its value.
 
+        One that was under way already and is tried until it works, is so further on.
+
         Source: "Rotation function", Secrets Manager User Guide; that the version is there before the function runs was seen on AWS.
         """
         if store.find_version(self.tx, self.sealing, secret, token) is None:
             store.keep_version(self.tx, self.sealing, secret, Version(token, "none", None, self.now_ms))
         secret = self._with_stages(secret, {**secret.stages, PENDING: token})
+        until_ms = rotation.until_ms if rotation.token == token and rotation.until_ms is None else until_ms
         rotation = replace(rotation, token=token, step=STEPS[0], testing=False, until_ms=until_ms, failures=0)
         self.promise_step(secret, rotation, self.now_ms)
         self.say("RotationStarted", secret, token)
@@ -150,11 +153,20 @@ class Plan:
         elif following is not None:
             rotation = replace(rotation, step=following)
             self.promise_step(secret, rotation, self.now_ms)
-            self.keep(rotation)
+            self.keep(self._past_its_window(secret, rotation) if following == CHANGING_STEP else rotation)
         elif secret.stages.get(CURRENT) != token:
             self._fail(secret, rotation, token, f"The step {step} ended without AWSCURRENT on version {token}")
         else:
             self._succeed(secret, rotation, token)
+
+    def _past_its_window(self, secret: Secret, rotation: Rotation) -> Rotation:
+        """The rotation, which is tried until it works, and in the next window anew.
+
+        It is about to set a password. If it ended with its window, AWSCURRENT might be refused until the next one.
+        """
+        if rotation.until_ms is None:
+            return rotation
+        return self.await_window(secret, replace(rotation, until_ms=None), after_ms=max(self.now_ms, rotation.until_ms))
 
     def _succeed(self, secret: Secret, rotation: Rotation, token: str) -> None:
         if secret.stages.get(PENDING) == token:
