@@ -277,6 +277,33 @@ def test_on_a_full_disk_a_write_is_refused_before_anything_is_changed(small_hous
     assert not house.app.trail.unresolved
 
 
+def test_on_a_full_disk_nobody_is_answered_of_all_that_was_worked_and_is_not_on_its_way(small_house: House) -> None:
+    house = small_house
+    pipeline, client = house.app.pipeline, house.client("secretsmanager")
+    client.create_secret(Name="there", SecretString="hunter2")
+    read = signed(house, "secretsmanager", "secretsmanager.GetSecretValue", {"SecretId": "there"})
+    written = signed(
+        house, "secretsmanager", "secretsmanager.TagResource", {"SecretId": "there", "Tags": [{"Key": "a"}]}
+    )
+    long = signed(house, "secretsmanager", "secretsmanager.BatchGetSecretValue", {"SecretIdList": ["x" * 2_000] * 20})
+    house.app.trail._sync_seconds = 1.0
+    landed = pipeline.work([read])
+    assert pipeline.launch(lambda: None)
+    disk, house.app.trail._disk = house.app.trail._disk, FullDisk()
+    house.app.trail._reserve.unlink(missing_ok=True)
+    waiting = [pipeline.work([each]) for each in (read, written, *[long] * 20)]
+    pipeline.settle()
+    pipeline.land()
+    assert [each.status for each in landed.answers] == [200], "its record is on the disk"
+    statuses = [each.answers[0].status for each in waiting]
+    assert statuses[1] == 200, "it is committed, and its intent is on the disk"
+    assert set(statuses[2:]) == {503}
+    house.app.trail._disk = disk
+    house.app.tick()
+    assert named(house, "TagResource") == {("TagResource", ""): 1}
+    assert not house.app.trail.unresolved
+
+
 def test_in_the_space_that_was_held_back_only_what_takes_away_is_served(small_house: House) -> None:
     house, trail = small_house, small_house.app.trail
     client = house.client("secretsmanager")

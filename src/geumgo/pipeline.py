@@ -1,10 +1,11 @@
 """The life of a request on one page: who asks? known? allowed? run, keep, note, answer.
 
-`Pipeline.handle_batch` is the only door. It answers nothing before the trail has the record of it on disk.
+`Pipeline.work` is the only door. Nothing is answered before the trail has the record of it on disk: `settle` waits for that, `launch` and
+`land` let a thread wait, so that the next requests are worked on meanwhile.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import structlog
@@ -60,6 +61,14 @@ NOT_FOR_THE_WIRE = Answer(200, (), b"")
 Found = TypeVar("Found")
 
 
+@dataclass(slots=True)
+class Batch:
+    """Requests that are worked on together, and what is answered."""
+
+    turns: list[Turn]
+    answers: list[Answer] = field(default_factory=list)
+
+
 class Pipeline:
     """Requests in, answers out. Synchronous; one per process."""
 
@@ -70,6 +79,7 @@ class Pipeline:
         self._ledger = Ledger(parts)
         self._marks: list[Callable[[Tx], None]] = []  # dates of use that wait for the end of the batch
         self._marked: list[Hashable] = []  # what is kept that they are in
+        self._worked: list[Batch] = []  # whose records are not on their way to the disk yet
         self._repeats = Repeats(parts.most_derived // 2)
         self._courses = Courses(self._derived, self._ledger)
         self._global_regions = parts.regions | {GLOBAL_REGION}
@@ -81,17 +91,53 @@ class Pipeline:
 
         Raises TrailBroken or storage.Broken when this process must not acknowledge anything more.
         """
-        turns = [self._turn(each) for each in requests]
+        batch = self.work(requests)
+        self.settle()
+        return batch.answers
+
+    def work(self, requests: Sequence[Request | Fetched | Surplus]) -> Batch:
+        """What is done about `requests`. The answers must not leave before `settle`, or what `launch` began has landed.
+
+        Raises as `handle_batch` does.
+        """
+        batch = Batch([self._turn(each) for each in requests])
         self._derived.look()  # after all of them have arrived: whatever was acknowledged before is seen
+        self._worked.append(batch)
         try:
-            answers = [self._answer(turn, each) for turn, each in zip(turns, requests, strict=True)]
+            batch.answers = [self._answer(turn, each) for turn, each in zip(batch.turns, requests, strict=True)]
             self._ledger.note_surplus([each.request for each in requests if isinstance(each, Surplus)])
-            self._settle()
-        except TrailFull:
-            self._parts.trail.abandon()
-            log.exception("trail full", next="free space on the disk that holds the audit directory")
-            return [turn.kept or self._unrecorded(turn) for turn in turns]
-        return answers
+            self._write_marks()
+        except TrailFull as full:
+            self._abandon(full)
+        return batch
+
+    def settle(self) -> None:
+        """The records of everything that was worked are durable, with one sync. Raises as `handle_batch` does."""
+        self._to_the_disk(self._parts.trail.settle)
+
+    def launch(self, woken: Callable[[], None]) -> bool:
+        """The records of everything that was worked are on their way to the disk; see `Trail.launch`. Raises as `handle_batch` does."""
+        return self._to_the_disk(lambda: self._parts.trail.launch(woken))
+
+    def land(self) -> None:
+        """What was launched is durable. Raises as `handle_batch` does."""
+        self._parts.trail.land()
+
+    def _to_the_disk(self, goes: Callable[[], Found]) -> Found | bool:
+        try:
+            return goes()
+        except TrailFull as full:
+            self._abandon(full)
+            return False
+        finally:
+            self._worked.clear()
+
+    def _abandon(self, full: TrailFull) -> None:
+        """There is no space for the records of what was worked: who asked hears so."""
+        self._parts.trail.abandon()
+        log.error("trail full", exc_info=full, next="free space on the disk that holds the audit directory")
+        for batch in self._worked:
+            batch.answers = [turn.kept or self._unrecorded(turn) for turn in batch.turns]
 
     def _turn(self, each: Request | Fetched | Surplus) -> Turn:
         if isinstance(each, Fetched):
@@ -607,7 +653,12 @@ class Pipeline:
             self._marked += self._derived.touched
 
     def _settle(self) -> None:
-        """Marks are left, and what was noted is durable. Raises Broken, TrailBroken, TrailFull.
+        """Marks are left, and what was noted is durable. Raises Broken, TrailBroken, TrailFull."""
+        self._write_marks()
+        self._parts.trail.settle()
+
+    def _write_marks(self) -> None:
+        """Marks are left. Raises Broken.
 
         A read is not refused because its mark could not be left; the log says so. It is still due at the next read.
         """
@@ -627,7 +678,6 @@ class Pipeline:
             )
         except Exception:  # a fault of ours, and no reason to take back what was done
             log.exception("fault", next="dates of use are not kept")
-        self._parts.trail.settle()
 
     # -- a service for itself ------------------------------------------------------------------------------------------
 

@@ -95,7 +95,10 @@ class Settings:
         "How long a request may take to arrive, from its first byte to its last (seconds).", 20.0
     )
     idle_seconds: float = says("How long a connection may idle between requests (seconds).", 75.0)
-    batch_requests: int = says("The most requests that share one sync of the trail.", 256)
+    batch_requests: int = says(
+        "The most requests that are worked on together, or are answered together when the disk has their records.",
+        256,
+    )
     waiting_outside: int = says(
         "The most requests of an API process that wait for something outside (a function that runs) at a time. More of them wait in line; "
         "all others are served meanwhile.",

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import stat
+import threading
 import uuid
 from dataclasses import replace
 from itertools import pairwise
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from geumgo.audit import trail as trails
 from geumgo.audit.disk import Disk, Draft
 from geumgo.audit.line import build_with, take_apart
 from geumgo.audit.reader import records
@@ -398,6 +400,157 @@ def test_nobody_goes_back_to_an_older_root_key(tmp_path: Path, clock: TurnedCloc
     assert [problem.what for problem in report.problems] == [
         "this segment was signed with an older key than the one before it"
     ]
+
+
+# -- a thread waits for the disk --------------------------------------------------------------------------------------------
+
+
+class HeldDisk(FailingDisk):
+    """A disk whose syncs take until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.free = threading.Event()
+        self.free.set()
+
+    def sync(self, descriptor: int) -> None:
+        assert self.free.wait(60)
+        super().sync(descriptor)
+
+
+@pytest.fixture(name="held")
+def a_slow_disk(monkeypatch: pytest.MonkeyPatch) -> HeldDisk:
+    """It is held, and no trail takes it for a quick one."""
+    monkeypatch.setattr(trails, "QUICK_SECONDS", 0)
+    return HeldDisk()
+
+
+def launched(trail: Trail, disk: HeldDisk, *names: str) -> threading.Event:
+    """Those records are on their way to the disk. Answers what is set when they are there."""
+    woken = threading.Event()
+    disk.free.clear()
+    for name in names:
+        trail.note("call", {"eventName": name})
+    assert trail.launch(woken.set)
+    return woken
+
+
+def names_in(directory: Path) -> list[str]:
+    return [record["eventName"] for record in records(directory)]
+
+
+def test_what_a_thread_waits_for_is_durable_when_it_has_landed(
+    tmp_path: Path, clock: TurnedClock, held: HeldDisk
+) -> None:
+    trail = open_trail(tmp_path, clock, disk=held)
+    woken = launched(trail, held, "a", "b")
+    trail.note("call", {"eventName": "meanwhile"})
+    assert not woken.is_set()
+    assert names_in(tmp_path) == ["a", "b"], "written, and nothing behind them before they are synced"
+    held.free.set()
+    assert woken.wait(60)
+    trail.land()
+    trail.settle()
+    assert names_in(tmp_path) == ["a", "b", "meanwhile"]
+    assert not trail.launch(woken.set), "nothing waits"
+    trail.close()
+    assert sound(tmp_path, trail)
+
+
+def test_whoever_settles_meanwhile_waits_for_what_is_on_its_way(
+    tmp_path: Path, clock: TurnedClock, held: HeldDisk
+) -> None:
+    trail = open_trail(tmp_path, clock, disk=held)
+    launched(trail, held, "a")
+    trail.note("call", {"eventName": "b"})
+    letting = threading.Timer(0.05, held.free.set)
+    letting.start()
+    trail.settle()
+    assert held.free.is_set()
+    trail.land()
+    letting.join()
+    assert names_in(tmp_path) == ["a", "b"]
+    trail.close()
+    assert sound(tmp_path, trail)
+
+
+def test_an_outcome_on_its_way_settles_its_intent_when_it_has_landed(
+    tmp_path: Path, clock: TurnedClock, held: HeldDisk
+) -> None:
+    trail = open_trail(tmp_path, clock, disk=held)
+    intent = trail.note("intent", {"eventName": "a"})
+    trail.settle()
+    trail.note("outcome", {"intent": intent, "committed": True})
+    held.free.clear()
+    assert trail.launch(lambda: None)
+    assert set(trail.unresolved) == {intent}
+    held.free.set()
+    trail.land()
+    assert not trail.unresolved
+    trail.close()
+
+
+def test_a_sync_that_fails_in_a_thread_breaks_the_trail(tmp_path: Path, clock: TurnedClock, held: HeldDisk) -> None:
+    trail = open_trail(tmp_path, clock, disk=held)
+    held.fails = ("sync", errno.EIO)
+    woken = launched(trail, held, "a")
+    held.free.set()
+    assert woken.wait(60), "whoever waits is told of a failure, too"
+    for refused in (trail.land, trail.land, trail.settle, lambda: trail.launch(woken.set)):
+        with pytest.raises(TrailBroken, match="cannot be written"):
+            refused()
+    trail.close()
+
+
+def test_a_trail_that_is_closed_waits_for_what_is_on_its_way(
+    tmp_path: Path, clock: TurnedClock, held: HeldDisk
+) -> None:
+    trail = open_trail(tmp_path, clock, disk=held)
+    launched(trail, held, "a")
+    letting = threading.Timer(0.05, held.free.set)
+    letting.start()
+    trail.close()
+    letting.join()
+    assert names_in(tmp_path) == ["a"]
+    assert sound(tmp_path, trail)
+
+
+def test_what_does_not_fit_into_the_segment_is_durable_at_once(
+    tmp_path: Path, clock: TurnedClock, held: HeldDisk
+) -> None:
+    trail = open_trail(tmp_path, clock, disk=held)
+    for _ in range(8):
+        trail.note("call", {"eventName": "long", "filling": "x" * (SMALL // 5)})
+    assert not trail.launch(lambda: pytest.fail("there is nothing to wait for"))
+    assert names_in(tmp_path) == ["long"] * 8
+    assert len(files_of(tmp_path)) > 1
+    trail.close()
+    assert sound(tmp_path, trail)
+
+
+def test_a_full_disk_is_told_to_whoever_launches(tmp_path: Path, clock: TurnedClock, held: HeldDisk) -> None:
+    trail = open_trail(tmp_path, clock, disk=held)
+    for _ in range(8):
+        trail.note("call", {"eventName": "long", "filling": "x" * (SMALL // 5)})
+    held.fails = ("create", errno.ENOSPC)
+    with pytest.raises(TrailFull):
+        trail.launch(lambda: None)
+    trail.abandon()
+    held.fails = None
+    trail.note("call", {"eventName": "afterwards"})
+    trail.settle()
+    assert names_in(tmp_path)[-1] == "afterwards"
+    trail.close()
+    assert sound(tmp_path, trail)
+
+
+def test_no_thread_waits_for_a_quick_disk(tmp_path: Path, clock: TurnedClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trails, "QUICK_SECONDS", 60)
+    trail = open_trail(tmp_path, clock)
+    trail.note("call", {"eventName": "a"})
+    assert not trail.launch(lambda: pytest.fail("there is nothing to wait for"))
+    assert names_in(tmp_path) == ["a"]
+    trail.close()
 
 
 # -- the next segment is made while this one fills --------------------------------------------------------------------------

@@ -8,7 +8,8 @@ raises.
 import base64
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from geumgo import logs
@@ -22,6 +23,11 @@ from geumgo.settings import Settings
 PROBLEMS = Path(sys.argv[2]) if len(sys.argv) > 2 else None
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    answers: list[Answer]
+
+
 class Echo:
     """A core. It is its own pipeline."""
 
@@ -32,8 +38,20 @@ class Echo:
     def pipeline(self) -> "Echo":
         return self
 
-    def handle_batch(self, requests: Sequence[Request | Fetched | Surplus]) -> list[Answer]:
+    def work(self, requests: Sequence[Request | Fetched | Surplus]) -> "Answered":
         self.batches += 1
+        return Answered(self.answers(requests))
+
+    def settle(self) -> None:
+        """There is nothing to keep."""
+
+    def launch(self, woken: Callable[[], None]) -> bool:
+        return False
+
+    def land(self) -> None:
+        raise AssertionError("nothing was launched")
+
+    def answers(self, requests: Sequence[Request | Fetched | Surplus]) -> list[Answer]:
         return [
             self.later(each)
             if isinstance(each, Fetched)

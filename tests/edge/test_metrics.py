@@ -87,7 +87,7 @@ def test_a_process_that_is_started_again_goes_on_counting_and_all_are_added_up()
     for _ in range(2):
         page = Page(board._pages["api-0"])
         page.answered("kms", "Decrypt", "", user("ann"))
-        page.waited([0.001], 2)
+        page.waited(page.worked(), [0.001], 2)
     board.page("api-1").answered("kms", "Decrypt", "", user("ann"))
     board.page("api-1").answered("kms", "Decrypt", "AccessDeniedException", user("ann"))
     text = board.text(ready=False)
@@ -130,7 +130,7 @@ def test_each_operation_has_a_histogram_of_its_own():
         page = board.page(name)
         page.answered("kms", "Decrypt", "", NOBODY)
         page.answered("secretsmanager", "GetSecretValue", "", NOBODY)
-        page.waited([0.001, 0.2], 0)
+        page.waited(page.worked(), [0.001, 0.2], 0)
     text = board.text(ready=True)
     assert shown(text, "geumgo_operation_seconds_count") == {"kms/Decrypt": 2, "secretsmanager/GetSecretValue": 2}
     assert shown(text, "geumgo_operation_seconds_sum")["secretsmanager/GetSecretValue"] == 0.4
@@ -144,7 +144,7 @@ def test_times_of_a_batch_that_found_no_space_are_given_to_no_operation():
     board = Board(["api-0"])
     page = board.page("api-0")
     page.answered("kms", "Decrypt", "", NOBODY)
-    page.waited([0.001, 0.2], 0)
+    page.waited(page.worked(), [0.001, 0.2], 0)
     assert shown(board.text(ready=True), "geumgo_operation_seconds_count") == {}
     assert shown(board.text(ready=True), "geumgo_request_seconds_count") == {"": 2}
 

@@ -30,8 +30,8 @@ _ID = re.compile(rb"(?i)\r\nx-amzn-requestid: *(\S+)")
 class Asks:
     """The requests as bytes, by the status that each is answered with as long as nothing is wrong."""
 
-    def __init__(self, server: Server) -> None:
-        self.server = server
+    def __init__(self, server: Server, *, writes: bool = True) -> None:
+        self.server, self.writes = server, writes
         self.admin = Credentials(*server.credentials())
         server.client("secretsmanager").create_secret(Name=SECRET, SecretString="read me")
         iam = server.client("iam")
@@ -53,7 +53,7 @@ class Asks:
         wrong = Credentials(self.admin.access_key, "w" * 40)
         return [
             self._json("GetSecretValue", read, self.admin),
-            self._json("TagResource", tag, self.admin),
+            *([self._json("TagResource", tag, self.admin)] if self.writes else []),
             self._json("DescribeSecret", read, self.admin),
             self._json("GetSecretValue", {"SecretId": "nobody/knows"}, self.admin),  # 400
             self._json("GetSecretValue", read, self.powerless),  # 400, denied

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from geumgo.audit import trail
 from geumgo.audit.trail import Trail, TrailFull
 from geumgo.cli import main
 from geumgo.edge import connection, server
@@ -68,6 +69,41 @@ def keeps_a_value_before_its_labels() -> None:
     setattr(lookup, "keep", apart)  # noqa: B010
 
 
+def nobody_lets_a_thread_wait() -> None:
+    """Whatever goes to the disk goes through `Trail.settle`: no fault by itself."""
+
+    def at_once(self: Trail, _woken: Callable[[], None]) -> bool:
+        self.settle()
+        return False
+
+    setattr(Trail, "launch", at_once)  # noqa: B010
+
+
+def no_disk_is_quick() -> None:
+    """A thread waits for every sync that several requests share, on tmpfs, too: no fault, but what happens on a slow disk."""
+    setattr(trail, "QUICK_SECONDS", 0)  # noqa: B010
+
+
+def answers_while_the_disk_syncs() -> None:
+    """What a thread waits for is taken for done as soon as it waits."""
+    no_disk_is_quick()
+    launch = Trail.launch
+
+    def hasty(self: Trail, woken: Callable[[], None]) -> bool:
+        if launch(self, lambda: None):
+            woken()
+            return True
+        return False
+
+    def land(self: Trail) -> None:
+        flight, self._flight = self._flight, None
+        if flight is not None:
+            self._durable(flight[1])
+
+    setattr(Trail, "launch", hasty)  # noqa: B010
+    setattr(Trail, "land", land)  # noqa: B010
+
+
 def writes_its_records_afterwards() -> None:
     """The trail is written twice a second, when the process looks after itself, and not before an answer leaves."""
     settle = Trail.settle
@@ -80,6 +116,7 @@ def writes_its_records_afterwards() -> None:
         settle(self)
 
     setattr(Trail, "settle", later)  # noqa: B010
+    nobody_lets_a_thread_wait()
     setattr(Trail, "checkpoint", checkpoint)  # noqa: B010
 
 
@@ -94,6 +131,7 @@ def goes_on_after_an_error_of_the_disk() -> None:
     def nothing_happened(self: Trail) -> None:
         self._fault = ""
 
+    nobody_lets_a_thread_wait()
     setattr(Engine, "refuse_if_unusable", forgetful)  # noqa: B010
     setattr(Trail, "_refuse_if_broken", nothing_happened)  # noqa: B010
     setattr(server, "give_up", lambda _fault: None)  # noqa: B010
@@ -112,6 +150,7 @@ def swallows_a_full_trail() -> None:
         self._scarce = False
 
     setattr(Trail, "settle", content)  # noqa: B010
+    nobody_lets_a_thread_wait()
 
 
 def remembers_for_a_second() -> None:
@@ -169,6 +208,8 @@ FAULTS: Final[dict[str, Callable[[], None]]] = {
         keeps_a_value_before_its_labels,
         writes_its_records_afterwards,
         goes_on_after_an_error_of_the_disk,
+        no_disk_is_quick,
+        answers_while_the_disk_syncs,
         swallows_a_full_trail,
         remembers_for_a_second,
         keeps_all_that_waits,

@@ -21,9 +21,10 @@ from tests.promises.callers import AnyCaller, Asks, Heard
 from tests.promises.reached import reaching
 from tests.promises.test_kill_nine import PATIENCE_SECONDS, Answers, Writer, kept_clients, looked_at, stroke
 from tests.promises.things import KINDS
-from tests.server import GEUMGO, Server, descendants
+from tests.server import Server, descendants
 
 FAULTS: Final = int(os.environ.get("DISK_FAULTS", "10"))
+SLOW: Final = faulty_server.with_fault(faulty_server.no_disk_is_quick)
 SEED: Final = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 CALLS: Final = ("pwrite64", "fdatasync", "pwrite64", "fdatasync", "fsync", "ftruncate", "rename", "openat")
 MOST: Final = {"pwrite64": 150, "fdatasync": 150, "openat": 10}  # which one fails is chosen among so many
@@ -62,16 +63,20 @@ def api_of(server: Server) -> int:
 
 
 class Askers:
-    """Whoever asks: writers who remember what was acknowledged, and callers who fill the trail, so that its segments end soon."""
+    """Whoever asks: writers who remember what was acknowledged, and callers who fill the trail, so that its segments end soon.
 
-    def __init__(self, server: Server) -> None:
-        self.clients, self.asks = kept_clients(server, Answers()), Asks(server)
+    Without `writes` there are callers alone, who read.
+    """
+
+    def __init__(self, server: Server, callers: int = CALLERS, *, writes: bool = True) -> None:
+        self.clients, self.asks = kept_clients(server, Answers()), Asks(server, writes=writes)
         self.heard = Heard(lambda _: None)
+        self.writers, self.callers = len(KINDS) if writes else 0, callers
 
     def set_out(self, turn: int, stop: threading.Event) -> tuple[list[Writer], list[AnyCaller]]:
         nobody = partial(stroke, self.asks.server, 0)
-        writers = [Writer(self.clients, number, turn, nobody) for number in range(len(KINDS))]
-        callers = [AnyCaller(self.asks, self.heard, number, stop) for number in range(CALLERS)]
+        writers = [Writer(self.clients, number, turn, nobody) for number in range(self.writers)]
+        callers = [AnyCaller(self.asks, self.heard, number, stop) for number in range(self.callers)]
         for each in (*writers, *callers):
             each.start()
         return writers, callers
@@ -138,7 +143,7 @@ def serving(tmp_path: Path, program: list[str]) -> Server:
 
 
 def test_after_the_first_error_of_the_disk_nothing_more_is_acknowledged_and_nothing_is_lost(tmp_path: Path) -> None:
-    with reaching("P3", SEED) as so_far, serving(tmp_path, GEUMGO) as server:
+    with reaching("P3", SEED) as so_far, serving(tmp_path, SLOW) as server:
         askers = Askers(server)
         for turn, (call, when) in enumerate(samples(FAULTS)):
             log = tmp_path / f"{turn}.log"
@@ -157,4 +162,13 @@ def test_a_server_that_goes_on_after_an_error_of_the_disk_is_caught(tmp_path: Pa
     fault: Callable[[], None] = faulty_server.goes_on_after_an_error_of_the_disk
     with serving(tmp_path, faulty_server.with_fault(fault)) as server:
         seen, _ = fail_one(server, Askers(server), tmp_path / "strace.log", "fdatasync", 20, 0)
+    assert seen.problem()
+
+
+def test_a_server_that_answers_while_the_disk_syncs_is_caught(tmp_path: Path) -> None:
+    """Its callers only read: so it is the thread that waits for the disk which comes to the call that fails."""
+    fault: Callable[[], None] = faulty_server.answers_while_the_disk_syncs
+    with serving(tmp_path, faulty_server.with_fault(fault)) as server:
+        askers = Askers(server, callers=8, writes=False)
+        seen, _ = fail_one(server, askers, tmp_path / "strace.log", "fdatasync", 20, 0)
     assert seen.problem()

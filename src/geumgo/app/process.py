@@ -280,6 +280,12 @@ class SharedTrail:
         with self.lock:
             self.trail.settle()
 
+    def launch(self, _woken: Callable[[], None]) -> bool:
+        raise AssertionError("a lane waits for the disk: other lanes' records would land with its own")
+
+    def land(self) -> None:
+        raise AssertionError("a lane launches nothing")
+
     def abandon(self) -> None:
         raise AssertionError("a lane drops nothing: other lanes' records wait beside its own")
 

@@ -4,13 +4,21 @@
     event_id = trail.note("call", record)   # in memory
     trail.settle()                          # on the disk, with everything else that was noted since the last time: one write, one sync
 
+Whoever has more to do than to wait for the disk lets a thread wait:
+
+    if trail.launch(woken):                 # written; `woken` is called, in that thread, when the disk has answered
+        ...                                 # more may be noted meanwhile, and goes to the disk afterwards
+        trail.land()                        # what was noted before `launch` is durable
+
 Whoever holds a trail calls `checkpoint` once a second, and keeps `heads()` in the database: what is older than that cannot be taken
 away any more without being missed.
 """
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +47,10 @@ RECORD_BYTES: Final = 256 << 10
 PENDING_BYTES: Final = 8 << 20
 """How much may wait before it is written (bytes)."""
 CHECKPOINT_EVERY_MS: Final = 1_000
+QUICK_SECONDS: Final = 0.000_1
+"""A sync that takes less is not worth a thread."""
+REMEMBERS: Final = 0.9
+"""How much of what is known of the disk's speed counts on with each sync."""
 _CHECKPOINT_ROOM: Final = 1_024  # bytes at the end of a segment for the checkpoint that ends it
 
 
@@ -70,6 +82,18 @@ class _Noted(NamedTuple):
     at_ms: int
     record: bytes
     settles: str  # of an outcome: the intent it is for
+
+
+@dataclass(slots=True)
+class _Written:
+    """What stands in the file, and what is true of the chain as soon as it is durable."""
+
+    batch: list[_Noted]
+    seq: int
+    hash: str
+    offset: int
+    head: Head | None
+    unsigned_since_ms: int | None
 
 
 class Trail:
@@ -104,6 +128,9 @@ class Trail:
         self._head: Head | None = None
         self._fault = ""
         self._ids = Uuids()
+        self._flight: tuple[Future[None], _Written] | None = None  # what a thread syncs meanwhile
+        self._thread: ThreadPoolExecutor | None = None
+        self._sync_seconds = 0.0  # that a sync takes which is waited for, going by the last ones
 
     @classmethod
     def open(
@@ -205,7 +232,7 @@ class Trail:
             TrailFull: there is no space. What was noted still waits, until `settle` succeeds or `abandon` drops it.
 
         """
-        self._refuse_if_broken()
+        self.land()
         if not self._pending:
             return
         with self._disk_faults():
@@ -214,6 +241,48 @@ class Trail:
                 self._end_segment()
                 self._begin_segment()
                 self._write_pending()
+            self._draft_next()
+
+    def launch(self, woken: Callable[[], None]) -> bool:
+        """Everything that was noted is written, and `woken` is called in another thread when the disk has synced it, or has failed.
+
+        What is noted from now on waits until `land` was called. Answers whether there is something to wait for: otherwise nothing had
+        been noted, or everything is durable already, because that was quicker, or a new segment was due. Call `land` before the next one.
+
+        Raises as `settle` does.
+        """
+        assert self._flight is None, "what was launched before has landed"
+        self._refuse_if_broken()
+        if not self._pending:
+            return False
+        with self._disk_faults():
+            fitting, due = self._fitting()
+            if fitting < len(self._pending) or self._sync_seconds < QUICK_SECONDS:
+                self.settle()
+                return False
+            written = self._put(self._take(fitting), signs=due)
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="trail")
+        synced = self._thread.submit(self._sync)
+        self._flight = synced, written
+        synced.add_done_callback(lambda _: woken())
+        return True
+
+    def land(self) -> None:
+        """What was launched is durable; this waits for it.
+
+        Raises:
+            TrailBroken: the disk failed, now or before.
+
+        """
+        self._refuse_if_broken()
+        flight, self._flight = self._flight, None
+        if flight is None:
+            return
+        synced, written = flight
+        with self._disk_faults():
+            synced.result()
+            self._durable(written)
             self._draft_next()
 
     def abandon(self) -> None:
@@ -249,6 +318,8 @@ class Trail:
                     self._end_segment()
         finally:
             self._fault = self._fault or "the trail is closed"
+            if self._thread is not None:
+                self._thread.shutdown()  # the descriptor is its, too, until it has answered
             if self._descriptor is not None:
                 os.close(self._descriptor)
                 self._descriptor = None
@@ -352,6 +423,12 @@ class Trail:
 
     def _write_pending(self) -> None:
         """As much of what waits as fits into the segment is durable and waits no more."""
+        fitting, due = self._fitting()
+        if fitting:
+            self._write(self._take(fitting), signs=due)
+
+    def _fitting(self) -> tuple[int, bool]:
+        """How many of those that wait fit into the segment, which is open now; and whether a checkpoint is due before them."""
         if self._descriptor is None:
             self._begin_segment()
         now_ms = self._clock.now_ms()
@@ -363,11 +440,14 @@ class Trail:
             if size > room:
                 break
             fitting += 1
-        if not fitting:
-            return
-        self._write(self._pending[:fitting], signs=due)
-        self._pending_bytes -= sum(len(noted.record) for noted in self._pending[:fitting])
-        del self._pending[:fitting]
+        return fitting, due
+
+    def _take(self, count: int) -> list[_Noted]:
+        """The first of those that wait, which wait no more."""
+        taken = self._pending[:count]
+        del self._pending[:count]
+        self._pending_bytes -= sum(len(noted.record) for noted in taken)
+        return taken
 
     def _sign_last(self) -> None:
         """The newest line is signed."""
@@ -385,15 +465,23 @@ class Trail:
         return 340 + len(self.chain)
 
     def _write(self, batch: list[_Noted], *, signs: bool, last: bool = False) -> None:
-        """`batch` is durable: one write, one sync. With `signs`, a checkpoint of what was durable before comes first.
+        """`batch` is durable: one write, one sync. With `signs`, a checkpoint of what was durable before comes first."""
+        written = self._put(batch, signs=signs, last=last)
+        began = time.perf_counter()
+        self._sync()
+        self._sync_seconds += (time.perf_counter() - began - self._sync_seconds) * (1 - REMEMBERS)
+        self._durable(written)
+
+    def _put(self, batch: list[_Noted], *, signs: bool, last: bool = False) -> _Written:
+        """`batch` stands in the file; nothing else may be put there before it is synced.
 
         A checkpoint never stands behind lines of its own batch: so a power cut that tears a batch cannot leave one whole behind a gap,
         and a checkpoint behind a gap proves that somebody has made the gap.
         """
         assert self._descriptor is not None, "a segment is open"
         lines: list[bytes] = []
-        end, head, now_ms = self._end, self._head, self._clock.now_ms()
-        seq, hash_, unsigned = end.seq, end.hash, self._unsigned_since_ms
+        head, now_ms = self._head, self._clock.now_ms()
+        seq, hash_, unsigned = self._end.seq, self._end.hash, self._unsigned_since_ms
         if signs:
             signing, hash_, head = self._signed(seq + 1, hash_, now_ms, last=last)
             lines.append(signing)
@@ -404,16 +492,25 @@ class Trail:
             seq += 1
         data = b"".join(lines)
         self._disk.write(self._descriptor, data, self._offset)
+        unsigned = now_ms if batch and unsigned is None else unsigned
+        return _Written(batch, seq, hash_, self._offset + len(data), head, unsigned)
+
+    def _sync(self) -> None:
+        """What was put into the open segment is durable. In the thread of a flight, too, while which the segment stays as it is."""
+        assert self._descriptor is not None, "a segment is open"
         self._disk.sync(self._descriptor)
-        self._offset += len(data)
-        for noted in batch:
+
+    def _durable(self, written: _Written) -> None:
+        """What was put is synced: the chain ends behind it."""
+        end = self._end
+        for noted in written.batch:
             if noted.kind == "intent":
                 end.open[noted.id] = noted.at_ms
             elif noted.kind == "outcome":
                 end.open.pop(noted.settles, None)
-        end.seq, end.hash, end.size_bytes = seq, hash_, self._offset
-        self._head = head
-        self._unsigned_since_ms = now_ms if batch and unsigned is None else unsigned
+        end.seq, end.hash, end.size_bytes = written.seq, written.hash, written.offset
+        self._offset = written.offset
+        self._head, self._unsigned_since_ms = written.head, written.unsigned_since_ms
 
     def _line(self, seq: int, prev: str, noted: _Noted) -> tuple[bytes, str]:
         return build_with(self._mac, self._chain, seq, prev, noted.at_ms, noted.kind, noted.id, noted.record)

@@ -1,61 +1,116 @@
-"""Group commit without a thread: requests that arrive in one turn of the event loop are answered together.
+"""Group commit: requests that arrive in one turn of the event loop are worked on together, and share a sync of the trail.
 
-One sync of the trail covers a batch. At rest a batch is one request; under load it is as many as arrived while the last batch was worked
-on, so the cost of the sync is shared exactly when it matters. What is more than can be answered in time is refused with the next batch.
+While the disk syncs, what has arrived meanwhile is worked on; it goes to the disk when the disk has answered. So at most one sync is under
+way, and its cost is shared exactly when that matters: at rest a batch is one request, and waits for its sync itself. What is more than can
+be answered in time is refused with the next batch.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from geumgo.edge.admission import Admission
 from geumgo.message import Answer, Fetched, Request, Surplus
 
-HandleBatch = Callable[[Sequence[Request | Fetched | Surplus]], list[Answer]]
 Done = Callable[[Answer], None]
 Waiting = tuple[Request | Fetched, Done, float]
 """A request that waits, whom to tell of its answer, and since when it waits."""
-Observe = Callable[[list[float], int], None]
-"""Told of a batch once it is answered: how long each of its requests waited that has its answer now, in seconds; how many were surplus."""
+Operation = tuple[str, str]
+"""A service and what was asked of it."""
+FEW: Final = 2
+"""Fewer requests than these wait for their sync themselves: a thread would only make them later."""
+
+
+class Batch(Protocol):
+    """Requests that were worked on. Until they may leave, an answer may become another one."""
+
+    @property
+    def answers(self) -> list[Answer]: ...
+
+
+class Door(Protocol):
+    """The pipeline. Every method raises what ends the process: it must not acknowledge anything more."""
+
+    def work(self, requests: Sequence[Request | Fetched | Surplus]) -> Batch: ...
+    def settle(self) -> None: ...
+    def launch(self, woken: Callable[[], None]) -> bool: ...
+    def land(self) -> None: ...
+
+
+class Observer(Protocol):
+    """Who counts."""
+
+    def worked(self) -> list[Operation]:
+        """What was asked in the batch that was worked on just now, in the order in which it was answered."""
+        ...
+
+    def waited(self, operations: Sequence[Operation], seconds: Sequence[float], surplus: int) -> None:
+        """Those have their answers now that shared a sync: how long each of them waited, and how many more were surplus."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """A batch whose answers have not left yet. Behind `taken` stand the surplus ones."""
+
+    batch: Batch
+    taken: list[Waiting]
+    surplus: list[tuple[Surplus, Done, float]]
+    operations: list[Operation]
+    began: float
 
 
 class Batcher:
-    """Collects requests and hands them to `handle_batch` once in a turn of the loop, at most `most` at a time, and all that are surplus.
+    """Collects requests and hands them to `door` once in a turn of the loop, at most `most` at a time, and all that are surplus.
+
+    When that many are worked on and wait for a disk that syncs what was before, the others wait in line.
 
     What lies outside is fetched in a thread of `outside` (None: one of the loop's own), so that nobody else waits for it.
 
-    `fatal` is called with what `handle_batch` raised: the process must not acknowledge anything more, and `fatal` does not return.
+    `fatal` is called with what `door` raised: the process must not acknowledge anything more, and `fatal` does not return.
     """
 
     def __init__(
         self,
-        handle_batch: HandleBatch,
+        door: Door,
         *,
         most: int,
         admission: Admission,
         fatal: Callable[[BaseException], None],
-        observe: Observe | None = None,
+        observer: Observer | None = None,
         outside: Executor | None = None,
     ) -> None:
         self._outside = outside
-        self._handle_batch = handle_batch
+        self._door = door
         self._most = most
         self._admission = admission
         self._fatal = fatal
-        self._observe = observe
+        self._observer = observer
         self._waiting: list[Waiting] = []
         self._surplus: list[tuple[Surplus, Done, float]] = []
+        self._worked: list[Worked] = []  # and not on its way to the disk
+        self._flying: list[Worked] = []
+        self._answered_at = 0.0
+        self._scheduled = False
 
     def add(self, request: Request | Fetched, done: Done) -> None:
         """`done` is called with the answer to `request`, after the record of it is on disk."""
         waiting, now = self._waiting, time.perf_counter()
-        if not waiting and not self._surplus:
-            asyncio.get_running_loop().call_soon(self._run)
+        self._schedule()
         if isinstance(request, Fetched) or self._admission.admits(request, len(waiting), self._who_waits):
             waiting.append((request, done, now))
         else:
             self._surplus.append((Surplus(request), done, now))
+
+    def _schedule(self) -> None:
+        """Those that wait have their turn in the next turn of the loop."""
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._run)
 
     def _who_waits(self) -> Iterable[Request]:
         return (request for request, _, _ in self._waiting if isinstance(request, Request))
@@ -69,30 +124,79 @@ class Batcher:
         return [waiting[place] for place in order[:most]], [waiting[place] for place in sorted(order[most:])]
 
     def _run(self) -> None:
+        self._scheduled = False
+        if self._flying and sum(len(each.taken) for each in self._worked) >= self._most:
+            return  # it goes on when the disk has answered: no more answers are held than that
         taken, self._waiting = self._next()
         surplus, self._surplus = self._surplus, []
         self._admission.taken()
         if self._waiting:
-            asyncio.get_running_loop().call_soon(self._run)
-        batch = [*taken, *surplus]
+            self._schedule()
         began = time.perf_counter()
+        with self._ending():
+            batch = self._door.work([request for request, _, _ in (*taken, *surplus)])
+        operations = self._observer.worked() if self._observer is not None else []
+        self._worked.append(Worked(batch, taken, surplus, operations, began))
+        if not self._flying:
+            self._depart()
+
+    def _depart(self) -> None:
+        """What was worked on is on its way to the disk, or is answered."""
+        worked, self._worked = self._worked, []
+        loop = asyncio.get_running_loop()
+
+        def woken() -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(self._landed)
+
+        with self._ending():
+            if sum(len(each.taken) for each in worked) < FEW:
+                self._door.settle()
+            elif self._door.launch(woken):
+                self._flying = worked
+                return
+        self._answer(worked)
+
+    def _landed(self) -> None:
+        with self._ending():
+            self._door.land()
+        flying, self._flying = self._flying, []
+        self._answer(flying)  # first: if the next sync fails, nothing is acknowledged after it
+        if self._worked:
+            self._depart()
+        if self._waiting or self._surplus:
+            self._schedule()
+
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        """Whatever is raised inside ends the process."""
         try:
-            answers = self._handle_batch([request for request, _, _ in batch])
-            assert len(answers) == len(batch), f"{len(answers)} answers to {len(batch)} requests"
+            yield
         except BaseException as fault:
             self._fatal(fault)
             raise
+
+    def _answer(self, worked: Sequence[Worked]) -> None:
+        """The answers leave: the records of these are on the disk."""
         now = time.perf_counter()
-        self._admission.took(now - began, len(taken))
-        for (_, done, _), answer in zip(batch, answers, strict=True):
-            if answer.fetch is None:
-                done(answer)
-            else:
-                self._fetch(answer.fetch, done)
-        self._learn(taken, answers)
-        if self._observe is not None:
-            told = zip(taken, answers, strict=False)  # the surplus ones stand behind
-            self._observe([now - since for (_, _, since), answer in told if answer.fetch is None], len(surplus))
+        self._admission.took(now - max(self._answered_at, worked[0].began), sum(len(each.taken) for each in worked))
+        self._answered_at = now
+        operations: list[Operation] = []
+        seconds: list[float] = []
+        for each in worked:
+            answers, asked = each.batch.answers, [*each.taken, *each.surplus]
+            assert len(answers) == len(asked), f"{len(answers)} answers to {len(asked)} requests"
+            for (_, done, _), answer in zip(asked, answers, strict=True):
+                if answer.fetch is None:
+                    done(answer)
+                else:
+                    self._fetch(answer.fetch, done)
+            self._learn(each.taken, answers)
+            operations += each.operations
+            told = zip(each.taken, answers, strict=False)  # the surplus ones stand behind
+            seconds += [now - since for (_, _, since), answer in told if answer.fetch is None]
+        if self._observer is not None:
+            self._observer.waited(operations, seconds, sum(len(each.surplus) for each in worked))
 
     def _learn(self, taken: Sequence[Waiting], answers: Sequence[Answer]) -> None:
         """Whose requests are answered is remembered: of the last one of each batch, so that it costs next to nothing under load."""

@@ -92,7 +92,7 @@ class Page:
         self._answers: dict[tuple[str, str, str], int] = {}
         self._clocks: dict[tuple[str, str], Clock] = {}
         self._all = Clock(self, _SECONDS, "", BUCKETS)
-        self._timed: list[tuple[str, str]] = []  # the operations that were answered since the last batch
+        self._timed: list[tuple[str, str]] = []  # the operations that were answered since `worked`
 
     def add(self, key: str, amount: int = 1) -> None:
         self._numbers[self.at(key)] += amount
@@ -141,19 +141,20 @@ class Page:
         session = caller.session
         self._principals.count(caller.arn if session is None else session.issuer_arn, failed=code != "")
 
-    def waited(self, seconds: Sequence[float], surplus: int) -> None:
-        """One batch, whose requests waited so long; `surplus` more were refused.
+    def worked(self) -> list[tuple[str, str]]:
+        """The operations that `answered` was told of since the last call."""
+        timed, self._timed = self._timed, []
+        return timed
 
-        They are in the order in which they were answered, so that those that `answered` was told of since the last batch are the same.
-        """
+    def waited(self, operations: Sequence[tuple[str, str]], seconds: Sequence[float], surplus: int) -> None:
+        """Requests that have shared a sync and waited so long; `surplus` more were refused. `operations` are theirs, as `worked` said."""
         self.add("geumgo_batches_total")
         if surplus:
             self.add("geumgo_throttled_requests_total", surplus)
-        timed, self._timed = self._timed, []
         for each in seconds:
             self._time(self._all, each)
-        if len(timed) == len(seconds):  # else the trail found no space among them
-            for operation, each in zip(timed, seconds, strict=True):
+        if len(operations) == len(seconds):  # else the trail found no space among them
+            for operation, each in zip(operations, seconds, strict=True):
                 clock = self._clocks.get(operation) or self._clock(*operation)
                 if clock is not None:
                     self._time(clock, each)

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 import structlog
 import uvloop
 
+from geumgo.edge import batch
 from geumgo.edge.admission import Admission
 from geumgo.edge.batch import Batcher, Done
 from geumgo.edge.connection import Bounds, Connection, Site
@@ -29,7 +30,7 @@ from geumgo.edge.metrics import Board, Page
 from geumgo.edge.shares import Shares
 from geumgo.edge.tls import Certificate, certificate_of
 from geumgo.edge.uploads import Uploads
-from geumgo.message import Answer, Fetched, Request, Surplus
+from geumgo.message import Answer, Request
 from geumgo.settings import Settings
 
 log = structlog.get_logger("geumgo.edge")
@@ -45,10 +46,9 @@ PROMETHEUS = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 BACKLOG = 2_048
 
 
-class Door(Protocol):
+class Door(batch.Door, Protocol):
     """The pipeline, as the edge sees it."""
 
-    def handle_batch(self, requests: Sequence[Request | Fetched | Surplus]) -> list[Answer]: ...
     def largest_body(self, head: Request) -> tuple[int, bool]: ...
 
 
@@ -68,11 +68,11 @@ class Front:
         self._core = core
         self._trusted: list[Network] = [ipaddress.ip_network(each) for each in settings.trusted_proxies]
         self._batcher = Batcher(
-            core.pipeline.handle_batch,
+            core.pipeline,
             most=settings.batch_requests,
             admission=Admission(most=settings.max_waiting_requests, seconds=settings.max_waiting_seconds),
             fatal=give_up,
-            observe=page.waited,
+            observer=page,
             outside=ThreadPoolExecutor(settings.waiting_outside, thread_name_prefix="outside"),
         )
 

@@ -1,0 +1,229 @@
+"""While the disk syncs what was worked on, what has arrived meanwhile is worked on; and nobody has his answer before his sync."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import pytest
+
+from geumgo.edge.admission import Admission
+from geumgo.edge.batch import Batcher
+from geumgo.message import Answer, Fetched, Request, Surplus
+
+
+@dataclass
+class Worked:
+    answers: list[Answer]
+
+
+@dataclass
+class Disk:
+    """A pipeline without a core. Its disk answers when it is told to, one sync after the other."""
+
+    worked: list[list[str]] = field(default_factory=list)
+    on_the_way: list[list[str]] = field(default_factory=list)
+    durable: list[str] = field(default_factory=list)
+    breaks: bool = False
+    hasty: bool = False  # answers before it has synced: whoever believes it must be found out
+
+    def __post_init__(self) -> None:
+        self.noted: list[str] = []
+        self.flying: list[str] = []
+        self.turns = threading.Semaphore(0)
+        self.threads: list[threading.Thread] = []
+
+    def work(self, requests: Sequence[Request | Fetched | Surplus]) -> Worked:
+        names = [each.target.decode() for each in requests if isinstance(each, Request)]
+        self.worked.append(names)
+        self.noted += names
+        return Worked([Answer(200, (), name.encode()) for name in names])
+
+    def has_worked_on(self, name: str) -> bool:
+        return [name] in self.worked
+
+    def settle(self) -> None:
+        self.durable += self.noted
+        self.noted = []
+
+    def launch(self, woken: Callable[[], None]) -> bool:
+        assert not self.flying, "one sync at a time"
+        self.flying, self.noted = self.noted, []
+        self.on_the_way.append(self.flying)
+
+        def sync() -> None:
+            assert self.turns.acquire(timeout=60)
+            woken()
+
+        if self.hasty:
+            woken()
+        else:
+            self.threads.append(threading.Thread(target=sync))
+            self.threads[-1].start()
+        return True
+
+    def land(self) -> None:
+        if self.breaks:
+            raise OSError("the disk is gone")
+        if not self.hasty:
+            self.durable += self.flying
+        self.flying = []
+
+
+class Front:
+    """Whoever asks, and what he has heard."""
+
+    def __init__(self, disk: Disk, most: int) -> None:
+        self.disk = disk
+        self.heard: list[str] = []
+        self.early: list[str] = []
+        self.ends: list[BaseException] = []
+        admission = Admission(most=1_000, seconds=10)
+        self.batcher = Batcher(disk, most=most, admission=admission, fatal=self.ends.append)
+
+    def ask(self, *names: str) -> None:
+        for name in names:
+            request = Request("GET", name.encode(), (), b"", "198.51.100.7", False, name, 0)
+            self.batcher.add(request, self._hear)
+
+    def _hear(self, answer: Answer) -> None:
+        name = answer.body.decode()
+        self.heard.append(name)
+        if name not in self.disk.durable:
+            self.early.append(name)
+
+    def has_heard(self, count: int) -> bool:
+        return len(self.heard) == count
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        async with asyncio.timeout(60):
+            while not holds():  # noqa: ASYNC110  there is no event for it
+                await asyncio.sleep(0)
+
+
+def run(scene: Callable[[Front], Awaitable[None]], disk: Disk, most: int = 256) -> Front:
+    async def played() -> Front:
+        front = Front(disk, most)
+        await scene(front)
+        return front
+
+    return asyncio.run(played())
+
+
+def test_what_arrives_while_the_disk_syncs_is_worked_on_and_shares_the_next_sync() -> None:
+    disk = Disk()
+
+    async def scene(front: Front) -> None:
+        front.ask("a", "b")
+        await front.until(lambda: disk.on_the_way)
+        for name in ("c", "d", "e"):
+            front.ask(name)
+            await front.until(partial(disk.has_worked_on, name))
+        assert front.heard == []
+        assert disk.on_the_way == [["a", "b"]]
+        disk.turns.release()
+        await front.until(lambda: len(disk.on_the_way) == 2)
+        assert front.heard == ["a", "b"]
+        assert disk.on_the_way[1] == ["c", "d", "e"]
+        disk.turns.release()
+        await front.until(lambda: len(front.heard) == 5)
+
+    front = run(scene, disk)
+    assert front.heard == ["a", "b", "c", "d", "e"]
+    assert front.early == []
+
+
+def test_a_request_that_is_alone_waits_for_its_sync_itself() -> None:
+    disk = Disk()
+
+    async def scene(front: Front) -> None:
+        front.ask("a")
+        await front.until(lambda: front.heard)
+
+    front = run(scene, disk)
+    assert (front.heard, front.early, disk.on_the_way) == (["a"], [], [])
+
+
+def test_one_that_comes_alone_while_the_disk_syncs_waits_until_it_has_answered() -> None:
+    disk = Disk()
+
+    async def scene(front: Front) -> None:
+        front.ask("a", "b")
+        await front.until(lambda: disk.on_the_way)
+        front.ask("c")
+        await front.until(partial(disk.has_worked_on, "c"))
+        assert front.heard == []
+        disk.turns.release()
+        await front.until(lambda: len(front.heard) == 3)
+
+    front = run(scene, disk)
+    assert front.heard == ["a", "b", "c"]
+    assert front.early == []
+
+
+def test_an_answer_that_leaves_before_its_sync_is_seen() -> None:
+    async def scene(front: Front) -> None:
+        front.ask("a", "b")
+        await front.until(partial(front.has_heard, 2))
+
+    assert run(scene, Disk(hasty=True)).early == ["a", "b"]
+
+
+def test_no_more_is_worked_on_than_a_batch_while_a_disk_does_not_answer() -> None:
+    disk = Disk()
+
+    async def scene(front: Front) -> None:
+        front.ask("a", "b")
+        await front.until(lambda: disk.on_the_way)
+        front.ask("c", "d", "e")
+        for _ in range(10):
+            await asyncio.sleep(0)
+        front.ask("f")
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert disk.worked == [["a", "b"], ["c", "d"]]
+        for count in (2, 4, 6):
+            disk.turns.release()
+            await front.until(partial(front.has_heard, count))
+
+    front = run(scene, disk, most=2)
+    assert disk.worked == [["a", "b"], ["c", "d"], ["e", "f"]]
+    assert front.heard == ["a", "b", "c", "d", "e", "f"]
+    assert front.early == []
+
+
+def test_when_the_disk_fails_nobody_has_an_answer_and_the_process_ends() -> None:
+    disk = Disk(breaks=True)
+    said: list[dict[str, Any]] = []
+
+    async def scene(front: Front) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+        front.ask("a", "b")
+        await front.until(lambda: disk.on_the_way)
+        front.ask("c")
+        await front.until(partial(disk.has_worked_on, "c"))
+        disk.turns.release()
+        await front.until(lambda: front.ends)
+
+    front = run(scene, disk)
+    assert front.heard == []
+    assert [str(end) for end in front.ends] == ["the disk is gone"]
+    assert len(said) == 1
+
+
+def test_a_sync_that_ends_when_the_loop_is_closed_troubles_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk()
+    raised: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", raised.append)
+
+    async def scene(front: Front) -> None:
+        front.ask("a", "b")
+        await front.until(lambda: disk.on_the_way)
+
+    front = run(scene, disk)
+    disk.turns.release()
+    disk.threads[0].join(60)
+    assert front.heard == []
+    assert raised == []
