@@ -74,12 +74,11 @@ def test_a_directory_that_is_not_there_is_named(tmp_path: Path):
     assert "There is nothing of Geumgo" in refused.stderr
 
 
-def test_other_machines_on_the_database_are_to_be_stopped_first(house: House):
-    rekeying.refuse_others(house.settings)
+def test_other_machines_that_have_worked_on_the_database_are_known(house: House):
+    assert rekeying.other_machines(house.settings) == []
     with house.app.storage.writing() as tx:
         audit_store.keep_heads(tx, "ab12cd34", [Head("ab12cd34-api-0", 1, "0" * 64, 1, "00" * 64)])
-    with pytest.raises(SettingsError, match=r"other machines: ab12cd34\. .* --others-stopped"):
-        rekeying.refuse_others(house.settings)
+    assert rekeying.other_machines(house.settings) == ["ab12cd34"]
 
 
 @pytest.mark.parametrize("fault", [StorageError("the database is away"), OSError(28, "No space left on device")])

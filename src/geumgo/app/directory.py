@@ -27,6 +27,7 @@ from geumgo.storage import Storage, Tx
 from geumgo.storage.migrate import fill, migrate
 from geumgo.storage.rows import Table
 from geumgo.storage.sqlite import open_sqlite
+from geumgo.storage.terms import Closed
 
 log = structlog.get_logger("geumgo.app")
 
@@ -103,7 +104,7 @@ def initialise(settings: Settings, *, clock: Clock | None = None) -> FirstStart:
         keyring.create(settings.data, seal_of(settings))
     name_node(settings)
     root = open_root(settings)
-    storage = open_storage(settings)
+    storage = open_storage(settings, root)
     try:
         prepare_tables(storage)
         account = settings.account or str(secrets.randbelow(9 * 10**11) + 10**11)
@@ -178,15 +179,29 @@ def prepare(settings: Settings) -> bool:
     if keyring.tokens_are_over(settings.data, now_ms := SystemClock().now_ms()):
         with file_locked(settings, changes=True):
             keyring.drop_tokens(settings.data, seal_of(settings), now_ms)
-    root = open_root(settings)
     name_node(settings)
-    storage = open_storage(settings)
+    root, storage = open_both(settings)
     try:
         prepare_tables(storage)
         with storage.reading() as tx:
             return bool(accounts_in(settings, tx, root))
     finally:
         storage.close()
+
+
+def open_both(settings: Settings) -> tuple[RootKeys, Storage]:
+    """The ring, or the next one if the database has no use for it any more; and the database to write to.
+
+    Raises SealError, StorageError.
+    """
+    root = open_root(settings)
+    try:
+        return root, open_storage(settings, root)
+    except Closed:
+        if not take_up_next(settings):
+            raise
+    root = open_root(settings)
+    return root, open_storage(settings, root)
 
 
 def prepare_tables(storage: Storage) -> list[str]:
@@ -203,12 +218,24 @@ def rooms_with_tables() -> list[tuple[str, str]]:
     return rooms + [(room.service, room.tables) for room in ROOMS if room.tables is not None]
 
 
-def open_storage(settings: Settings) -> Storage:
+def open_storage(settings: Settings, root: RootKeys | None = None) -> Storage:
+    """The database. Whoever writes what is sealed in it says so with his `root`. Raises StorageError; Closed: its term is over."""
     if not settings.database:
         return open_sqlite(settings.database_file)
     from geumgo.storage.postgres import open_postgres  # a start on SQLite need not load PostgreSQL's library
 
-    return open_postgres(settings.database)
+    return open_postgres(settings.database, term=root.term if root is not None else None)
+
+
+def take_up_next(settings: Settings) -> bool:
+    """Whether a next ring was there, and is the ring now: another machine seals in it already. Raises SealError."""
+    if not (settings.data / keyring.NEXT_NAME).exists():
+        return False
+    with file_locked(settings, changes=True):
+        taken = keyring.take_up(settings.data, seal_of(settings))
+    if taken:
+        log.info("next root keys taken up", file=keyring.NEXT_NAME)
+    return taken
 
 
 def open_root(settings: Settings) -> RootKeys:
@@ -219,10 +246,11 @@ def open_root(settings: Settings) -> RootKeys:
     seen = [_stamp(settings)]
 
     def newer() -> RootKeys | None:
-        now = _stamp(settings)
-        if now == seen[0]:
-            return None  # whoever forges a term makes us look at the file, and no more
         try:
+            now = _stamp(settings)
+            if now == seen[0] and not take_up_next(settings):
+                return None  # whoever forges a term makes us look at the files, and no more
+            now = _stamp(settings)
             found = keyring.open_keyring(settings.data, seal_of(settings))
         except SealError as fault:
             log.error(  # noqa: TRY400 - a plain sentence is all there is to it

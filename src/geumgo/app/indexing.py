@@ -60,7 +60,7 @@ def work(settings: Settings, stop: threading.Event, meter: Meter | None = None) 
             return other.submit(what).result()
 
         storage = turn(
-            lambda: open_storage(settings)
+            lambda: open_storage(settings, root)
         )  # the thread begins here, with the priority that this one gives up
         try:
             os.nice(NICENESS)  # of this thread, on Linux

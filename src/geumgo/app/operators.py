@@ -189,7 +189,7 @@ class NoDoor:
 def create_account(settings: Settings, account: str) -> FirstStart:
     """A further account with its administrator. Raises iam's AccountExists, ValueError."""
     with rings.held(settings) as root:
-        storage = open_storage(settings)
+        storage = open_storage(settings, root)
         try:
             with storage.writing() as tx:
                 key = bootstrap(tx, root, account, SystemClock().now_ms())

@@ -170,13 +170,12 @@ class App:
 
 def build(settings: Settings, *, slot: str, clock: Clock | None = None, count: Count | None = None) -> App:
     """The parts of one process. `slot` names its chain of the trail; no two living processes of a machine have the same."""
-    root, holding = rings.hold(settings)
-    storage = open_storage(settings)
+    root, holding, storage = rings.hold_and_open(settings)
     node = node_of(settings)
     clock = forward(clock or SystemClock(), storage, f"{node}-{slot}")
     trail = open_trail(settings, storage, root, clock, node, slot)
     owner = f"{node}-{slot}"
-    seats = seats_of(settings, storage, clock, owner)
+    seats = seats_of(settings, storage, root, clock, owner)
     host = function_host(settings, seats)
     parts = parts_of(settings, storage, root, trail, clock, host, count)
     pipeline = Pipeline(parts)
@@ -197,10 +196,10 @@ def build(settings: Settings, *, slot: str, clock: Clock | None = None, count: C
     )
 
 
-def seats_of(settings: Settings, storage: Storage, clock: Clock, owner: str) -> Seats:
+def seats_of(settings: Settings, storage: Storage, root: RootKeys, clock: Clock, owner: str) -> Seats:
     """What counts the functions with reserved concurrency. Those of the process that had this name before have ended with it."""
     give_all_back(storage, owner)
-    return Seats(lambda: open_storage(settings), clock, owner)
+    return Seats(lambda: open_storage(settings, root), clock, owner)
 
 
 def parts_of(
@@ -365,15 +364,14 @@ def note_failure(failure: Failure) -> None:
 
 def work(settings: Settings, stop: threading.Event, meter: Meter | None = None) -> None:
     """The process for jobs: runs what is due until `stop` is set, and what runs then is finished. `meter`: its page of numbers."""
-    root, holding = rings.hold(settings)
-    storage = open_storage(settings)
+    root, holding, storage = rings.hold_and_open(settings)
     node = node_of(settings)
     slot = "worker"
     clock = forward(SystemClock(), storage, f"{node}-{slot}")
     trail = open_trail(settings, storage, root, clock, node, slot)
     lock = threading.Lock()
     shared = SharedTrail(trail, lock)
-    seats = seats_of(settings, storage, clock, f"{node}-{slot}")
+    seats = seats_of(settings, storage, root, clock, f"{node}-{slot}")
     host = function_host(settings, seats)
     bench = Bench(
         root,
@@ -385,7 +383,7 @@ def work(settings: Settings, stop: threading.Event, meter: Meter | None = None) 
         jobs_of(settings, host),
     )
     crew = Crew(
-        lambda: open_storage(settings),
+        lambda: open_storage(settings, root),
         bench.worker,
         clock,
         owner=bench.owner,

@@ -48,16 +48,19 @@ def start(
         feeder = Feeder(number, entry, sink, TrailFiles(settings.audit), clock, shared)
         threads.append(
             threading.Thread(
-                target=feeding, args=(feeder, trail, open_storage(settings), stop), name=f"sink {number}", daemon=True
+                target=feeding,
+                args=(feeder, trail, open_storage(settings, root), stop),
+                name=f"sink {number}",
+                daemon=True,
             )
         )
     threads.append(
         threading.Thread(
-            target=census.counting, args=(open_storage(settings), clock, stop, shared), name="census", daemon=True
+            target=census.counting, args=(open_storage(settings, root), clock, stop, shared), name="census", daemon=True
         )
     )
     if settings.trail_days:
-        pruning = (settings, root, clock, open_storage(settings), stop, shared)
+        pruning = (settings, root, clock, open_storage(settings, root), stop, shared)
         threads.append(threading.Thread(target=retention.applying, args=pruning, name="retention", daemon=True))
     for thread in threads:
         thread.start()

@@ -4,6 +4,7 @@
     rekeying.begin(seals)      # a new term, unless one was begun
     rekeying.renew()           # every row, in small transactions
     rekeying.wait()            # until no process of this machine uses the old term any more
+    rekeying.wait_for_others() # nor one of another machine on this database
     rekeying.finish(...)       # nothing is left of the old term: it is dropped
 
 Each of them may be killed at any moment, and called again: what was done is seen from the keyring file, the rows, the trail, and the
@@ -26,7 +27,17 @@ from typing import Final, TypeVar
 import msgspec
 
 from geumgo.app import rings
-from geumgo.app.directory import LOCK_NAME, file_locked, node_of, open_root, open_storage, seal_of, trail_keys
+from geumgo.app.directory import (
+    LOCK_NAME,
+    file_locked,
+    node_of,
+    open_both,
+    open_root,
+    open_storage,
+    seal_of,
+    take_up_next,
+    trail_keys,
+)
 from geumgo.app.rooms import renewals
 from geumgo.audit import recovery
 from geumgo.audit import store as audit_store
@@ -40,6 +51,7 @@ from geumgo.sealing.root import RootKeys
 from geumgo.sealing.seals import Seal
 from geumgo.settings import Settings, SettingsError
 from geumgo.storage import Broken, Conflict, Storage, Tx
+from geumgo.storage.postgres_terms import Terms
 
 LOCK: Final = "rekey.lock"
 SESSIONS_MS: Final = 36 * 3_600_000
@@ -131,22 +143,54 @@ class Rekeying:
 
     # -- one after the other ------------------------------------------------------------------------------------------
 
-    def begin(self, seals: Sequence[Seal]) -> rings.Ring:
-        """There is a new term; if one was added before, it is that. `seals`: all that the keyring knows. Raises SealError."""
-        with file_locked(self._settings, changes=True):
-            terms = keyring.terms_in(self._settings.data)
-            if len(terms) == 1:
-                terms = keyring.add_term(self._settings.data, seals, now_ms=self._clock.now_ms()).terms
-                self._told(f"Term {terms[-1]} is in {keyring.FILE_NAME}, under the same seals. The server takes it up.")
-            else:
-                self._told(f"Term {terms[-1]} was added before; what was begun goes on.")
+    def prepare(self, seals: Sequence[Seal]) -> bool:
+        """There is a next ring with a new term, for the other machines to have before anything is sealed in it. False: it was there before.
+
+        Raises SealError, StorageError, SettingsError: another machine has begun.
+        """
+        settings = self._settings
+        with file_locked(settings, changes=True):
+            if (settings.data / keyring.NEXT_NAME).exists():
+                return False
+            self._open_term(keyring.terms_in(settings.data)[-1] + 1, take_over=False)
+            keyring.add_term(settings.data, seals, now_ms=self._clock.now_ms(), name=keyring.NEXT_NAME)
+        return True
+
+    def begin(self, seals: Sequence[Seal], *, take_over: bool = False) -> rings.Ring:
+        """There is a new term; if one was added or prepared before, it is that. `seals`: all that the keyring knows.
+
+        Raises SealError, StorageError; SettingsError if another machine has begun, unless this one is to `take_over`.
+        """
+        settings = self._settings
+        terms = keyring.terms_in(settings.data)
+        if len(terms) > 1:
+            self._told(f"Term {terms[-1]} was added before; what was begun goes on.")
+            return terms
+        self._open_term(terms[-1] + 1, take_over=take_over)
+        if not take_up_next(settings):
+            with file_locked(settings, changes=True):
+                keyring.add_term(settings.data, seals, now_ms=self._clock.now_ms())
+        terms = keyring.terms_in(settings.data)
+        self._told(f"Term {terms[-1]} is in {keyring.FILE_NAME}, under the same seals. The server takes it up.")
         return terms
+
+    def _open_term(self, term: int, *, take_over: bool) -> None:
+        """Rows may be sealed in `term`. Before any file has it: no process that is started meanwhile is refused."""
+        if not self._settings.database:
+            return
+        terms, own = _terms(self._settings), node_of(self._settings)
+        by = terms.open_ones().get(term, own)
+        if by != own and not take_over:
+            raise SettingsError(
+                f"The machine {by or 'of an older keyring.json'} has begun to renew the root keys. Go on there: `geumgo rekey`. If it is "
+                "gone for good, stop geumgo on all other machines and run `geumgo rekey --others-stopped` here."
+            )
+        terms.allow(term, own)
 
     def renew(self) -> list[Damaged]:
         """Every row is in the newest term, but for those that are answered: they are not what we wrote, and stay as they are."""
-        root = open_root(self._settings)
+        root, storage = open_both(self._settings)
         damaged: list[Damaged] = []
-        storage = open_storage(self._settings)
         try:
             for service, tables in _by_service().items():
                 began, bad = time.monotonic(), len(damaged)
@@ -175,6 +219,23 @@ class Rekeying:
                 )
             self._rest(PAUSE_SECONDS)
 
+    def wait_for_others(self, ring: rings.Ring, patience_seconds: float) -> None:
+        """No other machine seals in an older term any more, as far as the database tells; or the time is over, and `finish` sees to it."""
+        if not self._settings.database:
+            return
+        deadline = time.monotonic() + patience_seconds
+        terms, said = _terms(self._settings), False
+        while waiting := terms.users_below(ring[-1]):
+            if time.monotonic() > deadline:
+                self._told(
+                    f"  {_listed(waiting)} did not take it up: its processes end now, and begin again when they have it"
+                )
+                return
+            if not said:
+                self._told(f"  waiting for {_listed(waiting)}: processes there are started anew one after the other")
+                said = True
+            self._rest(PAUSE_SECONDS)
+
     def finish(self, *, give_up_damaged: bool, end_sessions: bool) -> rings.Ring:
         """The newest term is the only one. Session tokens of the others are opened for 36 hours more, unless `end_sessions`.
 
@@ -182,6 +243,8 @@ class Rekeying:
         """
         settings = self._settings
         self._refuse_users()
+        if settings.database:  # behind this nobody writes in an older term: what was written before is found below
+            _terms(settings).close_below(keyring.terms_in(settings.data)[-1])
         self._turn_chains()
         damaged = self.renew()
         found = standing(settings)
@@ -334,19 +397,23 @@ def term_of(settings: Settings, chain: str) -> int:
 # -- who else there is ------------------------------------------------------------------------------------------------
 
 
-def refuse_others(settings: Settings) -> None:
-    """Raises SettingsError if other machines have worked on this database: they do not see this keyring file."""
+def other_machines(settings: Settings) -> list[str]:
+    """The machines that have worked on this database beside this one: they do not see its keyring file."""
     storage = open_storage(settings)
     try:
         own = node_of(settings)
-        others = [node for node in patiently(storage, audit_store.nodes, reads=True) if node != own]
+        return [node for node in patiently(storage, audit_store.nodes, reads=True) if node != own]
     finally:
         storage.close()
-    if others:
-        raise SettingsError(
-            f"The database knows other machines: {', '.join(others)}. They do not see this keyring.json. Stop geumgo on them, run this "
-            "again with --others-stopped, then copy keyring.json to each of them before it starts."
-        )
+
+
+def is_alone_open(settings: Settings) -> bool:
+    """Whether the newest term of this keyring file is the only one in which anybody may seal: only files have older ones still."""
+    return bool(settings.database) and list(_terms(settings).open_ones()) == [keyring.terms_in(settings.data)[-1]]
+
+
+def _terms(settings: Settings) -> Terms:
+    return Terms(settings.database)
 
 
 def refuse_strange_server(settings: Settings, patience_seconds: float = 10.0) -> None:

@@ -12,12 +12,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from geumgo.app.directory import open_root
+from geumgo.app.directory import open_root, open_storage, take_up_next
 from geumgo.sealing import keyring
 from geumgo.sealing.files import make_private_directory
 from geumgo.sealing.root import RootKeys
 from geumgo.sealing.seals import SealError
 from geumgo.settings import Settings
+from geumgo.storage import Storage
+from geumgo.storage.terms import Closed
 
 PLACE: Final = "rings"
 TRIES: Final = 100
@@ -40,6 +42,22 @@ def hold(settings: Settings) -> tuple[RootKeys, int]:
         os.close(descriptor)  # the ring has changed since it was opened
         time.sleep(PAUSE_SECONDS)
     raise SealError("The root keys are being renewed all the time; look at what `geumgo rekey --status` says.")
+
+
+def hold_and_open(settings: Settings) -> tuple[RootKeys, int, Storage]:
+    """As `hold`, and the database to write to. Where the ring is of no use to it any more, the next ring is the ring now.
+
+    Raises SealError, StorageError; Closed: there is no next one.
+    """
+    root, descriptor = hold(settings)
+    try:
+        return root, descriptor, open_storage(settings, root)
+    except BaseException as fault:
+        os.close(descriptor)
+        if not isinstance(fault, Closed) or not take_up_next(settings):
+            raise
+    root, descriptor = hold(settings)
+    return root, descriptor, open_storage(settings, root)
 
 
 @contextmanager

@@ -6,16 +6,22 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from geumgo.cli.plain import data_option, existing
-from geumgo.settings import Settings
+from geumgo.settings import Settings, SettingsError
 from geumgo.storage import StorageError
 
+if TYPE_CHECKING:
+    from geumgo.app.rekeying import Rekeying
+    from geumgo.sealing.seals import Seal
+
 RECENT_MS: Final = 86_400_000
+OTHERS_SECONDS: Final = 120.0  # after that, processes of other machines that still have only the old root keys end
 PATIENCE_SECONDS: Final = 1_200.0  # a job may run as long as a function may: 900 seconds
+NEXT: Final = "keyring.next.json"
 
 
 @click.command()
@@ -44,6 +50,7 @@ PATIENCE_SECONDS: Final = 1_200.0  # a job may run as long as a function may: 90
 )
 @click.option("--give-up-damaged", is_flag=True, help="Drop the old root key though damaged rows are left.")
 @click.option("--others-stopped", is_flag=True, help="No other machine works on this database now.")
+@click.option("--others-ready", is_flag=True, help="Every other machine that runs has keyring.next.json.")
 @click.option("--again", is_flag=True, help="Though the root keys were renewed within a day.")
 @click.option(
     "--grace",
@@ -83,6 +90,7 @@ def _renew(
     end_sessions: bool | int,
     give_up_damaged: bool | int,
     others_stopped: bool | int,
+    others_ready: bool | int,
     again: bool | int,
     grace: bool | int,
 ) -> int:
@@ -98,15 +106,20 @@ def _renew(
                 "Nothing to do. To renew them once more: geumgo rekey --again"
             )
             return 0
-        if not others_stopped:
-            rekeying.refuse_others(settings)
-        rekeying.refuse_strange_server(settings)
+        seals = [seal_of(each) for each in (settings, *further)]
+        others = rekeying.other_machines(settings)
         work = rekeying.Rekeying(settings, click.echo)
+        if others and not (others_stopped or others_ready or (rekeying.is_alone_open(settings) and before.under_way)):
+            return _prepare(settings, work, seals, others)
+        if others_ready and len(before.terms) == 1 and not (settings.data / NEXT).exists():
+            raise SettingsError(f"There is no {settings.data / NEXT}: `geumgo rekey` makes it, for the others to have.")
+        rekeying.refuse_strange_server(settings)
         try:
             if len(before.terms) > 1 or not before.under_way:
-                ring = work.begin([seal_of(each) for each in (settings, *further)])
+                ring = work.begin(seals, take_over=bool(others_stopped))
                 work.renew()
                 work.wait(ring, PATIENCE_SECONDS)
+                work.wait_for_others(ring, OTHERS_SECONDS if others_ready else 0)
                 _pause(int(grace))
                 ring = work.finish(give_up_damaged=bool(give_up_damaged), end_sessions=bool(end_sessions))
             else:
@@ -124,8 +137,22 @@ def _renew(
         except KeyboardInterrupt:
             click.echo("\nInterrupted. Nothing is lost: run `geumgo rekey` again, and it goes on from here.", err=True)
             return 130
-    click.echo(_end(settings, ring[-1], sessions=not end_sessions, other_machines=bool(others_stopped)))
+    click.echo(_end(settings, ring[-1], sessions=not end_sessions, others=others, ready=bool(others_ready)))
     return 0
+
+
+def _prepare(settings: Settings, work: "Rekeying", seals: "list[Seal]", others: list[str]) -> int:
+    """The next ring is there for the other machines. Answers the exit status: more is to be done."""
+    made = work.prepare(seals)
+    click.echo(
+        f"NOT begun. The database knows other machines: {', '.join(others)}. They need the new root keys before they are used.\n\n"
+        f"{settings.data / NEXT} {'has them' if made else 'was made before'}. Nothing uses it yet. Next:\n"
+        f"  - copy it into the data directory of every other machine that runs (same name, mode 0600, owned by geumgo's user)\n"
+        f"  - here: geumgo rekey --data {settings.data} --others-ready\n"
+        "Or stop geumgo on all other machines, and here: geumgo rekey --others-stopped",
+        err=True,
+    )
+    return 1
 
 
 def _pause(seconds: int) -> None:
@@ -136,7 +163,7 @@ def _pause(seconds: int) -> None:
         time.sleep(seconds)
 
 
-def _end(settings: Settings, term: int, *, sessions: bool, other_machines: bool) -> str:
+def _end(settings: Settings, term: int, *, sessions: bool, others: list[str], ready: bool) -> str:
     lines = [
         f"\nDone: the root keys are those of term {term}; no row and no file holds the ones before, and every process was started anew.",
         "Temporary credentials go on until they end by themselves, at most 36 hours."
@@ -146,7 +173,12 @@ def _end(settings: Settings, term: int, *, sessions: bool, other_machines: bool)
         "",
         "Next:",
     ]
-    if other_machines:
+    if others and ready:
+        lines.append(
+            "  - on every other machine: geumgo rekey, so that the old root keys are gone from its keyring.json, too"
+        )
+        lines.append(f"  - a machine that did not have {NEXT}: copy {settings.data / 'keyring.json'} to it (mode 0600)")
+    elif others:
         lines.append(
             f"  - copy {settings.data / 'keyring.json'} to every other machine (mode 0600) before geumgo starts there"
         )

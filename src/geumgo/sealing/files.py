@@ -63,6 +63,12 @@ def write_private(path: Path, content: bytes, *, replace: bool) -> None:
     _sync_directory(path.parent)
 
 
+def replace_file(path: Path, by: Path) -> None:
+    """What was in `path` is in `by`, and `path` is gone, on the disk itself. Raises OSError."""
+    path.replace(by)
+    _sync_directory(by.parent)
+
+
 def make_private_directory(path: Path) -> None:
     """`path` is a directory, mode 0700, and so is its name on the disk: a power cut does not take it away with all that is in it later.
 

@@ -20,12 +20,14 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from geumgo.sealing import dkgcm, random
 from geumgo.sealing.failure import Unsealable
-from geumgo.sealing.files import UnsafeFile, read_private, write_private
+from geumgo.sealing.files import UnsafeFile, read_private, replace_file, write_private
 from geumgo.sealing.plaintext import Plaintext
 from geumgo.sealing.root import RootKeys
 from geumgo.sealing.seals import Seal, SealError, seal_id
 
 FILE_NAME: Final = "keyring.json"
+NEXT_NAME: Final = "keyring.next.json"
+"""The ring with a term that nothing is sealed in yet, until every machine has it."""
 FORMAT: Final = "geumgo keyring"
 VERSION: Final = 1
 LIMIT_BYTES: Final = 1 << 20
@@ -52,16 +54,16 @@ def create(directory: Path, seal: Seal) -> RootKeys:
     return RootKeys(terms)
 
 
-def open_keyring(directory: Path, seal: Seal) -> RootKeys:
+def open_keyring(directory: Path, seal: Seal, *, name: str = FILE_NAME) -> RootKeys:
     """The ring that is kept in `directory`. Raises SealError if `seal` does not open it, or the file was changed."""
-    document = _read(directory)
+    document = _read(directory, name)
     return _ring(document, _open(document, seal))
 
 
-def terms_in(directory: Path) -> tuple[int, ...]:
+def terms_in(directory: Path, *, name: str = FILE_NAME) -> tuple[int, ...]:
     """The terms that the file names, oldest first. It was not proven: only who opens the ring knows. Raises SealError."""
     try:
-        return tuple(sorted(int(term) for term in _read(directory)["terms"]))
+        return tuple(sorted(int(term) for term in _read(directory, name)["terms"]))
     except (KeyError, TypeError, ValueError):
         raise SealError("The keyring file is damaged.") from None
 
@@ -94,8 +96,27 @@ def drop_seal(directory: Path, seal: Seal, dropped: Seal) -> None:
     _keep(directory, document, terms, replace=True)
 
 
-def add_term(directory: Path, seals: Sequence[Seal], *, now_ms: int = 0) -> RootKeys:
-    """The ring with a new term, in which everything is sealed from now on. `seals` must be all that the file knows."""
+def take_up(directory: Path, seal: Seal) -> bool:
+    """Whether the next ring was there, and is the ring now: the same one with a newer term. Raises SealError if it is another one."""
+    if not (directory / NEXT_NAME).exists():
+        return False
+    document, following = _read(directory), _read(directory, NEXT_NAME)
+    now, then = _open(document, seal), _open(following, seal)
+    if document["id"] != following["id"] or any(
+        key.reveal() != then[term].reveal() for term, key in now.items() if term in then
+    ):
+        raise SealError(f"{directory / NEXT_NAME} is of other root keys than {directory / FILE_NAME}.")
+    if max(then) <= max(now):
+        raise SealError(f"{directory / NEXT_NAME} has no newer root key than {directory / FILE_NAME}; take it away.")
+    replace_file(directory / NEXT_NAME, directory / FILE_NAME)
+    return True
+
+
+def add_term(directory: Path, seals: Sequence[Seal], *, now_ms: int = 0, name: str = FILE_NAME) -> RootKeys:
+    """The ring with a new term, in which everything is sealed from now on. `seals` must be all that the file knows.
+
+    With another `name` it is kept in that file, and nothing is sealed in the new term yet.
+    """
     document = _read(directory)
     terms = _open(document, seals[0])
     entries = [_entry(document, seal) for seal in seals]
@@ -114,7 +135,7 @@ def add_term(directory: Path, seals: Sequence[Seal], *, now_ms: int = 0) -> Root
     for seal, entry in zip(seals, entries, strict=True):
         entry["copies"][str(newest)] = _wrapped(document, entry, seal, newest, terms[newest])
     _keep_tokens(document, terms, tokens)
-    _keep(directory, document, terms, replace=True)
+    _keep(directory, document, terms, replace=True, name=name)
     return _ring(document, terms)
 
 
@@ -200,8 +221,8 @@ def _token_context(document: Document, term: int, until_ms: int) -> dict[str, st
     return {"label": "token key", "keyring": document["id"], "term": str(term), "until": str(until_ms)}
 
 
-def _read(directory: Path) -> Document:
-    path = directory / FILE_NAME
+def _read(directory: Path, name: str = FILE_NAME) -> Document:
+    path = directory / name
     try:
         document = json.loads(read_private(path, at_most=LIMIT_BYTES))
     except FileNotFoundError:
@@ -334,10 +355,12 @@ def _refuse_other(expected: str, found: str) -> None:
         raise SealError("The keyring file was changed by somebody who does not hold the root keys.")
 
 
-def _keep(directory: Path, document: Document, terms: Mapping[int, Plaintext], *, replace: bool) -> None:
+def _keep(
+    directory: Path, document: Document, terms: Mapping[int, Plaintext], *, replace: bool, name: str = FILE_NAME
+) -> None:
     document["mac"] = _file_mac(document, terms)
     try:
-        write_private(directory / FILE_NAME, json.dumps(document, indent=1).encode(), replace=replace)
+        write_private(directory / name, json.dumps(document, indent=1).encode(), replace=replace)
     except FileExistsError:
         raise SealError(f"{directory / FILE_NAME} is there already; root keys are never overwritten.") from None
     except UnsafeFile as error:

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from geumgo.storage import Broken, Conflict, Full, Row, StorageError, Taken, Unknown, Violated, changes
+from geumgo.storage import Broken, Conflict, Full, Row, StorageError, Taken, Unknown, Violated, changes, terms
 from geumgo.storage.prepared import Prepared, ok
 from geumgo.storage.text import EVERYTHING, changes_rows, drops, for_postgres
 from geumgo.storage.transaction import Engine
@@ -47,9 +47,9 @@ SET enable_seqscan = off; SET client_min_messages = warning; SET default_transac
 """
 _BEGIN_SERIALIZABLE = b"BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE"
 # Taken before the snapshot is: what waits here for its turn sees everything that came before. Serializable transactions share the turn; one
-# that lost to others too often takes it alone, and cannot lose then. A lock on a table needs no rights but those on the table.
-_SHARED_TURN = b"; LOCK TABLE turn_to_write IN ROW SHARE MODE"
-_LONE_TURN = b"; LOCK TABLE turn_to_write IN EXCLUSIVE MODE"
+# that lost to others too often takes it alone, and cannot lose then. A lock on a table needs no rights but those on the table. With it goes
+# the lock that lets rows be sealed in a term of the root keys: see storage.terms.
+_TURN = "turn_to_write"
 OWN_TABLES = ("turn_to_write", "writer_turn", changes.NAME)
 """The tables that the storage makes for itself: nothing in them is worth a copy."""
 # A process of an older release takes its turn by another table, and says nothing of its changes: without that table it cannot write.
@@ -74,9 +74,11 @@ _UNDECIDED = ("08", "57", "58", "XX")  # classes of errors after which a COMMIT 
 class PostgresStorage(Engine):
     """A database on a server. See `open_postgres`."""
 
-    def __init__(self, dsn: str, lock_timeout_ms: int) -> None:
+    def __init__(self, dsn: str, lock_timeout_ms: int, term: int | None = None) -> None:
         super().__init__()
         self.dsn = complete(dsn)
+        self._term = term
+        self._shared_turn, self._lone_turn = terms.turns(term, _TURN)
         self._lock_timeout_ms = lock_timeout_ms
         self._texts: dict[str, tuple[bytes, tuple[str, ...], bool, str]] = {}
         self._changes = changes.Changes()
@@ -110,7 +112,7 @@ class PostgresStorage(Engine):
         self._connection.close()
 
     def begin(self, *, writes: bool, serializable: bool, alone: bool) -> bytes:
-        turn = _LONE_TURN if alone else _SHARED_TURN
+        turn = self._lone_turn if alone else self._shared_turn
         writing = _BEGIN_SERIALIZABLE + turn if serializable else _BEGIN_SNAPSHOT
         for last in (False, True):  # a connection that was lost while nothing was open: nobody need know
             try:
@@ -119,12 +121,39 @@ class PostgresStorage(Engine):
                     ok(connection.pgconn.exec_(writing))
                     return b""
                 self._changes.note(_seen(ok(connection.pgconn.exec_(_BEGIN_READING + self._changes.statement()))))
+            except psycopg.errors.UndefinedTable:
+                if self._term is None:
+                    raise
+                self.rollback()
+                raise self._closed(self._open_terms(self._connection)) from None
             except psycopg.Error as error:
                 if last or not self._lost_by(error):
                     raise self._translated(error) from None
             else:
                 return self._changes.mark
         raise AssertionError("not reached")
+
+    def _closed(self, open_ones: list[int]) -> Broken:
+        fault = terms.closed(self._term or 0, open_ones)
+        self._broken = str(fault)
+        return fault
+
+    def _open_terms(self, connection: psycopg.Connection) -> list[int]:
+        return sorted(terms.term_of(name) for (name,) in connection.execute(terms.NAMES).fetchall())
+
+    def _admit(self, connection: psycopg.Connection, term: int) -> None:
+        """Rows may be sealed in the term of this storage: it is open, or none ever was. Raises Closed."""
+        open_ones = self._open_terms(connection)
+        if not open_ones:
+            name = terms.table_of(term)
+            self._make(
+                connection,
+                f"SELECT to_regclass('{name}')::text",
+                f"CREATE TABLE IF NOT EXISTS {name} (node TEXT NOT NULL)",
+            )
+        elif term not in open_ones:
+            raise self._closed(open_ones)
+        connection.execute(terms.NAMED.format(term=term))
 
     def execute(self, sql: str, params: dict[str, Any]) -> tuple[list[Row], int]:
         text, names, counts, dropped = self._texts.get(sql) or self._learn(sql)
@@ -238,6 +267,8 @@ class PostgresStorage(Engine):
         self._send(connection, _SESSION.format(lock_timeout_ms=self._lock_timeout_ms, idle_ms=IDLE_MS).encode())
         for is_there, table in _TABLES.items():
             self._make(connection, is_there, table)
+        if self._term is not None:
+            self._admit(connection, self._term)
         ours = connection.execute(changes.IS_OURS).fetchone()
         self._send(connection, changes.REMOVE if ours == (1,) else changes.BEGIN_ANEW)
         self._send(connection, changes.PREPARE_GLANCE.encode())
@@ -286,17 +317,19 @@ def _seen(result: pq.abc.PGresult) -> list[changes.Seen]:
     ]
 
 
-def open_postgres(dsn: str, *, lock_timeout_ms: int = 5_000) -> PostgresStorage:
+def open_postgres(dsn: str, *, lock_timeout_ms: int = 5_000, term: int | None = None) -> PostgresStorage:
     """The database that `dsn` names: a libpq connection string or URI.
 
-    `lock_timeout_ms` is how long a statement waits for another transaction to end before it is a Conflict.
+    `lock_timeout_ms` is how long a statement waits for another transaction to end before it is a Conflict. `term` of the root keys is the
+    one in which whoever writes seals; None: nothing is sealed.
 
     Raises:
+        Closed: rows are no longer sealed in `term`.
         StorageError: the server is out of reach, is too old, or would not keep what it acknowledges. Its text is a
         plain
             sentence for the operator.
     """
-    return PostgresStorage(dsn, lock_timeout_ms)
+    return PostgresStorage(dsn, lock_timeout_ms, term)
 
 
 def complete(dsn: str) -> str:

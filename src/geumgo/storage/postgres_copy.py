@@ -6,14 +6,14 @@ from typing import Any, BinaryIO
 import psycopg
 from psycopg import sql
 
-from geumgo.storage import StorageError
+from geumgo.storage import StorageError, terms
 from geumgo.storage.postgres import OWN_TABLES, complete, named
 from geumgo.storage.rows import SCHEMA_TABLE, Columns, begin_table, end_tables
 
 _COLUMNS = """
 SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND c.relname <> ALL (%s)
+WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND c.relname <> ALL (%s) AND c.relname !~ %s
   AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY c.relname <> %s, c.relname, a.attnum
 """
@@ -75,6 +75,6 @@ def _copy(connection: psycopg.Connection[Any], out: BinaryIO, name: str, columns
 def _tables(connection: psycopg.Connection[Any]) -> dict[str, Columns]:
     """The columns of every table, by its name; those that say which migrations were applied come first."""
     found: dict[str, Columns] = {}
-    for table, column, kind in connection.execute(_COLUMNS, (list(OWN_TABLES), SCHEMA_TABLE)):
+    for table, column, kind in connection.execute(_COLUMNS, (list(OWN_TABLES), terms.PATTERN, SCHEMA_TABLE)):
         found.setdefault(table, {})[column] = kind
     return found
