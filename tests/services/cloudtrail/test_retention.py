@@ -8,13 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from geumgo import app
 from geumgo.app import retention
 from geumgo.app.directory import open_root, open_storage
 from geumgo.app.operators import verify_trail
+from geumgo.audit.floor import Floor, floor_of
+from geumgo.sealing.root import RootKeys
 from geumgo.services.cloudtrail.feeder import Feeder
 from geumgo.services.cloudtrail.sinks import sink_of
+from tests.cli.test_commands import geumgo
 from tests.clock import TurnedClock
 from tests.house import House, turn_botocore
+from tests.promises.test_new_root_keys import rekeyed
 from tests.services.cloudtrail.test_sinks import Numbers, outbound
 
 DAYS = 5
@@ -82,3 +87,44 @@ def test_the_thread_prunes_at_once_and_ends_when_it_is_told_to(old_house: House)
     storage = open_storage(settings)
     retention.applying(settings, open_root(settings), old_house.clock, storage, stop, Numbers())
     assert names(old_house) == {"of-day-3", "of-day-4"}
+
+
+def test_a_floor_of_a_root_key_that_was_dropped_is_proven_and_the_next_one_is_of_the_new_one(
+    old_house: House, monkeypatch: pytest.MonkeyPatch
+):
+    settings = old_house.settings
+    old_house.index()
+    assert applied(old_house) == 3
+    old_house.app.close()
+    (before,) = floors(old_house)
+    rekeyed(settings)
+    root = open_root(settings)
+    assert root.terms == (2,)
+    assert before.public_key in root.trail_keys_of_old()
+    report = verify_trail(settings)
+    assert report.ok, report.problems
+    assert report.pruned == before.seq
+    assert geumgo("audit", "verify", "--data", str(settings.data)).returncode == 0
+    with monkeypatch.context() as mutant:  # the public keys of terms that were dropped are not kept
+        mutant.setattr(RootKeys, "trail_keys_of_old", lambda _: ())
+        assert not verify_trail(settings).ok
+    house = replace(old_house, app=app.build(settings, slot="api-0", clock=old_house.clock), clients={})
+    for _ in range(3):
+        house.client("secretsmanager").list_secrets()
+        house.app.tick()
+        house.app.trail._end_segment()
+        house.clock.turn(ms=86_400_000 + 1)
+    house.client("secretsmanager").list_secrets()
+    house.app.tick()
+    house.index()
+    assert applied(house) > 0
+    (after,) = floors(house)
+    assert (after.public_key, after.segment > before.segment) == (root.audit_keys().signer.public_key, True)
+    report = verify_trail(settings)
+    assert report.ok, report.problems
+    house.close()
+
+
+def floors(house: House) -> list[Floor]:
+    found = (floor_of(place) for place in house.settings.audit.iterdir() if place.is_dir())
+    return [each for each in found if each is not None]
