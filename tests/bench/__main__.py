@@ -34,7 +34,18 @@ from geumgo.services.secretsmanager import store
 from geumgo.services.secretsmanager.records import CURRENT, Secret, Version, Wrapping
 from geumgo.settings import Settings
 from tests.bench import bench_policy
-from tests.bench.wire import CONNECTIONS, RUNS, SECONDS, exchange, measure, proportional_mb, resident_mb, signed
+from tests.bench.wire import (
+    CONNECTIONS,
+    RUNS,
+    SECONDS,
+    crowd,
+    exchange,
+    measure,
+    proportional_mb,
+    resident_mb,
+    signed,
+    steadily,
+)
 from tests.server import GEUMGO, READY, Server, clean_environment, descendants
 from tests.storage.postgres_server import private_server
 
@@ -43,8 +54,9 @@ PRINCIPALS = int(os.environ.get("BENCH_PRINCIPALS", "50"))
 MANY = int(os.environ.get("BENCH_MANY", "500000"))
 LISTED = int(os.environ.get("BENCH_LISTED", "100000"))
 WORKERS = os.environ.get("BENCH_WORKERS", str(os.cpu_count()))
-READ = 2_000  # of many secrets: those that have a value and are read
+READ = int(os.environ.get("BENCH_READ", "2000"))  # of many secrets: those that have a value and are read
 WRITES_A_SECOND = 50
+CROWD = 64
 IN_ONE_TRANSACTION = 2_000
 
 
@@ -266,6 +278,20 @@ def postgres() -> None:
             measure(beside, house.server, reads, house.directory, database=database)
 
 
+def crowded() -> None:
+    """GetSecretValue for somebody who asks fifty times a second, alone and beside 64 that ask without a pause."""
+    with furnished(READ) as house:
+        reads = house.reads()
+        honest, hot = reads[0], [read for number, read in enumerate(reads) if number % PRINCIPALS]
+        endpoint, asks = house.server.endpoint, 250 * SECONDS
+        alone = steadily(endpoint, honest, asks=asks, each_seconds=0.02)
+        with crowd(house.server, hot, house.directory, CROWD):
+            beside = steadily(endpoint, honest, asks=asks, each_seconds=0.02)
+        for who, waited in (("one who asks 50 times a second, alone", alone), (f"the same beside {CROWD}", beside)):
+            p50, p99 = (1000 * each for each in (statistics.median(waited), statistics.quantiles(waited, n=100)[-1]))
+            print(f"{who:<46}{len(waited):>9,} answers  p50 {p50:.1f} ms  p99 {p99:.1f} ms", flush=True)
+
+
 def many() -> None:
     """GetSecretValue of a few among many secrets, against the same without the many."""
     with furnished(READ) as house:
@@ -295,6 +321,7 @@ PARTS = {
     "read": read,
     "tls": tls,
     "postgres": postgres,
+    "crowd": crowded,
     "many": many,
     "list": listing,
     "policy": bench_policy.main,

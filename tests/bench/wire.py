@@ -3,8 +3,11 @@
 import json
 import os
 import re
+import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -68,20 +71,22 @@ def signed(endpoint: str, credentials: Credentials, operation: str, params: Mapp
 
 
 def exchange(endpoint: str, request: bytes) -> bytes:
-    import socket
-
     address = urlsplit(endpoint)
     with socket.create_connection((address.hostname or "", address.port or 0), timeout=20) as connection:
         connection.sendall(request)
-        answer = b""
-        while True:
-            head, found, body = answer.partition(b"\r\n\r\n")
-            length = re.search(rb"(?i)content-length: (\d+)", head) if found else None
-            if length and len(body) >= int(length[1]):
-                return answer
-            chunk = connection.recv(65_536)
-            assert chunk, answer
-            answer += chunk
+        return answer_on(connection)
+
+
+def answer_on(connection: socket.socket) -> bytes:
+    answer = b""
+    while True:
+        head, found, body = answer.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)content-length: (\d+)", head) if found else None
+        if length and len(body) >= int(length[1]):
+            return answer
+        chunk = connection.recv(65_536)
+        assert chunk, answer
+        answer += chunk
 
 
 class Run(NamedTuple):
@@ -97,6 +102,40 @@ class Run(NamedTuple):
     requests: int
 
 
+def steadily(endpoint: str, request: bytes, *, asks: int, each_seconds: float) -> list[float]:
+    """How long he waits for each answer (seconds) who asks again and again over one connection, every `each_seconds`.
+
+    He asks when it is time, whether or not the last answer was late. An answer that is not 200 fails an assertion.
+    """
+    address = urlsplit(endpoint)
+    waited: list[float] = []
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=20) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        due = time.perf_counter()
+        for _ in range(asks):
+            due += each_seconds
+            time.sleep(max(0.0, due - time.perf_counter()))
+            connection.sendall(request)
+            assert answer_on(connection).startswith(b"HTTP/1.1 200")
+            waited.append(time.perf_counter() - due)
+    return waited
+
+
+@contextmanager
+def crowd(server: Server, requests: Sequence[bytes], directory: Path, connections: int) -> Iterator[None]:
+    """So many clients ask without a pause, by turns, until this is left."""
+    script, stored = written(requests, directory)
+    command = ["wrk", "-t1", f"-c{connections}", "-d600s", "-s", str(script), server.endpoint]
+    environment = {**clean_environment(), "BENCH_REQUESTS": str(stored)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as asking:
+        time.sleep(1)  # they have connected
+        try:
+            yield
+            assert asking.poll() is None, "the crowd has gone"
+        finally:
+            asking.terminate()
+
+
 def drive(
     server: Server,
     requests: Sequence[bytes],
@@ -106,9 +145,7 @@ def drive(
     database: PrivateServer | None = None,
 ) -> Run:
     """The requests by turns, over and over. Whatever is not answered with 2xx is an error."""
-    script, stored = directory / "replay.lua", directory / "requests"
-    script.write_text(SCRIPT)
-    stored.write_bytes(b"".join(b"%8d%s" % (len(request), request) for request in requests))
+    script, stored = written(requests, directory)
     answering = workers(server)
     others = [pid for pid in server.members() if pid not in answering]
     serving = [] if database is None else [database.process, *descendants(database.process)]
@@ -123,6 +160,14 @@ def drive(
     count, micros, errors, p50, p99 = map(int, found.groups())
     cpu, behind, kept = ((end - start) / max(count, 1) * 1e6 for start, end in zip(before, after, strict=True))
     return Run(count / (micros / 1e6), p50 / 1000, p99 / 1000, cpu, behind, kept, errors, count)
+
+
+def written(requests: Sequence[bytes], directory: Path) -> tuple[Path, Path]:
+    """A script that lets wrk send `requests` by turns, and where they are kept for it."""
+    script, stored = directory / "replay.lua", directory / "requests"
+    script.write_text(SCRIPT)
+    stored.write_bytes(b"".join(b"%8d%s" % (len(request), request) for request in requests))
+    return script, stored
 
 
 def workers(server: Server) -> list[int]:
