@@ -57,7 +57,7 @@ CRASHES: Final = int(os.environ.get("TRAIL_CRASHES", "40"))
 SERVERS: Final = int(os.environ.get("TRAIL_SERVER_CRASHES", "1"))
 SEED: Final = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 LONG_RECORDS: Final = 1_000_000
-SEGMENT_BYTES: Final = (512 << 10) if RECORDS >= LONG_RECORDS else (128 << 10)
+SEGMENT_BYTES: Final = int(os.environ.get("TRAIL_SEGMENT_BYTES", "524288" if RECORDS >= LONG_RECORDS else "131072"))
 MUTATIONS_PER_WINDOW: Final = 22
 MUTANT_TRIES: Final = 44  # of which one must be missed
 CRASHES_PER_CHAIN: Final = 50
