@@ -60,7 +60,7 @@ LONG_RECORDS: Final = 1_000_000
 SEGMENT_BYTES: Final = int(os.environ.get("TRAIL_SEGMENT_BYTES", "524288" if RECORDS >= LONG_RECORDS else "131072"))
 MUTATIONS_PER_WINDOW: Final = 22
 MUTANT_TRIES: Final = 44  # of which one must be missed
-CRASHES_PER_CHAIN: Final = 50
+CRASHES_PER_CHAIN: Final = 10
 LEAST_PER_SECOND: Final = 100_000  # records, for each second of CPU; asked of the long log only
 LONGEST_LIFE_SECONDS: Final = 0.1  # of a writer that is killed, from its first records on
 
