@@ -28,6 +28,7 @@ CONNECTIONS = 8  # the processes share one listener: with so many, each process 
 PATIENCE_SECONDS = 20.0
 READS = 3  # after each write: the first read of a value leaves a date and keeps nothing, those after it keep what they have read
 NAMES = ("first", "second", "third")
+WRITES_OF_ONE = 150  # then other secrets take their places: a secret may have 1,000 versions of one day
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -90,14 +91,16 @@ def stale_reads(server: Server, who: int, pairs: int, told: Callable[[int], None
 
     `told` hears how many pairs are done; after `enough` there are no more of them.
     """
-    names = [f"{name}-of-{who}" for name in NAMES]
+    names: list[str] = []
     with contextlib.closing(Caller(server)) as caller:
-        for name in names:
-            caller.write(0, "CreateSecret", {"Name": name, "SecretString": "0"})
         stale = 0
         for number in range(pairs):
             if enough.is_set():
                 break
+            if number % (len(NAMES) * WRITES_OF_ONE) == 0:
+                names = [f"{name}-of-{who}-from-{number}" for name in NAMES]
+                for name in names:
+                    caller.write(number, "CreateSecret", {"Name": name, "SecretString": "0"})
             name, value = names[number % len(names)], str(number)
             caller.write(number, "PutSecretValue", {"SecretId": name, "SecretString": value})
             for again in range(READS):
