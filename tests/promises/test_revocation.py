@@ -63,10 +63,21 @@ class Crowd:
     """Readers with connections that they keep, all reading one secret with whatever request they are told to send."""
 
     server: Server
-    asked: Asked | None = None
+    told: threading.Event = field(default_factory=threading.Event)  # there is something to ask, or it is over
     log: list[tuple[int, float, int, str]] = field(default_factory=list)  # (reader, start, status, what was said)
     stop: threading.Event = field(default_factory=threading.Event)
     threads: list[threading.Thread] = field(default_factory=list)
+    _asked: Asked | None = None
+
+    @property
+    def asked(self) -> Asked | None:
+        """What all of them send again and again; None: nobody sends anything."""
+        return self._asked
+
+    @asked.setter
+    def asked(self, asked: Asked | None) -> None:
+        self._asked = asked
+        (self.told.clear if asked is None else self.told.set)()
 
     def start(self) -> None:
         self.threads = [threading.Thread(target=self._read, args=(number,)) for number in range(READERS)]
@@ -75,6 +86,7 @@ class Crowd:
 
     def end(self) -> None:
         self.stop.set()
+        self.told.set()
         for thread in self.threads:
             thread.join(timeout=30)
 
@@ -88,8 +100,7 @@ class Crowd:
                 self._hammer(number, connection)
 
     def _told_whom_to_ask(self) -> bool:
-        while self.asked is None and not self.stop.is_set():
-            time.sleep(0.001)
+        self.told.wait()
         return not self.stop.is_set()
 
     def _hammer(self, number: int, connection: socket.socket) -> None:
@@ -106,8 +117,12 @@ class Crowd:
     def every_reader(self, holds: Callable[[tuple[int, float, int, str]], bool]) -> None:
         """Wait until each reader has an entry for which `holds` is true."""
         deadline = time.monotonic() + PATIENCE_S
+        came, looked = set[int](), 0
         while time.monotonic() < deadline:
-            if len({entry[0] for entry in list(self.log) if holds(entry)}) == READERS:
+            entries = self.log[looked:]
+            looked += len(entries)
+            came |= {entry[0] for entry in entries if holds(entry)}
+            if len(came) == READERS:
                 return
             time.sleep(0.002)
         raise AssertionError(f"not every reader came so far: {Counter(entry[2:] for entry in self.log)}")
