@@ -1,6 +1,7 @@
 """P13: no request that starts after a revocation was acknowledged succeeds, on any worker."""
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import botocore.session
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -161,7 +163,18 @@ class Stage:
     extra: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
-        return self.server.client(service)
+        return administrator(self.server, service)
+
+
+@functools.cache
+def administrator(server: Server, service: str) -> Any:
+    """The administrator's client, which is kept: to make one costs more than what it is asked for."""
+    return server.client(service)
+
+
+@functools.cache
+def session() -> botocore.session.Session:
+    return botocore.session.Session()
 
 
 def a_user(server: Server, iam: Any, *, policy: dict[str, Any] | None) -> Stage:
@@ -202,16 +215,22 @@ def in_a_role(server: Server, iam: Any) -> Stage:
             "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}],
         },
     )
-    account = server.client("sts").get_caller_identity()["Account"]
+    account = administrator(server, "sts").get_caller_identity()["Account"]
     trust = {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Principal": {"AWS": account}, "Action": "sts:AssumeRole"}],
     }
     role = iam.create_role(RoleName=stage.name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]
     iam.put_role_policy(RoleName=stage.name, PolicyName="read", PolicyDocument=json.dumps(READ))
-    sts = server.client("sts", key=(stage.credentials.access_key, stage.credentials.secret_key))
-    session = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="reader")["Credentials"]
-    stage.credentials = Credentials(session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
+    sts = session().create_client(
+        "sts",
+        region_name="us-east-1",
+        endpoint_url=server.endpoint,
+        aws_access_key_id=stage.credentials.access_key,
+        aws_secret_access_key=stage.credentials.secret_key,
+    )
+    assumed = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="reader")["Credentials"]
+    stage.credentials = Credentials(assumed["AccessKeyId"], assumed["SecretAccessKey"], assumed["SessionToken"])
     return stage
 
 
@@ -320,7 +339,7 @@ def accepted_late(
     `told` hears how many readers were turned away after each, when none was let in.
     """
     prepare, revoke = KINDS[kind]
-    iam, kms = server.client("iam"), server.client("kms")
+    iam, kms = administrator(server, "iam"), administrator(server, "kms")
     late = 0
     for _ in range(rounds):
         stage = prepare(server, iam)
@@ -340,7 +359,7 @@ def accepted_late(
         if kind == "disable the KMS key":
             kms.enable_key(KeyId=kms.describe_key(KeyId="alias/revoked")["KeyMetadata"]["KeyId"])
         if kind == "deny on the secret":
-            server.client("secretsmanager").delete_resource_policy(SecretId=SECRET)
+            administrator(server, "secretsmanager").delete_resource_policy(SecretId=SECRET)
     return late
 
 
