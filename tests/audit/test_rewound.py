@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from geumgo.audit import TABLES, rewound, store
+from geumgo.audit.recovery import resolve
 from geumgo.audit.rewound import accept_lack, lacking, newest_changes
 from geumgo.audit.trail import Trail
 from geumgo.audit.verify import Problem
 from geumgo.storage import Storage
 from geumgo.storage.migrate import migrate
-from tests.audit.trails import open_trail
+from tests.audit.trails import kill, open_trail
 from tests.clock import TurnedClock
 
 
@@ -82,6 +83,24 @@ def test_rows_that_were_pruned_are_not_missed(tmp_path: Path, clock: TurnedClock
     clock.turn(days=-3)  # the clock had been ahead
     assert not found(tmp_path, clock, database)
     trail.close()
+
+
+def test_what_a_late_start_found_out_is_not_missed(tmp_path: Path, clock: TurnedClock, database: Storage) -> None:
+    """Its row is as old as the change, and goes a week after that."""
+    trail = open_trail(tmp_path, clock)
+    intent = trail.note("intent", {})
+    trail.settle()
+    with database.writing() as tx:
+        store.add_applied(tx, intent, clock.now_ms())
+    kill(trail)
+    clock.turn(days=3)
+    again = open_trail(tmp_path, clock)
+    assert resolve(again, database, clock.now_ms()) == 1
+    again.close()
+    clock.turn(days=5)
+    with database.writing() as tx:
+        assert store.prune_applied(tx, clock.now_ms()) == 1
+    assert not found(tmp_path, clock, database)
 
 
 def test_what_a_restored_database_is_known_to_lack_is_no_problem(

@@ -95,6 +95,10 @@ def _changes_in(place: Path, number: int) -> Iterator[Change]:
         if line is None or line.kind != "outcome":
             continue
         said = _said(line)
+        if said.get(
+            "resolved"
+        ):  # found out by a start: its row is as old as the change, which may have been long before
+            continue
         if said.get("committed") is True and isinstance(said.get("intent"), str):
             yield Change(said["intent"], place.name, number, row, line.seq, line.at_ms)
 
