@@ -564,6 +564,7 @@ class Drafting(CountingDisk):
     def __init__(self) -> None:
         super().__init__()
         self.filled: list[int] = []
+        self.filled_by: list[str] = []  # names of threads
         self.fails: tuple[str, int] | None = None
 
     def _may(self, method: str) -> None:
@@ -583,6 +584,7 @@ class Drafting(CountingDisk):
             raise
         super().fill(draft)
         self.filled.append(draft.filled - before)
+        self.filled_by.append(threading.current_thread().name)
 
     def finish(self, draft: Draft, first: bytes) -> int:
         self.filled.append(draft.size_bytes - draft.filled)
@@ -606,6 +608,62 @@ def test_nobody_waits_for_a_whole_segment(tmp_path: Path, clock: TurnedClock) ->
     assert len(files_of(tmp_path)) == 4
     trail.close()
     assert len(list(records(tmp_path))) == 96
+    assert sound(tmp_path, trail)
+
+
+def test_the_thread_that_waits_for_the_disk_makes_the_next_segment(
+    tmp_path: Path, clock: TurnedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trails, "QUICK_SECONDS", 0)
+    disk = Drafting()
+    trail = open_trail(tmp_path, clock, disk=disk, segment_bytes=4 * MIB)
+    disk.filled.clear()
+    disk.filled_by.clear()
+    for _ in range(24):
+        trail.note("call", {"filling": "x" * (MIB // 8)})
+        trail.launch(lambda: None)
+        trail.land()
+    assert max(disk.filled) == MIB
+    assert {name.partition("_")[0] for name in disk.filled_by} == {"trail"}
+    assert len(files_of(tmp_path)) == 1
+    trail.close()
+    assert len(list(records(tmp_path))) == 24
+    assert sound(tmp_path, trail)
+
+
+def test_a_draft_that_fails_is_known_before_its_sync_has_landed(
+    tmp_path: Path, clock: TurnedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trails, "QUICK_SECONDS", 0)
+    disk = Drafting()
+    trail = open_trail(tmp_path, clock, disk=disk, segment_bytes=4 * MIB)
+    disk.fails = ("fill", errno.EIO)
+    for _ in range(10):
+        trail.note("call", {"filling": "x" * (MIB // 8)})
+    assert trail.launch(lambda: None)
+    trail.land()
+    trail.note("call", {"eventName": "a"})
+    assert trail.launch(lambda: None)
+    with pytest.raises(TrailBroken, match="cannot be written"):
+        trail.land()
+    trail.close()
+
+
+def test_space_that_is_given_up_waits_for_a_draft_that_a_thread_makes(
+    tmp_path: Path, clock: TurnedClock, held: HeldDisk
+) -> None:
+    trail = open_trail(tmp_path, clock, disk=held, segment_bytes=4 * MIB)
+    for _ in range(10):
+        trail.note("call", {"eventName": "long", "filling": "x" * (MIB // 8)})
+    assert trail.launch(lambda: None)
+    trail.land()
+    launched(trail, held, "a")
+    letting = threading.Timer(0.05, held.free.set)
+    letting.start()
+    trail.give_up_reserve()
+    letting.join()
+    assert not list(tmp_path.rglob("*.new"))
+    trail.close()
     assert sound(tmp_path, trail)
 
 

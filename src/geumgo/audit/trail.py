@@ -18,7 +18,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -263,7 +263,7 @@ class Trail:
             written = self._put(self._take(fitting), signs=due)
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="trail")
-        synced = self._thread.submit(self._sync)
+        synced = self._thread.submit(self._sync_and_draft)
         self._flight = synced, written
         synced.add_done_callback(lambda _: woken())
         return True
@@ -283,7 +283,6 @@ class Trail:
         with self._disk_faults():
             synced.result()
             self._durable(written)
-            self._draft_next()
 
     def abandon(self) -> None:
         """Drop what waits, but for the outcomes of intents that are on the disk.
@@ -405,7 +404,17 @@ class Trail:
                 if fault.errno not in NO_SPACE:
                     raise
 
+    def _sync_and_draft(self) -> None:
+        """What a flight is, in its thread. Nobody else touches the segment, its size or its draft until it has landed.
+
+        The draft is made before anybody hears of the sync: so an error of the disk is known before the next answer leaves.
+        """
+        self._sync()
+        self._draft_next()
+
     def _discard_draft(self) -> None:
+        if self._flight is not None:
+            wait([self._flight[0]])  # its thread may be making it
         draft, self._draft = self._draft, None
         if draft is not None:
             self._disk.discard(draft)
@@ -496,7 +505,7 @@ class Trail:
         return _Written(batch, seq, hash_, self._offset + len(data), head, unsigned)
 
     def _sync(self) -> None:
-        """What was put into the open segment is durable. In the thread of a flight, too, while which the segment stays as it is."""
+        """What was put into the open segment is durable."""
         assert self._descriptor is not None, "a segment is open"
         self._disk.sync(self._descriptor)
 
