@@ -76,9 +76,9 @@ class PrivateServer:
         self.command(f"CREATE DATABASE {name} TEMPLATE template0")
         return name
 
-    def command(self, sql: str) -> None:
-        """Do `sql` as the server's administrator."""
-        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+    def command(self, sql: str, dsn: str = "") -> None:
+        """Do `sql` as the server's administrator, in the database that `dsn` names."""
+        with psycopg.connect(dsn or self.dsn(), autocommit=True) as connection:
             connection.execute(sql.encode())
 
 
