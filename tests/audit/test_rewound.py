@@ -79,10 +79,21 @@ def test_rows_that_were_pruned_are_not_missed(tmp_path: Path, clock: TurnedClock
     with database.writing() as tx:
         store.prune_applied(tx, clock.now_ms())
     assert not found(tmp_path, clock, database)
-    change(trail, clock, database)
-    clock.turn(days=-3)  # the clock had been ahead
-    assert not found(tmp_path, clock, database)
     trail.close()
+
+
+def test_rows_that_a_start_pruned_whose_clock_was_ahead_are_not_missed(
+    tmp_path: Path, clock: TurnedClock, database: Storage
+) -> None:
+    trail = open_trail(tmp_path, clock)
+    change(trail, clock, database)
+    trail.close()
+    clock.turn(days=10)
+    open_trail(tmp_path, clock).close()
+    with database.writing() as tx:
+        assert store.prune_applied(tx, clock.now_ms()) == 1
+    clock.turn(days=-10)
+    assert not found(tmp_path, clock, database)
 
 
 def test_what_a_late_start_found_out_is_not_missed(tmp_path: Path, clock: TurnedClock, database: Storage) -> None:
@@ -126,7 +137,7 @@ def test_the_newest_changes_of_each_chain_are_asked_for(
     for trail in chains:
         trail.close()
     asked = newest_changes(tmp_path)
-    assert {chain: [each.intent for each in asked if each.chain == chain] for chain in last} == last
-    assert newest_changes(tmp_path / "nothing") == []
+    assert {chain: [each.intent for each in asked.changes if each.chain == chain] for chain in last} == last
+    assert newest_changes(tmp_path / "nothing").changes == []
     shutil.rmtree(tmp_path / "n1-b")
-    assert len(newest_changes(tmp_path)) == 5
+    assert len(newest_changes(tmp_path).changes) == 5

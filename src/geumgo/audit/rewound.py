@@ -5,8 +5,8 @@ database that lacks the row is of a moment before the change. A restore accepts 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from geumgo.audit.store import KEEP_APPLIED_MS, is_settled, was_applied
 from geumgo.audit.verify import Problem
 from geumgo.storage import Tx
 
-__all__ = ["Change", "accept_lack", "lacking", "newest_changes"]
+__all__ = ["Change", "Newest", "accept_lack", "lacking", "newest_changes"]
 
 NEWEST: Final = 1_000
 """How many changes of a chain are asked for, at most: the newest are the first that an older database lacks."""
@@ -40,24 +40,38 @@ class Change:
     at_ms: int
 
 
-def newest_changes(directory: Path) -> list[Change]:
-    """The newest changes of each chain in `directory`, the oldest of them first. Read them before the database is looked at."""
-    places = sorted(path for path in directory.iterdir() if path.is_dir()) if directory.is_dir() else []
-    return [change for place in places for change in _newest_of(place)]
+@dataclass(slots=True)
+class Newest:
+    """The newest changes of each chain, the oldest of them first, and the latest time in the files that they were found in."""
+
+    changes: list[Change] = field(default_factory=list)
+    latest_ms: int = 0
 
 
-def lacking(changes: Iterable[Change], tx: Tx, now_ms: int) -> list[Problem]:
-    """For each chain of whose `changes` the database lacks some: from where on."""
+def newest_changes(directory: Path) -> Newest:
+    """The newest changes of the chains in `directory`. Read them before the database is looked at."""
+    found = Newest()
+    for place in sorted(path for path in directory.iterdir() if path.is_dir()) if directory.is_dir() else []:
+        found.changes += _newest_of(place, found)
+    return found
+
+
+def lacking(newest: Newest, tx: Tx, now_ms: int) -> list[Problem]:
+    """For each chain of whose `newest` changes the database lacks some: from where on.
+
+    Not asked for are those whose rows are pruned: by the clock, which may have been ahead for a while. Then the trail has later times.
+    """
     by_chain: dict[str, list[Change]] = defaultdict(list)
-    for change in _kept(changes, now_ms):
-        if not is_settled(tx, change.intent):
+    since_ms = max(newest.latest_ms, now_ms) - KEEP_APPLIED_MS + MARGIN_MS
+    for change in newest.changes:
+        if change.at_ms >= since_ms and not is_settled(tx, change.intent):
             by_chain[change.chain].append(change)
     return [_problem(lost) for lost in by_chain.values()]
 
 
-def accept_lack(changes: Iterable[Change], tx: Tx) -> None:
-    """What the database lacks of `changes` is known, and no problem any more: it never was committed, as far as this database goes."""
-    for change in changes:
+def accept_lack(newest: Newest, tx: Tx) -> None:
+    """What the database lacks of the `newest` changes is known, and no problem any more: as far as it goes, they never were committed."""
+    for change in newest.changes:
         was_applied(tx, change.intent, change.at_ms)
 
 
@@ -73,26 +87,22 @@ def _problem(lost: list[Change]) -> Problem:
     )
 
 
-def _kept(changes: Iterable[Change], now_ms: int) -> Iterator[Change]:
-    """Those whose rows nobody has pruned. A clock that was ahead for a while has left later times in the trail."""
-    known = list(changes)
-    latest = max((change.at_ms for change in known), default=now_ms)
-    since = max(latest, now_ms) - KEEP_APPLIED_MS + MARGIN_MS
-    return (change for change in known if change.at_ms >= since)
-
-
-def _newest_of(place: Path) -> list[Change]:
-    found: list[Change] = []
+def _newest_of(place: Path, found: Newest) -> list[Change]:
+    """Those of one chain; the times of its lines are in `found`."""
+    changes: list[Change] = []
     for number in reversed(numbers_in(place)[-SEGMENTS:]):
-        found = [*_changes_in(place, number), *found]
-        if len(found) >= NEWEST:
+        changes = [*_changes_in(place, number, found), *changes]
+        if len(changes) >= NEWEST:
             break
-    return found[-NEWEST:]
+    return changes[-NEWEST:]
 
 
-def _changes_in(place: Path, number: int) -> Iterator[Change]:
+def _changes_in(place: Path, number: int, found: Newest) -> Iterator[Change]:
     for row, (_, _, line) in enumerate(lines_in(path_of(place, number).read_bytes()), 1):
-        if line is None or line.kind != "outcome":
+        if line is None:
+            continue
+        found.latest_ms = max(found.latest_ms, line.at_ms)
+        if line.kind != "outcome":
             continue
         said = _said(line)
         if said.get(
