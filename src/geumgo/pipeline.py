@@ -4,6 +4,7 @@
 `land` let a thread wait, so that the next requests are worked on meanwhile.
 """
 
+import os
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -55,6 +56,7 @@ GLOBAL_SERVICES = frozenset({"iam", "sts"})  # signed for us-east-1 by clients o
 GLOBAL_REGION = "us-east-1"
 ROLE_SECONDS = 900  # a role that a service takes for a request of its own; the shortest that STS gives
 NO_SPACE = "There is no space left on the disk of this server. Try again later; deletions may be served before."
+NOBODYS_NAME = f"n{os.urandom(16).hex()}"  # of nothing that is there
 NOT_FOR_THE_WIRE = Answer(200, (), b"")
 
 
@@ -504,7 +506,11 @@ class Pipeline:
             demands = operation.access.demands(ctx, params)
             turn.demands = demands
             turn.touches = [demand.target for demand in demands if demand.target is not None]
-            self._parts.gate.check(ctx, demands)
+            try:
+                self._parts.gate.check(ctx, demands)
+            except errors.AccessDenied:
+                self._look_for_nothing(turn, ctx, operation, params)
+                raise
             answer = operation.handler(ctx, params)
             if isinstance(answer, Later):
                 raise Waits(answer, ctx.afterwards)
@@ -514,6 +520,13 @@ class Pipeline:
             return answered
         finally:
             turn.proven = ctx.proven
+
+    def _look_for_nothing(self, turn: Turn, ctx: Context, operation: Operation, params: Params) -> None:
+        """Who is denied has waited for the database. What is there may be kept, what is not there never is: the time would tell which."""
+        if isinstance(ctx.tx, Glance) and not ctx.tx.has_asked:
+            names = {operation.access.names: NOBODYS_NAME} if operation.access.names else {}
+            with self._parts.storage.reading() as tx:
+                operation.access.demands(self._context(turn, tx, reads_only=True), {**params, **names})
 
     def _context(self, turn: Turn, tx: Any, *, reads_only: bool) -> Context:
         parts = self._parts

@@ -28,7 +28,8 @@ class Access:
     refusal for parameters that fit the model and cannot be served; it knows nothing but them. `before` is called once before the
     transaction of the operation opens, which finds its answer in `Context.prepared`. `repeats`: it is asked the same again and again, and
     nothing that it is asked with is a secret: what a request means may be kept (see `geumgo.repeats`). Such an operation must not change
-    its parameters. `largest_body`: its requests are smaller than so many bytes, however small others must be;
+    its parameters. `names`: the member that names what is asked for, where that
+    may be kept. `largest_body`: its requests are smaller than so many bytes, however small others must be;
     `largest_body_of` is what a refusal of more calls it, if not by its name.
     """
 
@@ -39,6 +40,7 @@ class Access:
     leave: frozenset[str] = frozenset()
     before: Callable[[Outside, Params], Any] | None = None
     repeats: bool = False
+    names: str = ""
     largest_body: int = 0  # 0: as for all others
     largest_body_of: str = ""
     unsigned: bool = False  # AssumeRoleWithWebIdentity and its kind: the proof is in the request, not in its signature

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from geumgo.pipeline import Pipeline
 from geumgo.services import config, events, iam, kms, lambda_, secretsmanager, ssm, sts
 from tests.functions.zips import ECHO, package
 from tests.house import House, Key
@@ -154,3 +155,72 @@ def test_a_name_with_dots_and_slashes_is_a_name_of_its_own(house: House) -> None
     with refused():
         ann.get_secret_value(SecretId="prod")
     assert admin.get_secret_value(SecretId="prod")["SecretString"] == "prod"
+
+
+# -- time: as many looks at the database, whatever is there and whatever is kept of it ----------------------------------
+
+LOOKED_FOR = (
+    ("secretsmanager", "get_secret_value", "SecretId", ""),
+    ("secretsmanager", "describe_secret", "SecretId", ""),
+    ("secretsmanager", "put_secret_value", "SecretId", ""),
+    ("secretsmanager", "delete_secret", "SecretId", ""),
+    ("ssm", "get_parameter", "Name", "/"),
+    ("ssm", "delete_parameter", "Name", "/"),
+    ("ssm", "get_parameter_history", "Name", "/"),
+)  # fmt: skip
+
+
+def looks(house: House, stranger: Key, service: str, operation: str, member: str, name: str) -> list[str]:
+    """What the database is asked while somebody is denied."""
+    storage: Any = house.app.storage
+    begin, execute = storage.begin, storage.execute
+    asked: list[str] = []
+
+    def beginning(**how: bool) -> Any:
+        asked.append("BEGIN")
+        return begin(**how)
+
+    def executing(sql: str, params: dict[str, Any]) -> Any:
+        asked.append(sql)
+        return execute(sql, params)
+
+    storage.begin, storage.execute = beginning, executing
+    try:
+        more = {"SecretString": "x"} if operation == "put_secret_value" else {}
+        with pytest.raises(ClientError) as refusal:
+            getattr(house.client(service, stranger), operation)(**{member: name, **more})
+        assert refusal.value.response["Error"]["Code"] in DENIED
+    finally:
+        del storage.begin, storage.execute
+    return asked
+
+
+def differing(house: House) -> list[str]:
+    """The operations that look more or less often at the database for what is there."""
+    stranger = house.user("stranger")
+    house.client("secretsmanager").create_secret(Name=THERE, SecretString="x")
+    house.client("ssm").put_parameter(Name=f"/{THERE}", Value="x", Type="String")
+    found = []
+    for service, operation, member, prefix in LOOKED_FOR:
+        for _ in range(2):  # others read it, and it is kept
+            house.client("secretsmanager").get_secret_value(SecretId=THERE)
+            house.client("secretsmanager").describe_secret(SecretId=THERE)
+            house.client("ssm").get_parameter(Name=f"/{THERE}")
+        counts = [len(looks(house, stranger, service, operation, member, prefix + ABSENT)) for _ in range(2)]
+        counts += [len(looks(house, stranger, service, operation, member, prefix + THERE)) for _ in range(2)]
+        if len(set(counts[1:])) > 1:  # the first one of all finds out who the stranger is
+            found.append(f"{operation}: {counts}")
+    return found
+
+
+def test_who_is_denied_waits_for_the_database_as_often_whatever_is_there(house: House) -> None:
+    assert differing(house) == []
+
+
+def test_a_pipeline_that_denies_by_what_it_has_kept_is_caught(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pipeline, "_look_for_nothing", lambda *_: None)
+    assert {each.partition(":")[0] for each in differing(house)} == {
+        "get_secret_value",
+        "describe_secret",
+        "get_parameter",
+    }

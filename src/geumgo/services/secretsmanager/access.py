@@ -371,6 +371,13 @@ _readable: Final = partial(domain.refuse_unstorable, but=_AS_BYTES)
 _REPEATS: Final = frozenset({"GetSecretValue", "DescribeSecret"})
 
 ACCESS: Final[Mapping[str, Access]] = {
-    name: Access(declare, recorded, answered, check=_readable, repeats=name in _REPEATS)
+    name: Access(
+        declare,
+        recorded,
+        answered,
+        check=_readable,
+        repeats=name in _REPEATS,
+        names="SecretId" if name in _REPEATS else "",
+    )
     for name, (declare, recorded, answered) in _DECLARED.items()
 }

@@ -88,6 +88,7 @@ def find_value(ctx: Context, secret_id: str, version_id: str | None) -> Value | 
     at = address(ctx, secret_id)
     row = store.find_with_value(ctx.tx, ctx.sealing, at, version_id) if _is_served_here(ctx, at) else None
     if row is None:
+        ctx.found["secret", secret_id] = _located(ctx, secret_id, at, None)  # nobody need look again
         return None
     found, version = row
     located = _located(ctx, secret_id, at, found)
@@ -136,6 +137,7 @@ def _located(ctx: Context, secret_id: str, at: Address, found: store.Found | Non
         rotation = ctx.found["rotation", secret.id] = store_rotation.find(ctx.tx, ctx.sealing, secret)
         function = None if rotation is None else rotation.lambda_arn
         return Located(secret.arn, secret.account, secret, found.policy, function)
+    store_rotation.find_none(ctx.tx)  # what is not there takes as many looks as what is: see docs/promises.md, P15
     partition = secret_id.split(":")[1] if ":" in secret_id else ctx.place.partition
     resource = f"secret:{at.name}-{at.suffix or _ANY_SUFFIX}"
     return Located(f"arn:{partition}:secretsmanager:{at.region}:{at.account}:{resource}", at.account)

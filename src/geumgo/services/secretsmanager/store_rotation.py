@@ -44,10 +44,19 @@ def as_rotation(sealing: Sealing, found: Row) -> Rotation:
     return Rotation(**row)
 
 
+_NOBODYS_ID: Final = "0" * 32
+
+
 def find(tx: Tx, sealing: Sealing, secret: Secret) -> Rotation | None:
     """How the secret is rotated; None: that was never set up."""
     row = tx.one(f"SELECT {', '.join(COLUMNS)}, mac FROM {_TABLE} WHERE secret_id = :id", id=secret.id)
     return None if row is None else as_rotation(sealing, row)
+
+
+def find_none(tx: Tx) -> None:
+    """As `find` for a secret that was never set up to be rotated, and is not there."""
+    found = tx.one(f"SELECT {', '.join(COLUMNS)}, mac FROM {_TABLE} WHERE secret_id = :id", id=_NOBODYS_ID)
+    assert found is None, "no secret has this id"
 
 
 def listed(tx: Tx, sealing: Sealing, *, after: str = "", limit: int) -> list[Rotation]:

@@ -346,6 +346,13 @@ _DECLARED: Final[Mapping[str, tuple[Declare, tuple[str, ...], tuple[str, ...]]]]
 }  # fmt: skip
 
 ACCESS: Final[Mapping[str, Access]] = {
-    name: Access(declare, recorded, answered, check=_readable, repeats=name == "GetParameter")
+    name: Access(
+        declare,
+        recorded,
+        answered,
+        check=_readable,
+        repeats=name == "GetParameter",
+        names="Name" if name == "GetParameter" else "",
+    )
     for name, (declare, recorded, answered) in _DECLARED.items()
 }
