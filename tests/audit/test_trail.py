@@ -649,6 +649,23 @@ def test_a_draft_that_fails_is_known_before_its_sync_has_landed(
     trail.close()
 
 
+def test_where_space_is_short_the_thread_makes_no_segment(tmp_path: Path, clock: TurnedClock, held: HeldDisk) -> None:
+    trail = open_trail(tmp_path, clock, disk=held, segment_bytes=4 * MIB, reserve_bytes=MIB)
+    for _ in range(10):
+        trail.note("call", {"eventName": "long", "filling": "x" * (MIB // 8)})
+    trail.settle()
+    assert len(list(tmp_path.rglob("*.new"))) == 1
+    trail.give_up_reserve()
+    assert trail.scarce
+    woken = launched(trail, held, "a")
+    held.free.set()
+    assert woken.wait(20), "the thread waits for nobody"
+    trail.land()
+    assert not list(tmp_path.rglob("*.new"))
+    trail.close()
+    assert sound(tmp_path, trail)
+
+
 def test_space_that_is_given_up_waits_for_a_draft_that_a_thread_makes(
     tmp_path: Path, clock: TurnedClock, held: HeldDisk
 ) -> None:

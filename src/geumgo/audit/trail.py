@@ -391,7 +391,7 @@ class Trail:
         """
         draft = self._draft
         if self._scarce or self._size < self._segment_bytes:
-            self._discard_draft()
+            self._drop_draft()
         elif self._offset - (draft.filled if draft is not None else 0) >= FILLED_BYTES:
             try:
                 if draft is None:
@@ -413,8 +413,12 @@ class Trail:
         self._draft_next()
 
     def _discard_draft(self) -> None:
+        """There is no draft. Not for the thread of a flight: it would wait for itself."""
         if self._flight is not None:
             wait([self._flight[0]])  # its thread may be making it
+        self._drop_draft()
+
+    def _drop_draft(self) -> None:
         draft, self._draft = self._draft, None
         if draft is not None:
             self._disk.discard(draft)
