@@ -53,6 +53,7 @@ def failing(ready):
 
 kinds = {"stubborn": stubborn, "failing": failing}
 logs.configure(Settings())
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may have told it to be ignored, as nohup does
 children = [Child(name, kinds.get(name) or steady(name)) for name in sys.argv[2:]]
 sys.exit(Supervisor(children, grace_seconds=0.2).run(lambda: print("ready", flush=True)))
 """
