@@ -83,7 +83,7 @@ def told(lines: list[dict[str, Any]]) -> str:
         for name, values in line["seconds"].items():
             seconds[name] += values
     parts = [f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items()]
-    parts += [f"{name.replace('_', ' ')}: {spread(values)}" for name, values in seconds.items()]
+    parts += [f"{name.replace('_', ' ')}: {spread(values)}" for name, values in seconds.items() if values]
     loads = [load for line in lines for load in line["loads"]]
     seeds = ", ".join(str(line["seed"]) for line in sound)
     said = f"{lines[0]['promise']}: {'; '.join(parts)} (seed {seeds}; load {min(loads):.0f} to {max(loads):.0f})"

@@ -71,6 +71,13 @@ def test_a_run_that_found_something_says_what_and_counts_for_nothing(
     assert json.loads(file.read_text().splitlines()[-1])["counts"] == {"kills": 5}
 
 
+def test_what_was_never_timed_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with reaching("P3", 1) as so_far:
+        so_far.add(kills=1)
+        assert so_far.seconds["went_on"] == []
+    assert "P3: 1 kills (seed 1; load" in capsys.readouterr().out
+
+
 def test_the_least_value_that_a_share_does_not_exceed() -> None:
     values = [float(each) for each in range(1, 101)]
     assert (at_most(values, 0.5), at_most(values, 0.99), at_most(values, 1.0)) == (50.0, 99.0, 100.0)
