@@ -9,9 +9,15 @@ from typing import Any
 
 import pytest
 
+from geumgo.edge import batch
 from geumgo.edge.admission import Admission
 from geumgo.edge.batch import Batcher
 from geumgo.message import Answer, Fetched, Request, Surplus
+
+
+@pytest.fixture(autouse=True)
+def two_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "FEW", 2)
 
 
 @dataclass

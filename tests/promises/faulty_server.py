@@ -14,7 +14,7 @@ from typing import Any, Final
 from geumgo.audit import trail
 from geumgo.audit.trail import Trail, TrailFull
 from geumgo.cli import main
-from geumgo.edge import connection, server
+from geumgo.edge import batch, connection, server
 from geumgo.edge.admission import Admission
 from geumgo.services.secretsmanager import lookup, versions
 from geumgo.storage.derived import Derived
@@ -80,8 +80,9 @@ def nobody_lets_a_thread_wait() -> None:
 
 
 def no_disk_is_quick() -> None:
-    """A thread waits for every sync that several requests share, on tmpfs, too: no fault, but what happens on a slow disk."""
+    """A thread waits for every sync that two requests share, on tmpfs, too: no fault, but what happens to many on a slow disk."""
     setattr(trail, "QUICK_SECONDS", 0)  # noqa: B010
+    setattr(batch, "FEW", 2)  # noqa: B010
 
 
 def answers_while_the_disk_syncs() -> None:

@@ -1,8 +1,8 @@
 """Group commit: requests that arrive in one turn of the event loop are worked on together, and share a sync of the trail.
 
 While the disk syncs, what has arrived meanwhile is worked on; it goes to the disk when the disk has answered. So at most one sync is under
-way, and its cost is shared exactly when that matters: at rest a batch is one request, and waits for its sync itself. What is more than can
-be answered in time is refused with the next batch.
+way, and its cost is shared exactly when that matters: at rest a batch is a few requests, which wait for their sync themselves. What is more
+than can be answered in time is refused with the next batch.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ Waiting = tuple[Request | Fetched, Done, float]
 """A request that waits, whom to tell of its answer, and since when it waits."""
 Operation = tuple[str, str]
 """A service and what was asked of it."""
-FEW: Final = 2
-"""Fewer requests than these wait for their sync themselves: a thread would only make them later."""
+FEW: Final = 16
+"""Fewer requests than these wait for their sync themselves: a thread costs more than it saves. See docs/performance.md."""
 
 
 class Batch(Protocol):
