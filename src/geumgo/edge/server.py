@@ -25,6 +25,7 @@ import uvloop
 from geumgo.edge import batch
 from geumgo.edge.admission import Admission
 from geumgo.edge.batch import Batcher, Done
+from geumgo.edge.collecting import Collector
 from geumgo.edge.connection import Bounds, Connection, Site
 from geumgo.edge.metrics import Board, Page
 from geumgo.edge.shares import Shares
@@ -66,6 +67,7 @@ class Front:
 
     def __init__(self, core: Core, settings: Settings, page: Page) -> None:
         self._core = core
+        self._asked = True
         self._trusted: list[Network] = [ipaddress.ip_network(each) for each in settings.trusted_proxies]
         self._batcher = Batcher(
             core.pipeline,
@@ -76,10 +78,16 @@ class Front:
             outside=ThreadPoolExecutor(settings.waiting_outside, thread_name_prefix="outside"),
         )
 
+    def at_rest(self) -> bool:
+        """Whether nobody has asked the core anything since this was called last."""
+        asked, self._asked = self._asked, False
+        return not asked
+
     def handle(self, request: Request, done: Done) -> None:
         if request.target in PROBES and request.method in ("GET", "HEAD"):
             done(health(self._core, request.target))
         else:
+            self._asked = True
             self._batcher.add(request, done)
 
     def seen_as(self, peer: str, secure: bool, headers: Sequence[tuple[bytes, bytes]]) -> tuple[str, bool]:
@@ -176,7 +184,8 @@ def serve(
     page = board.page(slot)
     certificate = certificate_of(settings)
     uploads = Uploads(core.pipeline.largest_body, settings.data, settings.uploads_at_once)
-    front = site_of(Front(core, settings, page), settings, uploads)
+    answers = Front(core, settings, page)
+    front = site_of(answers, settings, uploads)
     entrances = [Entrance(front, listener, certificate.context if certificate else None, settings.request_seconds)]
     if metrics is not None:
         entrances.append(Entrance(site_of(Scrape(core, board), settings), metrics))
@@ -188,7 +197,9 @@ def serve(
         for entrance in entrances:
             await entrance.open()
         beside = [
-            asyncio.create_task(tick(core, page, front, slot, certificate)),
+            asyncio.create_task(
+                tick(core, page, front, slot, certificate, Collector(answers.at_rest, time.monotonic()))
+            ),
             *(asyncio.create_task(sweep(each.site)) for each in entrances),
         ]
         started()
@@ -301,7 +312,9 @@ async def look_after(certificate: Certificate) -> None:
         certificate.look()
 
 
-async def tick(core: Core, page: Page, site: Site, slot: str, certificate: Certificate | None) -> None:
+async def tick(
+    core: Core, page: Page, site: Site, slot: str, certificate: Certificate | None, collector: Collector
+) -> None:
     """What must happen about once a second though nobody asks: the head of the trail goes into the database."""
     while True:
         await asyncio.sleep(TICK_SECONDS)
@@ -310,6 +323,7 @@ async def tick(core: Core, page: Page, site: Site, slot: str, certificate: Certi
             if certificate is not None:
                 certificate.look()
             page.set(f'geumgo_connections{{process="{slot}"}}', len(site.connections))
+            collector.look(time.monotonic())
             page.set(f'geumgo_process_resident_bytes{{process="{slot}"}}', resident_bytes())
         except BaseException as fault:
             if not isinstance(fault, asyncio.CancelledError):
