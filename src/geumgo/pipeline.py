@@ -523,7 +523,7 @@ class Pipeline:
 
     def _look_for_nothing(self, turn: Turn, ctx: Context, operation: Operation, params: Params) -> None:
         """Who is denied has waited for the database. What is there may be kept, what is not there never is: the time would tell which."""
-        if isinstance(ctx.tx, Glance) and not ctx.tx.has_asked:
+        if saw_only_what_was_kept(ctx):
             names = {operation.access.names: NOBODYS_NAME} if operation.access.names else {}
             with self._parts.storage.reading() as tx:
                 operation.access.demands(self._context(turn, tx, reads_only=True), {**params, **names})
