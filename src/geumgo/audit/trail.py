@@ -255,9 +255,12 @@ class Trail:
         self._refuse_if_broken()
         if not self._pending:
             return False
+        if self._sync_seconds < QUICK_SECONDS:
+            self.settle()
+            return False
         with self._disk_faults():
             fitting, due = self._fitting()
-            if fitting < len(self._pending) or self._sync_seconds < QUICK_SECONDS:
+            if fitting < len(self._pending):
                 self.settle()
                 return False
             written = self._put(self._take(fitting), signs=due)
