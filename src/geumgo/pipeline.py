@@ -665,7 +665,7 @@ class Pipeline:
             self._marks += due
             self._marked += self._derived.touched
 
-    def _settle(self) -> None:
+    def _write_marks_and_settle(self) -> None:
         """Marks are left, and what was noted is durable. Raises Broken, TrailBroken, TrailFull."""
         self._write_marks()
         self._parts.trail.settle()
@@ -760,9 +760,9 @@ class Pipeline:
             self._alone_outside(turn, call, waits.later)
         except ServiceError as refusal:
             self._ledger.note_refusal(turn, refusal)
-            self._settle()
+            self._write_marks_and_settle()
             raise
-        self._settle()
+        self._write_marks_and_settle()
         return said[-1]
 
     def _alone_outside(self, turn: Turn, call: protocol.Call, later: Later) -> None:
@@ -771,7 +771,7 @@ class Pipeline:
             self._said(turn, call, later.fetch())
         except ServiceError as refusal:
             self._ledger.note_refusal(turn, refusal)
-            self._settle()
+            self._write_marks_and_settle()
             raise
         self._ledger.note_call(turn)
 
