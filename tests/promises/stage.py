@@ -103,6 +103,11 @@ class Stage:
                 last = [f"{each.step} {each.point}" for each in self.told[-20:]]
                 raise AssertionError(f"{what} was awaited for {seconds:.0f} s; the last told: {last}")
 
+    def await_news(self, seconds: float) -> None:
+        """Wait until something is told, at most so long."""
+        with self._news:
+            self._news.wait(seconds)
+
     def since(self, at: float, secret: str, *points: str) -> list[Told]:
         """What was told of the secret after `at`, of these points."""
         return [each for each in self.told if each.secret == secret and each.at > at and each.point in points]

@@ -90,6 +90,10 @@ def packed(name: str) -> bytes:
     return package.getvalue()
 
 
+def a_moment() -> None:
+    threading.Event().wait(0.02)
+
+
 @dataclass
 class Rotated:
     """A secret of a new user of `target`, which the function `arn` rotates."""
@@ -123,7 +127,9 @@ class Rotated:
         stages = self.client.describe_secret(SecretId=self.secret)["VersionIdsToStages"]
         return {label: version for version, labels in stages.items() for label in labels}
 
-    def await_end(self, token: str, seconds: float = PATIENCE_SECONDS) -> float:
+    def await_end(
+        self, token: str, seconds: float = PATIENCE_SECONDS, between_looks: Callable[[], object] = a_moment
+    ) -> float:
         """Wait until the version is the current one and AWSPENDING is off. Answers the seconds that took."""
         started = time.monotonic()
         while True:
@@ -134,7 +140,7 @@ class Rotated:
             if taken > seconds:
                 told = self.server.run("rotation", "status", self.secret).stdout
                 raise AssertionError(f"after {taken:.0f} s the labels are {labels}:\n{told}")
-            threading.Event().wait(0.02)
+            between_looks()
 
     def value(self, stage: str = "AWSCURRENT", client: Any = None) -> Value:
         answer = (client or self.client).get_secret_value(SecretId=self.secret, VersionStage=stage)
