@@ -154,6 +154,7 @@ class App:
     def tick(self) -> None:
         """About once a second. Raises TrailBroken or storage.Broken when this process must end."""
         self.anchor.keep(self.storage)
+        self.seats.settle()
 
     def close(self) -> None:
         """The trail is signed to its end and anchored, everything is closed."""
@@ -325,12 +326,13 @@ class Bench:
             publisher=DefaultBus(self.root),
         )
 
-    def anchoring(self, anchor: Anchor, storage: Storage, stop: threading.Event) -> None:
+    def anchoring(self, anchor: Anchor, seats: Seats, storage: Storage, stop: threading.Event) -> None:
         """Once a second until `stop` is set. What ends the process ends it here too: `stop` is set, and the fault is raised."""
         try:
             while not stop.wait(1.0):
                 with self.lock:
                     anchor.keep(storage)
+                seats.settle()
         finally:
             stop.set()
 
@@ -392,7 +394,7 @@ def work(settings: Settings, stop: threading.Event, meter: Meter | None = None) 
     )
     anchor = Anchor(trail, node, clock, root)
     anchor.keep(storage)
-    beat = threading.Thread(target=bench.anchoring, args=(anchor, storage, stop), name="anchor")
+    beat = threading.Thread(target=bench.anchoring, args=(anchor, seats, storage, stop), name="anchor")
     beat.start()
     watching = readers.start(settings, root, clock, trail, stop, meter)
     try:

@@ -3,17 +3,17 @@
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from geumgo.app.directory import prepare_tables
 from geumgo.functions import Busy
 from geumgo.services.lambda_.seats import SPARE_S, Seats, give_all_back
-from geumgo.storage import Storage
+from geumgo.storage import Broken, Storage, StorageError, Tx, Unknown
 from geumgo.storage.postgres import open_postgres
 from geumgo.storage.sqlite import open_sqlite
 from tests.clock import TurnedClock
@@ -102,6 +102,80 @@ def test_what_a_process_left_behind_is_free_again(opened: Any, clock: TurnedCloc
         pass
     clock.turn(ms=1)
     with other.held(ONE):
+        pass
+
+
+class Leaving:
+    """A storage that is out of reach when `away`, and the number of its transactions."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage, self.away, self.asked = storage, False, 0
+
+    @contextmanager
+    def writing(self, **how: bool) -> Iterator[Tx]:
+        self.asked += 1
+        if self.away:
+            raise StorageError("the database is out of reach")
+        with self._storage.writing(**how) as tx:
+            yield tx
+
+
+def test_what_could_not_be_given_back_is_given_back_when_the_database_is_there_again(
+    opened: Any, clock: TurnedClock
+) -> None:
+    storage = Leaving(opened())
+    here, there = Seats(lambda: cast("Storage", storage), clock, "here"), Seats(opened, clock, "there")
+    for _ in range(2):
+        with here.held(ONE):
+            storage.away = True
+        here.settle()  # it is not there yet, and that is no fault of whoever waits for it
+        with pytest.raises(Busy), there.held(ONE):
+            pass
+        storage.away = False
+        with here.held(ONE), pytest.raises(Busy), there.held(ONE):  # it does not stand in its own way
+            storage.away = True
+        storage.away = False
+        here.settle()
+        with there.held(ONE):
+            pass
+    asked = storage.asked
+    here.settle()
+    assert storage.asked == asked  # there was nothing to do
+
+
+def test_a_seat_of_which_nobody_knows_whether_it_was_taken_is_given_back(opened: Any, clock: TurnedClock) -> None:
+    storage = opened()
+
+    class Forgetful(Leaving):
+        @contextmanager
+        def writing(self, **how: bool) -> Iterator[Tx]:
+            with super().writing(**how) as tx:
+                yield tx
+            if self.asked == 1:
+                raise Unknown("the connection broke during COMMIT")
+
+    forgetful = Forgetful(storage)
+    here, there = Seats(lambda: cast("Storage", forgetful), clock, "here"), Seats(opened, clock, "there")
+    with pytest.raises(Unknown), here.held(ONE):
+        pass
+    with pytest.raises(Busy), there.held(ONE):
+        pass
+    here.settle()
+    with there.held(ONE):
+        pass
+
+
+def test_the_end_of_the_disk_is_the_end_of_the_process(opened: Any, clock: TurnedClock) -> None:
+    class Ending(Leaving):
+        @contextmanager
+        def writing(self, **how: bool) -> Iterator[Tx]:
+            if self.asked:
+                raise Broken("disk I/O error")
+            with super().writing(**how) as tx:
+                yield tx
+
+    storage = Ending(opened())
+    with pytest.raises(Broken), Seats(lambda: cast("Storage", storage), clock, "here").held(ONE):
         pass
 
 

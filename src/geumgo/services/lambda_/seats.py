@@ -1,7 +1,8 @@
 """Reserved concurrency: an invocation of a function that has one holds a seat, and all servers on the database count the same seats.
 
-A seat is a row: taken before the function starts, given back when it has ended. The seats of a process that was killed are given back by
-the one that is started in its place; what a whole machine has left behind runs out with the timeouts of the functions.
+A seat is a row: taken before the function starts, given back when it has ended, or as soon as the database is there again. The seats of a
+process that was killed are given back by the one that is started in its place; what a whole machine has left behind runs out with the
+timeouts of the functions.
 """
 
 import threading
@@ -14,7 +15,7 @@ import structlog
 from geumgo.context import Clock
 from geumgo.functions import Busy, Task
 from geumgo.sealing import random
-from geumgo.storage import Conflict, Storage, StorageError, Tx
+from geumgo.storage import Broken, Conflict, Storage, StorageError, Tx
 from geumgo.storage.text import unkept
 
 log = structlog.get_logger("geumgo.lambda")
@@ -31,6 +32,7 @@ class Seats:
         self._opening, self._clock, self._owner = opening, clock, owner
         self._storage: Storage | None = None
         self._lock = threading.Lock()
+        self._owed: set[str] = set()  # what nobody sits on any more, and is not given back
 
     @contextmanager
     def held(self, task: Task) -> Iterator[None]:
@@ -42,16 +44,30 @@ class Seats:
             yield
             return
         seat = random.uuid()
-        self._write(lambda tx: self._take(tx, seat, task))
+        try:
+            self._write(lambda tx: self._take(tx, seat, task))
+        except StorageError:
+            self._owed.add(seat)  # whether it was taken is not known
+            raise
         try:
             yield
         finally:
-            try:
-                self._write(lambda tx: give_back(tx, seat))
-            except (StorageError, Busy) as fault:
-                log.warning(
-                    "a seat is not given back", function=task.function, fault=str(fault), next="it runs out by itself"
-                )
+            self._owed.add(seat)
+            self.settle()
+
+    def settle(self) -> None:
+        """All seats on which nobody sits any more are given back. What does not work now is tried again at the next call. Raises Broken.
+
+        A rotation that was interrupted because the database was away would wait for its own seat otherwise.
+        """
+        if not self._owed:
+            return
+        try:
+            self._write(lambda _tx: None)
+        except (StorageError, Busy) as fault:
+            if isinstance(fault, Broken):
+                raise
+            log.warning("a seat is not given back", fault=str(fault), next="it is tried again in a second")
 
     def close(self) -> None:
         with self._lock:
@@ -81,16 +97,20 @@ class Seats:
         )
 
     def _write(self, write: Callable[[Tx], None]) -> None:
-        """Raises StorageError, and Busy while others overtake it again and again."""
+        """What is owed is given back, and `write` is done. Raises StorageError, and Busy while others overtake it again and again."""
         with self._lock:
             if self._storage is None:
                 self._storage = self._opening()
             for attempt in range(ATTEMPTS):
+                owed = tuple(self._owed)
                 try:
                     with self._storage.writing(alone=attempt >= ALONE_AFTER) as tx:
+                        for each in owed:
+                            give_back(tx, each)
                         write(tx)
                 except Conflict:
                     continue
+                self._owed.difference_update(owed)
                 return
         raise Busy("CallerRateLimitExceeded")
 
