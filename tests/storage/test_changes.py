@@ -255,6 +255,27 @@ def test_without_its_last_row_the_table_is_begun_anew(table: PostgresStorage, ot
     assert keeper.look() == {IDS[2]}
 
 
+@pytest.mark.parametrize("first", ["begun anew", "changed"])
+def test_what_was_read_while_the_last_row_was_not_there_is_dropped_at_the_next_glance(
+    table: PostgresStorage, others: list[PostgresStorage], first: str
+) -> None:
+    """Whoever reads does not begin the table anew, and another process does: this one's next glance finds the last row, and not what it missed."""
+    table.mark()
+    with psycopg.connect(table.dsn, autocommit=True) as connection:
+        connection.execute("DELETE FROM kept_change")
+    with table.reading() as tx:
+        seen, before = tx.mark, number(tx, IDS[0])
+    if first == "changed":
+        change(others[0], IDS[0])
+    others[1].mark()
+    if first == "begun anew":
+        change(others[0], IDS[0])
+    assert table.mark() != seen
+    assert table.dropped(seen) is None
+    with table.reading() as tx:
+        assert number(tx, IDS[0]) == before + 1
+
+
 def test_rows_that_came_with_a_dump_of_another_server_are_removed(table: PostgresStorage) -> None:
     with psycopg.connect(table.dsn, autocommit=True) as connection:
         connection.execute(f"UPDATE kept_change SET gone_below = '900000000000' WHERE xid = '{LAST}'")

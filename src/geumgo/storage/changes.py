@@ -92,9 +92,8 @@ class Snapshot(NamedTuple):
         return cls(text, int(xmin), int(xmax), running)
 
 
-_NONE: Final = Snapshot(
-    b"", LAST, LAST, b""
-)  # before the first glance nothing is known, and nothing can have been missed
+_NONE: Final = Snapshot(b"", LAST, LAST, b"")
+"""Before the first glance nothing is known. It asks for no changes, and so it drops all: what was read since `forget` may be kept."""
 
 
 class Changes:
@@ -141,7 +140,7 @@ class Changes:
         if not below:
             self.forget()
             return False
-        if int(below[0]) > before.xmin or EVERYTHING.encode() in changes:
+        if before is _NONE or int(below[0]) > before.xmin or EVERYTHING.encode() in changes:
             self._drop_all()
             return True
         self._drop([id_ for ids in changes for id_ in ids.split()])
