@@ -18,7 +18,8 @@ PATIENCE_SECONDS: Final = float(os.environ.get("PATIENCE", "60"))  # for what wa
 class Told:
     """A rotation of `secret` was at `point` of `step`, at `at` (seconds of the monotonic clock, which all processes share).
 
-    `pid` is the process that does the step, `sandbox` the first one of the function's; 0: it was not told of one.
+    `pid` is the process that does the step, `sandbox` the first one of the function's; 0: it was not told of one. `line`: how long its
+    threads, and those of the process that started it, had stood in line for a core (`in_line`).
     """
 
     secret: str
@@ -27,6 +28,7 @@ class Told:
     pid: int = 0
     sandbox: int = 0
     at: float = field(default_factory=time.monotonic)
+    line: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass

@@ -33,6 +33,7 @@ from geumgo.jobs.worker import Held, Worker
 from geumgo.services.secretsmanager import domain_rotation
 from geumgo.services.secretsmanager.rotation_plan import Plan
 from geumgo.storage import Tx, postgres
+from tests.promises import in_line
 from tests.promises.dying_server import promises_the_next_step_a_moment_later
 
 PROGRAM: Final = [sys.executable, "-m", "tests.promises.telling_server"]
@@ -45,7 +46,8 @@ def tell(secret: str, step: str, point: str, sandbox: int = 0) -> None:
     told = {"secret": secret, "step": step, "point": point, "pid": os.getpid(), "sandbox": sandbox}
     with suppress(OSError), socket.socket(socket.AF_UNIX) as stage:  # the test may be over
         stage.connect(os.environ["TELLS"])
-        stage.sendall(json.dumps({**told, "at": time.monotonic()}).encode() + b"\n")
+        line = in_line.lines([os.getppid(), os.getpid()])
+        stage.sendall(json.dumps({**told, "at": time.monotonic(), "line": line}).encode() + b"\n")
         stage.recv(1)
 
 

@@ -3,7 +3,8 @@
 A secret of a single user, one of alternating users and a managed one are rotated at once; all of them are held at the same point when it dies.
 Then: the rotations go on by themselves within five seconds after the end of the disturbance, AWSCURRENT logs in, no AWSPENDING is left, and at
 no moment in which the database was there an application stood before a closed door. A step that was under way at the end of the disturbance
-ends in its own time, which is the function's and the driver's; the five seconds begin when it has. `STRIKES=140` is the long form, which
+ends in its own time, which is the function's and the driver's; the five seconds begin when it has. Not counted in them is the time for which
+the server stood in line for a core that others had. `STRIKES=140` is the long form, which
 strikes at every point ten times or more, on PostgreSQL, MariaDB and Redis, `VICTIMS=database` one kind alone; the short form strikes PostgreSQL
 only. Runs add up (tests/promises/reached.py). `PATIENCE=600` waits that many seconds for what was promised no time, on a machine that does much else.
 """
@@ -29,6 +30,7 @@ import pytest
 from geumgo.services.secretsmanager.domain_rotation import STEPS
 from tests.promises import telling_server
 from tests.promises.dying_server import promises_the_next_step_a_moment_later
+from tests.promises.in_line import lines, stood_in_line
 from tests.promises.reached import SoFar, reaching
 from tests.promises.rotations import MANAGED, World, world
 from tests.promises.stage import PATIENCE_SECONDS, Told
@@ -88,7 +90,9 @@ class Strikes:
     so_far: SoFar = field(default_factory=lambda: SoFar("", SEED))
     patience: float = PATIENCE_SECONDS  # for the next attempt, and for the end of what heals
     gaps: list[float] = field(default_factory=list)  # from the end of a disturbance to the next attempt
-    waits: list[float] = field(default_factory=list)  # the same, from the end of a step that was under way then
+    waits: list[float] = field(
+        default_factory=list
+    )  # the same, without a step that was under way then, and without the line
     ends: list[float] = field(default_factory=list)  # to the end of the rotations
     logins: int = field(init=False)  # that have been counted
 
@@ -107,6 +111,7 @@ class Strikes:
         restored = getattr(self, f"_{self.victim}")(
             holding.await_all(), partial(holding.let_go, goes_on=point != "changed")
         )
+        line = lines(world.server.members())
         problems = []
         for kind, rotated in world.secrets.items():
             goes_on = partial(self._goes_on, rotated.secret, began, restored)
@@ -116,16 +121,17 @@ class Strikes:
                 return [str(fault)]
             again = stage.since(restored, rotated.secret, "invoked")
             if again:
-                under_way = [
-                    each.at
-                    for each in stage.since(restored, rotated.secret, "failed", "answered")
-                    if each.at < again[0].at
-                ]
+                ended_at, line_then = restored, line
+                for each in stage.since(restored, rotated.secret, "failed", "answered"):
+                    if ended_at < each.at < again[0].at:
+                        ended_at, line_then = each.at, _numbered(each.line)
+                in_line = stood_in_line(line_then, _numbered(again[0].line), world.server.members()[0])
                 self.gaps.append(again[0].at - restored)
-                self.waits.append(again[0].at - max([restored, *under_way]))
+                self.waits.append(again[0].at - ended_at - in_line)
                 if self.waits[-1] > GOES_ON_SECONDS:
                     problems.append(
-                        f"{kind}: it went on {self.gaps[-1]:.1f} s after all was well again; {self._told(rotated.secret, restored)}"
+                        f"{kind}: it went on {self.gaps[-1]:.1f} s after all was well again, of which it stood in line for "
+                        f"{in_line:.1f} s; {self._told(rotated.secret, restored)}"
                     )
         problems += world.wrong(tokens, before, self.patience)
         self.ends.append(time.monotonic() - restored)
@@ -141,8 +147,8 @@ class Strikes:
 
     def _count(self, step: str, point: str) -> None:
         so_far, logins = self.so_far, self._tries()
-        for each in self.gaps[len(so_far.seconds["went_on"]) :]:
-            so_far.took(went_on=each)
+        for gap, wait in list(zip(self.gaps, self.waits, strict=True))[len(so_far.seconds["went_on"]) :]:
+            so_far.took(went_on=gap, went_on_of_itself=wait)
         so_far.took(ended=self.ends[-1])
         so_far.add(strikes=1, logins=logins - self.logins, **{f"at_{step}_{point}": 1})
         self.logins = logins
@@ -151,7 +157,7 @@ class Strikes:
         return sum(each.tries for each in self.world.applications)
 
     def figures(self) -> str:
-        went_on = f"went on after {max(self.gaps, default=0):.1f} s at most, {max(self.waits, default=0):.1f} s after a step under way"
+        went_on = f"went on after {max(self.gaps, default=0):.1f} s at most, {max(self.waits, default=0):.1f} s after a step under way and without the line"
         return f"{went_on}, all ended after {max(self.ends, default=0):.1f} s at most"
 
     def _goes_on(self, secret: str, began: float, restored: float) -> bool:
@@ -212,6 +218,11 @@ class Strikes:
         struck = time.monotonic()
         let_go()
         return struck
+
+
+def _numbered(line: dict[str, int]) -> dict[int, int]:
+    """As `in_line.lines` has it: JSON knows no numbers for keys."""
+    return {int(thread): waited for thread, waited in line.items()}
 
 
 def strikes(strikes: Strikes, count: int) -> list[str]:
