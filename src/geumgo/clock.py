@@ -7,6 +7,15 @@ STEP_MS: Final = 60_000
 """A clock that goes back by more than this was set back (milliseconds). Less is what time servers do: time stands still until then."""
 
 
+def seconds_since_start() -> float:
+    """For how long this machine has been there (seconds), those in which it was suspended included.
+
+    It never goes back, and all processes share it. time.monotonic() stands still while the machine is suspended, so it cannot tell whoever
+    wakes for how long others were awake. Source: clock_gettime(2).
+    """
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class Clock(Protocol):
     """What gives the time: `context.Clock`."""
 

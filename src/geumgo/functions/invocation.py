@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from geumgo.clock import seconds_since_start
 from geumgo.functions import Outcome, Task, package, runtime_api, runtimes, sandbox
 from geumgo.functions.carrying import Loop
 from geumgo.functions.environment import API, ENDPOINT, RESOLVER, environment
@@ -76,7 +77,7 @@ class Invocation:
         self._ready_at: float | None = None
         self._most_memory = 0
         self._looked_at = 0.0
-        self._awake_at = self._started
+        self._awake_at = seconds_since_start()
 
     def run(self) -> Outcome:
         """Raises NotRun."""
@@ -90,7 +91,7 @@ class Invocation:
         )
         try:
             self._sandbox = sandbox.start(self._around.tools, sizes, packages, self._config(language), language.bound)
-            self._awake_at = time.monotonic()
+            self._awake_at = seconds_since_start()
             self._watch_all()
             while self._outcome is None:
                 self._turn()
@@ -154,7 +155,7 @@ class Invocation:
         Whoever stood still (a machine that was suspended, SIGSTOP) may have lost the job for which the function runs: another worker has
         done it since, and what the function says now to a database or to the server may undo what came after.
         """
-        now = time.monotonic()
+        now = seconds_since_start()
         late, self._awake_at = now - self._awake_at, now
         if late > STOOD_STILL_SECONDS:
             self._break_off("Sandbox.StoodStill", f"The server stood still for {late:.2f} seconds")

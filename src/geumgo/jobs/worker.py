@@ -2,12 +2,12 @@
 
 import math
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from geumgo.clock import seconds_since_start
 from geumgo.context import Clock, NobodyListens, Params, Place, Publisher, Work
 from geumgo.context import Event as Published
 from geumgo.jobs import lease
@@ -169,7 +169,7 @@ class Worker:
         self._note = note
         self._leftovers = True  # there may be jobs under our name that nobody runs
         self.current: Lease | None = None  # read by the thread that beats
-        self._held_at = 0.0  # seconds of the monotonic clock: when the lease of that one was ours for sure
+        self._held_at = 0.0  # when the lease of that one was ours for sure, in seconds since the machine was started
 
     def run_due(self, limit: int = 1_000) -> int:
         """Everything that is due, and what becomes due by it, has run. Answers how many runs, at most `limit`.
@@ -214,7 +214,7 @@ class Worker:
         A lease that is lost is not for this thread to tell: the next transaction of the job finds out, and commits
         nothing. Nor may it get there for long: what it lets run outside asks `is_held`.
         """
-        held, held_at = self.current, time.monotonic()
+        held, held_at = self.current, seconds_since_start()
         if held is None:
             return
         try:
@@ -227,10 +227,10 @@ class Worker:
 
     def is_held(self) -> bool:
         """Whether no other worker can have the job that runs: its lease was kept, and two beats since have not gone missing."""
-        return time.monotonic() - self._held_at <= lease.LEASE_MS * 2 / 3_000
+        return seconds_since_start() - self._held_at <= lease.LEASE_MS * 2 / 3_000
 
     def _take(self) -> Lease | None:
-        now_ms, self._held_at = self._clock.now_ms(), time.monotonic()
+        now_ms, self._held_at = self._clock.now_ms(), seconds_since_start()
         with self._storage.reading() as tx:
             at_ms = lease.next_at_ms(tx, owner=self._owner)
         if not self._leftovers and (at_ms is None or at_ms > now_ms):
