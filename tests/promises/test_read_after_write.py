@@ -19,13 +19,13 @@ from botocore.credentials import Credentials
 from tests.promises import faulty_server
 from tests.promises.callers import answer_of, signed
 from tests.promises.reached import reaching
+from tests.promises.stage import PATIENCE_SECONDS
 from tests.server import Server
 from tests.storage.postgres_server import PrivateServer
 
 PAIRS = int(os.environ.get("READ_AFTER_WRITE_PAIRS", "2000"))  # 100,000 in the long form
 CALLERS = 8  # at once, each with secrets and connections of its own
 CONNECTIONS = 8  # the processes share one listener: with so many, each process has some
-PATIENCE_SECONDS = 20.0
 READS = 3  # after each write: the first read of a value leaves a date and keeps nothing, those after it keep what they have read
 NAMES = ("first", "second", "third")
 WRITES_OF_ONE = 150  # then other secrets take their places: a secret may have 1,000 versions of one day

@@ -30,7 +30,9 @@ from tests.storage.postgres_server import PrivateServer, private_server
 
 STOPS: Final = int(os.environ.get("STOPS", "2"))
 SEED: Final = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
-LEASE_MS: Final = 4_500  # a third of the product's, so that one need not wait so long
+LEASE_MS: Final = int(os.environ.get("LEASE_MS", "4500"))
+"""A third of the product's, so that one need not wait so long. With it goes how long a server may stand still without ending its functions: where
+dozens of processes wait for a core, one waits for seconds, and with too short a lease nothing ends any more."""
 BROUGHT: Final = ("keyring.json", "seal.key", "admin.credentials")  # what another machine is given
 
 Stop = tuple[str, str, str]
@@ -109,7 +111,8 @@ def round_of(
         try:
             stage.await_that(ends, f"the end of rotation {number}", patience)
         except AssertionError as fault:
-            return [f"{kind}, stopped at {step} {point}: {fault}"]
+            said = "".join(f"; a server said: {each.printed()[-600:]}" for each in site.servers)
+            return [f"{kind}, stopped at {step} {point}: {fault}{said}"]
         if number == 1:
             tokens.append(rotated.begin())
     before = (rotated.labels(), rotated.value(), link.changes)
