@@ -228,6 +228,8 @@ def with_lease(lease_ms: int) -> None:
 if __name__ == "__main__":
     # A worker that a test kills every few seconds is none that cannot live: it is started again at once, as one that is killed once an hour.
     setattr(supervisor, "YOUNG_SECONDS", 0.5)  # noqa: B010
+    # As their timeouts in `rotations`: no end of a function's time, on a machine that does much else, stands in for what is tried.
+    setattr(invocation, "INIT_SECONDS", 120.0)  # noqa: B010
     for each in (told_steps, told_beats, told_ends, told_functions):
         each()
     if "LEASE_MS" in os.environ:
