@@ -24,6 +24,7 @@ from geumgo.audit.trail import Head, Kind, Trail, TrailFull
 from geumgo.clock import ForwardClock, SystemClock
 from geumgo.context import Clock, Params, Place
 from geumgo.functions import Functions
+from geumgo.jobs import lease
 from geumgo.jobs.crew import Crew
 from geumgo.jobs.worker import Failure, Worker
 from geumgo.pipeline import Pipeline
@@ -368,7 +369,7 @@ def work(settings: Settings, stop: threading.Event, meter: Meter | None = None) 
     """The process for jobs: runs what is due until `stop` is set, and what runs then is finished. `meter`: its page of numbers."""
     root, holding, storage = rings.hold_and_open(settings)
     node = node_of(settings)
-    slot = "worker"
+    slot = lease.WORKER
     clock = forward(SystemClock(), storage, f"{node}-{slot}")
     trail = open_trail(settings, storage, root, clock, node, slot)
     lock = threading.Lock()

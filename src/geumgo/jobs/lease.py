@@ -9,6 +9,7 @@ from geumgo.storage import Tx
 from geumgo.storage.text import unkept
 
 LEASE_MS = 15_000  # beaten three times within, so that one lost beat does no harm
+WORKER = "worker"  # the slot of the process that runs jobs, with which its name ends
 
 
 class LeaseLost(Exception):
@@ -113,6 +114,16 @@ def hold(tx: Tx, lease: Lease, *, now_ms: int) -> None:
     )
     if not held:
         raise LeaseLost(f"{lease.kind}: the job was taken over")
+
+
+def is_at_work(tx: Tx, owner: str, *, now_ms: int) -> bool:
+    """Whether a process holds a job. If a worker does not, what it ran for one has ended, or is broken off as soon as it moves."""
+    row = tx.one(
+        "SELECT 1 FROM job WHERE state = 'running' AND owner = :owner AND lease_until_ms > :now_ms LIMIT 1",
+        owner=owner,
+        now_ms=now_ms,
+    )
+    return row is not None
 
 
 def finish(tx: Tx, lease: Lease) -> None:

@@ -11,7 +11,9 @@ from typing import Any, cast
 import pytest
 
 from geumgo.app.directory import prepare_tables
+from geumgo.context import Place
 from geumgo.functions import Busy
+from geumgo.jobs import lease, promise
 from geumgo.services.lambda_.seats import SPARE_S, Seats, give_all_back
 from geumgo.storage import Broken, Storage, StorageError, Tx, Unknown
 from geumgo.storage.postgres import open_postgres
@@ -102,6 +104,32 @@ def test_what_a_process_left_behind_is_free_again(opened: Any, clock: TurnedCloc
         pass
     clock.turn(ms=1)
     with other.held(ONE):
+        pass
+
+
+def test_what_a_dead_machine_ran_for_a_job_is_free_when_its_jobs_are(opened: Any, clock: TurnedClock) -> None:
+    """What it ran for a caller may run on, as far as others know; what a living machine runs for a job is counted."""
+    storage = opened()
+    dead, here = Seats(opened, clock, "dead-worker"), Seats(opened, clock, "here-worker")
+    with storage.writing() as tx:
+        promise(tx, "secretsmanager.rotation_step", Place("123456789012", "us-east-1"), {}, run_at_ms=0, lock="s")
+        held = lease.take(tx, owner="dead-worker", lane=0, now_ms=clock.now_ms())
+    assert held is not None
+    left = dead.held(ONE)  # never left, as on a machine that was switched off
+    left.__enter__()
+    for _ in range(2):
+        clock.turn(ms=lease.LEASE_MS - 1)
+        with pytest.raises(Busy), here.held(ONE):
+            pass
+        with storage.writing() as tx:  # it lives still
+            lease.hold(tx, held, now_ms=clock.now_ms())
+    clock.turn(ms=lease.LEASE_MS)
+    with here.held(ONE), pytest.raises(Busy), here.held(ONE):
+        pass
+    asked = Seats(opened, clock, "dead-api-0").held(ONE)
+    asked.__enter__()
+    clock.turn(ms=lease.LEASE_MS)
+    with pytest.raises(Busy), here.held(ONE):
         pass
 
 

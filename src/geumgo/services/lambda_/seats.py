@@ -1,8 +1,8 @@
 """Reserved concurrency: an invocation of a function that has one holds a seat, and all servers on the database count the same seats.
 
 A seat is a row: taken before the function starts, given back when it has ended, or as soon as the database is there again. The seats of a
-process that was killed are given back by the one that is started in its place; what a whole machine has left behind runs out with the
-timeouts of the functions.
+process that was killed are given back by the one that is started in its place. What a whole machine has left behind ends with the leases of
+its jobs, if it ran for a job (a rotation above all), and with the timeouts of the functions otherwise.
 """
 
 import threading
@@ -14,6 +14,7 @@ import structlog
 
 from geumgo.context import Clock
 from geumgo.functions import Busy, Task
+from geumgo.jobs import lease
 from geumgo.sealing import random
 from geumgo.storage import Broken, Conflict, Storage, StorageError, Tx
 from geumgo.storage.text import unkept
@@ -82,10 +83,11 @@ class Seats:
             arn=task.function,
             now_ms=now_ms,
         )
-        row = tx.one("SELECT COUNT(*) FROM lambda_seat WHERE function_arn = :arn", arn=task.function)
-        assert row is not None, "a count has one row"
-        if task.most_at_once is not None and row[0] >= task.most_at_once:
-            raise Busy("ReservedFunctionConcurrentInvocationLimitExceeded")
+        assert task.most_at_once is not None, "it is counted"
+        if self._taken(tx, task) >= task.most_at_once:
+            self._free_what_ended_with_its_job(tx, task, now_ms)
+            if self._taken(tx, task) >= task.most_at_once:
+                raise Busy("ReservedFunctionConcurrentInvocationLimitExceeded")
         tx.run(
             unkept("""
             INSERT INTO lambda_seat (id, function_arn, owner, until_ms) VALUES (:id, :arn, :owner, :until_ms)
@@ -95,6 +97,23 @@ class Seats:
             owner=self._owner,
             until_ms=now_ms + (task.timeout_s + SPARE_S) * 1000,
         )
+
+    def _taken(self, tx: Tx, task: Task) -> int:
+        row = tx.one("SELECT COUNT(*) FROM lambda_seat WHERE function_arn = :arn", arn=task.function)
+        assert row is not None, "a count has one row"
+        return int(row[0])
+
+    def _free_what_ended_with_its_job(self, tx: Tx, task: Task, now_ms: int) -> None:
+        """A worker runs functions for its jobs alone, and breaks off those whose jobs it cannot keep before it loses them."""
+        found = tx.all("SELECT DISTINCT owner FROM lambda_seat WHERE function_arn = :arn", arn=task.function)
+        for (owner,) in found:
+            is_another_worker = owner != self._owner and owner.endswith(f"-{lease.WORKER}")
+            if is_another_worker and not lease.is_at_work(tx, owner, now_ms=now_ms):
+                tx.run(
+                    unkept("DELETE FROM lambda_seat WHERE function_arn = :arn AND owner = :owner"),
+                    arn=task.function,
+                    owner=owner,
+                )
 
     def _write(self, write: Callable[[Tx], None]) -> None:
         """What is owed is given back, and `write` is done. Raises StorageError, and Busy while others overtake it again and again."""
