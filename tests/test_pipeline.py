@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from botocore.auth import SigV4Auth
@@ -19,10 +19,14 @@ from botocore.exceptions import ClientError
 from botocore.parsers import create_parser
 from botocore.retries.standard import RetryContext, ThrottledRetryableChecker
 
+from geumgo.audit import TrailBroken
 from geumgo.audit.disk import Disk
+from geumgo.context import Later, Params
 from geumgo.message import Request, Surplus
-from geumgo.pipeline import Pipeline
-from geumgo.storage import Conflict, Full, Storage, StorageError, Tx, Unknown
+from geumgo.pipeline import Pipeline, fetching
+from geumgo.protocol import Call
+from geumgo.storage import Broken, Conflict, Full, Storage, StorageError, Tx, Unknown
+from geumgo.turn import Turn
 from tests.clock import TurnedClock
 from tests.house import House, turn_botocore
 
@@ -357,6 +361,18 @@ def test_a_secret_of_many_versions_is_deleted_with_an_event_for_each(small_house
     assert len({record["eventID"] for record in house.trail()}) == len(house.trail())
 
 
+# -- outside ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", [Broken("disk I/O error"), TrailBroken("disk I/O error")])
+def test_an_error_of_the_disk_that_is_met_outside_is_no_answer(fault: Exception) -> None:
+    def fetch() -> Params:
+        raise fault
+
+    with pytest.raises(type(fault)):
+        fetching((cast("Turn", None), cast("Call", None)), Later(fetch))()
+
+
 # -- whether a process is ready -----------------------------------------------------------------------------------------------
 
 
@@ -373,6 +389,22 @@ def test_who_asks_whether_a_process_is_ready_learns_nothing_of_its_surroundings(
     assert house.app.ready() == ["the database cannot be read"]
     house.app.storage = storage
     assert house.app.ready() == []
+
+
+class Defective(Faulty):
+    """A storage whose disk has failed."""
+
+    def reading(self) -> AbstractContextManager[Tx]:
+        raise Broken("SQLite SQLITE_IOERR_READ: disk I/O error")
+
+
+def test_who_asks_whether_a_process_is_ready_is_not_the_one_who_keeps_an_error_of_the_disk(house: House) -> None:
+    """It would live on, saying that it is not ready: then nobody asks it anything else, and it never ends."""
+    storage = house.app.storage
+    house.app.storage = Defective(storage, [], commits=False)
+    with pytest.raises(Broken):
+        house.app.ready()
+    house.app.storage = storage
 
 
 def test_an_event_of_a_job_is_its_services_own(house: House) -> None:

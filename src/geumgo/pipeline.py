@@ -821,11 +821,13 @@ class InnerDoor:
 
 
 def fetching(waits: tuple[Turn, protocol.Call], later: Later) -> Callable[[], Fetched]:
-    """`later.fetch` as something that never raises: a fault travels back to the request that waits."""
+    """`later.fetch` as something that raises only what ends the process: any other fault travels back to the request that waits."""
 
     def fetch() -> Fetched:
         try:
             return Fetched(waits, found=later.fetch())
+        except (TrailBroken, Broken):
+            raise
         except Exception as fault:  # noqa: BLE001  the pipeline turns it into an answer
             return Fetched(waits, fault=fault)
 

@@ -2,7 +2,7 @@
 
 It prints `ready PORT METRICS_PORT` and serves until SIGTERM. A request to `/wait/PATH` holds the batch until somebody has opened the FIFO
 at PATH for writing; one to `/outside/PATH` answers what is written there, without holding anybody; one to `/break` raises what a broken trail
-raises.
+raises. A head with `x-largest: broken`, and whoever asks whether it is ready while its only problem is `broken`, come upon a broken database.
 """
 
 import base64
@@ -19,6 +19,7 @@ from geumgo.edge.metrics import Board
 from geumgo.edge.server import serve
 from geumgo.message import Answer, Fetched, Request, Surplus
 from geumgo.settings import Settings
+from geumgo.storage import Broken
 
 PROBLEMS = Path(sys.argv[2]) if len(sys.argv) > 2 else None
 
@@ -63,7 +64,10 @@ class Echo:
 
     def largest_body(self, head: Request) -> tuple[int, bool]:
         """As the request itself says."""
-        return int(head.header(b"x-largest") or 0), head.header(b"x-known") is not None
+        largest = head.header(b"x-largest")
+        if largest == b"broken":
+            raise Broken("SQLite SQLITE_IOERR_READ: disk I/O error")
+        return int(largest or 0), head.header(b"x-known") is not None
 
     def later(self, fetched: Fetched) -> Answer:
         """What `/outside` answers once its file was read, which may be a pipe that somebody must write first."""
@@ -96,7 +100,10 @@ class Echo:
         return Answer(status, ((b"content-type", b"application/json"),), body)
 
     def ready(self) -> list[str]:
-        return PROBLEMS.read_text().splitlines() if PROBLEMS is not None and PROBLEMS.exists() else []
+        problems = PROBLEMS.read_text().splitlines() if PROBLEMS is not None and PROBLEMS.exists() else []
+        if problems == ["broken"]:
+            raise Broken("SQLite SQLITE_IOERR_READ: disk I/O error")
+        return problems
 
     def tick(self) -> None:
         """Nothing happens."""

@@ -13,6 +13,7 @@ from geumgo.edge import batch
 from geumgo.edge.admission import Admission
 from geumgo.edge.batch import Batcher
 from geumgo.message import Answer, Fetched, Request, Surplus
+from geumgo.storage import Broken
 
 
 @pytest.fixture(autouse=True)
@@ -86,8 +87,9 @@ class Front:
         self.heard: list[str] = []
         self.early: list[str] = []
         self.ends: list[BaseException] = []
+        self.ended_in: list[bool] = []  # the thread of the loop?
         admission = Admission(most=1_000, seconds=10)
-        self.batcher = Batcher(disk, most=most, admission=admission, fatal=self.ends.append)
+        self.batcher = Batcher(disk, most=most, admission=admission, fatal=self._end)
 
     def ask(self, *names: str) -> None:
         for name in names:
@@ -99,6 +101,10 @@ class Front:
         self.heard.append(name)
         if name not in self.disk.durable:
             self.early.append(name)
+
+    def _end(self, fault: BaseException) -> None:
+        self.ended_in.append(threading.current_thread() is threading.main_thread())
+        self.ends.append(fault)
 
     def has_heard(self, count: int) -> bool:
         return len(self.heard) == count
@@ -217,6 +223,30 @@ def test_when_the_disk_fails_nobody_has_an_answer_and_the_process_ends() -> None
     assert front.heard == []
     assert [str(end) for end in front.ends] == ["the disk is gone"]
     assert len(said) == 1
+
+
+class Outside(Disk):
+    """What is asked lies outside, where an error of the disk is met."""
+
+    def work(self, requests: Sequence[Request | Fetched | Surplus]) -> Worked:
+        return Worked([Answer(202, (), b"", self.fetch) for _ in requests])
+
+    def fetch(self) -> Fetched:
+        raise Broken("SQLite SQLITE_IOERR_FSYNC: disk I/O error")
+
+
+def test_an_error_of_the_disk_that_is_met_outside_ends_the_process_at_once() -> None:
+    """In the thread that met it: the loop, which may be about to answer others, is not asked first."""
+
+    async def scene(front: Front) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        front.ask("a")
+        await front.until(lambda: front.ends)
+
+    front = run(scene, Outside())
+    assert [type(end) for end in front.ends] == [Broken]
+    assert front.ended_in == [False]
+    assert front.heard == []
 
 
 def test_a_sync_that_ends_when_the_loop_is_closed_troubles_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

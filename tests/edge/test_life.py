@@ -96,6 +96,31 @@ def test_a_broken_trail_ends_the_process_with_70_and_nobody_is_answered():
     assert (status, out) == (70, "")
 
 
+HEAD_OF_MUCH = b"PUT /code HTTP/1.1\r\nHost: a\r\nX-Largest: broken\r\nContent-Length: 9000000\r\n\r\n"
+
+
+@pytest.mark.parametrize("asked", [HEAD_OF_MUCH, b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n"])
+def test_a_broken_database_ends_the_process_whoever_comes_upon_it(tmp_path: Path, asked: bytes):
+    """Outside of a batch, too: it is asked how large a body may be, and whether it is ready. Nobody is answered after that."""
+    problems = tmp_path / "problems"
+    with Echo(problems) as echo, echo.connect() as wire:
+        problems.write_text("broken\n")
+        wire.send(asked)
+        assert wire.rest() == b""
+        status, out, _ = echo.end()
+    assert (status, out) == (70, "")
+
+
+def test_a_broken_database_ends_the_process_whoever_reads_its_metrics(tmp_path: Path):
+    problems = tmp_path / "problems"
+    with Echo(problems) as echo, echo.connect(echo.metrics_port) as wire:
+        problems.write_text("broken\n")
+        wire.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert wire.rest() == b""
+        status, out, _ = echo.end()
+    assert (status, out) == (70, "")
+
+
 # -- bounds and clocks -------------------------------------------------------------------------------------------------
 
 

@@ -140,11 +140,13 @@ class App:
     holding: int  # the descriptor that tells which root keys this process has
 
     def ready(self) -> list[str]:
-        """What keeps this process from serving, in plain words. Empty: nothing."""
+        """What keeps this process from serving, in plain words. Empty: nothing. Raises storage.Broken when it must end."""
         problems = []
         try:
             with self.storage.reading() as tx:
                 tx.one("SELECT COUNT(*) FROM schema_migration")
+        except Broken:
+            raise
         except StorageError as fault:
             log.warning("not ready", fault=str(fault))  # not for whoever asks: he need not say who he is
             problems.append("the database cannot be read")

@@ -71,7 +71,8 @@ class Batcher:
 
     What lies outside is fetched in a thread of `outside` (None: one of the loop's own), so that nobody else waits for it.
 
-    `fatal` is called with what `door` raised: the process must not acknowledge anything more, and `fatal` does not return.
+    `fatal` is called with what `door` raised, and with what fetching raised, in its thread: the process must not acknowledge anything more,
+    and `fatal` does not return.
     """
 
     def __init__(
@@ -206,10 +207,14 @@ class Batcher:
                 self._admission.answered(request)
 
     def _fetch(self, fetch: Callable[[], Fetched], done: Done) -> None:
-        """What lies outside is fetched, and becomes a request of a later batch."""
+        """What lies outside is fetched, and becomes a request of a later batch. What `fetch` raises ends the process, in its thread."""
+
+        def fetching() -> Fetched:
+            with self._ending():
+                return fetch()
 
         def fetched(future: "asyncio.Future[Fetched]") -> None:
             if not future.cancelled():  # the process ends
                 self.add(future.result(), done)
 
-        asyncio.get_running_loop().run_in_executor(self._outside, fetch).add_done_callback(fetched)
+        asyncio.get_running_loop().run_in_executor(self._outside, fetching).add_done_callback(fetched)

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import structlog
 import uvloop
@@ -33,10 +33,13 @@ from geumgo.edge.tls import Certificate, certificate_of
 from geumgo.edge.uploads import Uploads
 from geumgo.message import Answer, Request
 from geumgo.settings import Settings
+from geumgo.storage import Broken
 
 log = structlog.get_logger("geumgo.edge")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Asked = ParamSpec("Asked")
+Found = TypeVar("Found")
 
 FAILED = 70
 """Exit status of a process that must not acknowledge anything more (EX_SOFTWARE)."""
@@ -58,7 +61,11 @@ class Core(Protocol):
 
     @property
     def pipeline(self) -> Door: ...
-    def ready(self) -> list[str]: ...
+
+    def ready(self) -> list[str]:
+        """Raises storage.Broken."""
+        ...
+
     def tick(self) -> None: ...
 
 
@@ -122,7 +129,7 @@ class Scrape:
 
     def handle(self, request: Request, done: Done) -> None:
         if request.method == "GET" and request.target == b"/metrics":
-            text = self._board.text(ready=not self._core.ready())
+            text = self._board.text(ready=not or_end(self._core.ready)())
             done(Answer(200, (PROMETHEUS,), text.encode()))
         else:
             done(Answer(404, ((b"content-type", b"text/plain"),), b"There is only /metrics here.\n"))
@@ -139,7 +146,7 @@ FORWARDED = (b"x-forwarded-for", b"x-forwarded-proto")
 
 def health(core: Core, path: bytes) -> Answer:
     """Alive is whoever answers; ready is who finds no problem."""
-    problems = core.ready() if path == b"/readyz" else []
+    problems = or_end(core.ready)() if path == b"/readyz" else []
     body = {"status": "not ready", "problems": problems} if problems else {"status": "ok"}
     return Answer(503 if problems else 200, (JSON, (b"cache-control", b"no-store")), json.dumps(body).encode())
 
@@ -153,6 +160,22 @@ def give_up(fault: BaseException) -> None:
         next="see the log above; the supervisor starts it again",
     )
     os._exit(FAILED)
+
+
+def or_end(asks: Callable[Asked, Found]) -> Callable[Asked, Found]:
+    """`asks`, for what is asked outside of a batch: this process ends if it comes upon a database that has seen an I/O error.
+
+    It is asked where a request is parsed, and whatever is raised there becomes a refusal of that request alone.
+    """
+
+    def asked(*args: Asked.args, **kwargs: Asked.kwargs) -> Found:
+        try:
+            return asks(*args, **kwargs)
+        except Broken as fault:
+            give_up(fault)
+            raise
+
+    return asked
 
 
 # -- serving -----------------------------------------------------------------------------------------------------------
@@ -183,7 +206,7 @@ def serve(
     allow_descriptors(settings.max_connections)
     page = board.page(slot)
     certificate = certificate_of(settings)
-    uploads = Uploads(core.pipeline.largest_body, settings.data, settings.uploads_at_once)
+    uploads = Uploads(or_end(core.pipeline.largest_body), settings.data, settings.uploads_at_once)
     answers = Front(core, settings, page)
     front = site_of(answers, settings, uploads)
     entrances = [Entrance(front, listener, certificate.context if certificate else None, settings.request_seconds)]
