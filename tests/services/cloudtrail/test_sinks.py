@@ -8,16 +8,17 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from geumgo.outbound import Allowed, Outbound
 from geumgo.services.cloudtrail.feeder import Feeder
 from geumgo.services.cloudtrail.sinks import BadSink, NotTaken, Sink, Stdout, batches, message, sink_of
+from geumgo.storage import Broken, Storage, Tx
 from tests.house import House
 from tests.server import Server
 
@@ -88,6 +89,29 @@ def test_a_file_has_every_record_on_a_line_of_its_own(house: House, tmp_path: Pa
     sm.create_secret(Name="more", SecretString="x")
     feeder.feed(house.app.storage)
     assert [json.loads(line)["eventID"] for line in path.read_text().splitlines()] == ids(house.trail())[-2:]
+
+
+class Hasty(threading.Event):
+    """Whoever waits for it to be set does not wait."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return self.is_set()
+
+
+class Defective:
+    """A storage whose disk has failed."""
+
+    def reading(self) -> AbstractContextManager[Tx]:
+        raise Broken("SQLite SQLITE_IOERR_READ: disk I/O error")
+
+
+def test_an_error_of_the_disk_ends_the_process_that_feeds(house: House, tmp_path: Path) -> None:
+    """Nobody else of it need meet the error: each has a connection of his own. The sink would stand still, and nobody would hear of it."""
+    house.client("secretsmanager").create_secret(Name="s", SecretString="x")
+    stop = Hasty()
+    with pytest.raises(Broken):
+        feeder_of(house, f"file:{tmp_path / 'trail.jsonl'}").run(cast("Storage", Defective()), stop, lambda: False)
+    assert stop.is_set()
 
 
 def test_standard_output(house: House) -> None:

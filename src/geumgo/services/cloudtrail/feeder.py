@@ -62,7 +62,9 @@ class Feeder:
         return reader_of(self.entry)
 
     def run(self, storage: Storage, stop: threading.Event, scarce: Callable[[], bool]) -> None:
-        """Feeds until `stop` is set. Nothing that happens here is anybody else's concern: it is logged, counted and tried again.
+        """Feeds until `stop` is set. What happens here is nobody else's concern: it is logged, counted and tried again.
+
+        But a database that sees I/O errors ends the process: `stop` is set, and the fault is raised.
 
         While `scarce` (the disk is nearly full) nothing is sent: the position could not be kept.
         """
@@ -74,7 +76,8 @@ class Feeder:
                 self.feed(storage, stop)
                 wait = EVERY_SECONDS
             except Broken:
-                return  # the others of this process end it
+                stop.set()
+                raise
             except Conflict:
                 continue
             except (StorageError, NotTaken, OSError) as fault:
