@@ -70,7 +70,7 @@ class Keyrings:
 class Anchor:
     """Keeps the head of one chain in the database, where whoever holds the files cannot reach it; and tidies up behind the trail."""
 
-    trail: Trail
+    trail: "Trail | SharedTrail"
     node: str
     clock: ForwardClock
     root: RootKeys
@@ -80,7 +80,8 @@ class Anchor:
     def keep(self, storage: Storage) -> None:
         """The newest head is signed and kept; rows of old intents are gone. What does not work now is tried again at the next call.
 
-        A write whose commit nobody saw end has its outcome now: between two requests no other intent is open.
+        A write whose commit nobody saw end has its outcome now: between two requests no other intent is open. That of a lane may be: its
+        commit is waited for, and what became of it is said twice.
 
         Raises TrailBroken or storage.Broken when this process must end.
         """
@@ -270,7 +271,10 @@ def open_trail(settings: Settings, storage: Storage, root: RootKeys, clock: Cloc
 
 @dataclass(frozen=True, slots=True)
 class SharedTrail:
-    """The trail of a process as its lanes see it: one of them at a time. What one notes may become durable with what another settles."""
+    """The trail of a process as its lanes see it: one of them at a time. What one notes may become durable with what another settles.
+
+    Nobody waits for the database while he has the lock: a lane that writes there waits for the lock.
+    """
 
     trail: Trail
     lock: Any  # threading.Lock
@@ -282,6 +286,19 @@ class SharedTrail:
     def settle(self) -> None:
         with self.lock:
             self.trail.settle()
+
+    def checkpoint(self) -> None:
+        with self.lock:
+            self.trail.checkpoint()
+
+    def heads(self) -> tuple[Head, ...]:
+        with self.lock:
+            return self.trail.heads()
+
+    @property
+    def unresolved(self) -> Mapping[str, int]:
+        with self.lock:
+            return self.trail.unresolved
 
     def launch(self, _woken: Callable[[], None]) -> bool:
         raise AssertionError("a lane waits for the disk: other lanes' records would land with its own")
@@ -333,8 +350,7 @@ class Bench:
         """Once a second until `stop` is set. What ends the process ends it here too: `stop` is set, and the fault is raised."""
         try:
             while not stop.wait(1.0):
-                with self.lock:
-                    anchor.keep(storage)
+                anchor.keep(storage)
                 seats.settle()
         finally:
             stop.set()
@@ -395,7 +411,7 @@ def work(settings: Settings, stop: threading.Event, meter: Meter | None = None) 
         lanes=settings.jobs_at_once,
         note=note_failure,
     )
-    anchor = Anchor(trail, node, clock, root)
+    anchor = Anchor(shared, node, clock, root)
     anchor.keep(storage)
     beat = threading.Thread(target=bench.anchoring, args=(anchor, seats, storage, stop), name="anchor")
     beat.start()

@@ -4,12 +4,24 @@ A write's intent is on the disk before it commits, and `applied_request` has its
 trail does not, and after a start the trail is told.
 """
 
+from collections.abc import Mapping
+from typing import Any, Protocol
+
 from geumgo.audit.store import KEEP_APPLIED_MS, was_applied
-from geumgo.audit.trail import Trail
+from geumgo.audit.trail import Kind
 from geumgo.storage import Storage
 
 
-def resolve(trail: Trail, storage: Storage, now_ms: int) -> int:
+class Unresolved(Protocol):
+    """A trail, or what several threads see of one."""
+
+    @property
+    def unresolved(self) -> Mapping[str, int]: ...
+    def note(self, kind: Kind, record: Mapping[str, Any]) -> str: ...
+    def settle(self) -> None: ...
+
+
+def resolve(trail: Unresolved, storage: Storage, now_ms: int) -> int:
     """Every intent of this chain has its outcome on the disk. Answers how many had none.
 
     A write that is found not to have committed can commit no more: a connection that the crash left behind is refused. An intent older
