@@ -1,6 +1,9 @@
 """Jobs run: once each, one per lock, again after a failure, and never by a worker that has lost its lease."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
 
 import pytest
 
@@ -8,8 +11,8 @@ from geumgo.context import Params, Work
 from geumgo.jobs import LeaseLost, TryLater, promise
 from geumgo.jobs.lease import LEASE_MS
 from geumgo.jobs.retry import MOST_ATTEMPTS, wait_ms
-from geumgo.jobs.worker import CONFLICT_WAIT_MS, still_held
-from geumgo.storage import Conflict, StorageError, Taken
+from geumgo.jobs.worker import AWAY_MS, CONFLICT_WAIT_MS, still_held
+from geumgo.storage import Conflict, Storage, StorageError, Taken, Tx, Violated
 from tests.jobs.conftest import HERE, Bench
 from tests.storage.processes import open_again, storage_at
 
@@ -153,6 +156,71 @@ def test_a_job_that_lost_a_race_runs_again_soon_and_uses_up_no_attempt(bench: Be
     bench.clock.turn(ms=CONFLICT_WAIT_MS)
     assert worker.run_due() == 1
     assert runs == [1, 1]
+
+
+def test_a_job_whose_storage_is_away_is_tried_again_soon_and_uses_up_no_attempt(bench: Bench) -> None:
+    """It is none of the job's doing, however often it happens: a rotation that was given up for it would keep its AWSPENDING for ever."""
+
+    @bench.handles("work")
+    def meet_nobody(work: Work, payload: Params) -> None:
+        raise StorageError("the database is out of reach")
+
+    bench.promise()
+    worker = bench.worker()
+    for _ in range(MOST_ATTEMPTS + 1):
+        assert worker.run_due() == 1
+        assert bench.rows("state, attempts, run_at_ms") == [("waiting", 0, bench.clock.now_ms() + AWAY_MS)]
+        bench.clock.turn(ms=AWAY_MS)
+    assert len(bench.failures) == MOST_ATTEMPTS + 1
+    bench.handlers["work"] = finish
+    assert worker.run_due() == 1
+    assert bench.rows() == []
+
+
+def test_a_row_that_breaks_the_schema_counts_as_a_failure(bench: Bench) -> None:
+    @bench.handles("work")
+    def break_the_schema(work: Work, payload: Params) -> None:
+        raise Violated("a value is missing")
+
+    bench.promise()
+    bench.worker().run_due()
+    assert bench.rows("attempts, last_error") == [(1, "Violated")]
+
+
+class Leaving:
+    """A storage that is out of reach while `away`."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage, self.away = storage, False
+        self.reading = storage.reading
+
+    @contextmanager
+    def writing(self, **how: bool) -> Iterator[Tx]:
+        if self.away:
+            raise StorageError("the database is out of reach")
+        with self._storage.writing(**how) as tx:
+            yield tx
+
+
+def test_a_worker_that_could_not_write_down_how_a_job_ended_uses_up_no_attempt(bench: Bench) -> None:
+    storage = Leaving(bench.storage)
+
+    @bench.handles("work")
+    def lose_it(work: Work, payload: Params) -> None:
+        storage.away = True
+        with work.writing():
+            raise AssertionError("it is out of reach")
+
+    bench.promise()
+    worker = bench.worker(storage=cast("Storage", storage))
+    for _ in range(MOST_ATTEMPTS + 1):
+        with pytest.raises(StorageError):
+            worker.run_due()
+        assert bench.rows("state") == ["running"]
+        storage.away = False
+    bench.handlers["work"] = finish
+    assert worker.run_due() == 1
+    assert bench.rows() == []
 
 
 def test_a_unique_value_that_is_taken_counts_as_a_failure(bench: Bench) -> None:

@@ -153,11 +153,11 @@ def fail(tx: Tx, lease: Lease, *, error: str, now_ms: int) -> None:
     _give_back(tx, lease, state, now_ms + retry.wait_ms(lease.attempt), lease.attempt, error)
 
 
-def adopt(tx: Tx, *, owner: str, lane: int | None, now_ms: int) -> int:
+def adopt(tx: Tx, *, owner: str, lane: int | None, now_ms: int, counts: bool = True) -> int:
     """What the worker `lane` of `owner` (None: any of them) left running waits again, due now. Answers how many.
 
     Only for a worker that runs nothing: what stands under its name was left by an earlier process, or by itself when it
-    could not write down how a run had ended.
+    could not write down how a run had ended. That attempt `counts` if the job may have killed its process.
     """
     rows = tx.all(
         """
@@ -169,8 +169,8 @@ def adopt(tx: Tx, *, owner: str, lane: int | None, now_ms: int) -> int:
     )
     for id_, kind, dedup, attempts, fence in rows:
         left = Lease(id_, kind, Place("", ""), {}, dedup, attempts, fence)
-        state = "parked" if retry.is_hopeless(attempts) else "waiting"
-        _give_back(tx, left, state, now_ms, attempts, "Abandoned")
+        state = "parked" if counts and retry.is_hopeless(attempts) else "waiting"
+        _give_back(tx, left, state, now_ms, attempts if counts else attempts - 1, "Abandoned")
     return len(rows)
 
 

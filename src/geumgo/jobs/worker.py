@@ -14,11 +14,12 @@ from geumgo.jobs import lease
 from geumgo.jobs.lease import Lease, LeaseLost
 from geumgo.jobs.retry import TryLater
 from geumgo.sealing import Sealing
-from geumgo.storage import Broken, Conflict, Storage, StorageError, Taken, Tx
+from geumgo.storage import Broken, Conflict, Storage, StorageError, Taken, Tx, Violated
 
 POLL_MS = 250  # how long a promise made by another process may go unseen
 CONFLICT_WAIT_MS = 50  # before a job that lost a race runs again: its handler did nothing wrong
 LONGEST_POLL_MS = 1_000  # while the storage is out of reach
+AWAY_MS = 2_000  # before a job that met the storage out of reach, or full, runs again: that was none of its doing
 TRIES = 5  # of a transaction of our own that met a conflict
 
 _doing = threading.local()  # `worker`: whose job this thread runs
@@ -168,6 +169,7 @@ class Worker:
         self._event = event
         self._note = note
         self._leftovers = True  # there may be jobs under our name that nobody runs
+        self._began = False  # until then these are another process's, which was killed, by one of them maybe
         self.current: Lease | None = None  # read by the thread that beats
         self._held_at = 0.0  # when the lease of that one was ours for sure, in seconds since the machine was started
 
@@ -236,12 +238,12 @@ class Worker:
         if not self._leftovers and (at_ms is None or at_ms > now_ms):
             return None
         taken = patiently(self._storage, lambda tx: self._take_in(tx, now_ms))
-        self._leftovers = False
+        self._leftovers, self._began = False, True
         return taken
 
     def _take_in(self, tx: Tx, now_ms: int) -> Lease | None:
         if self._leftovers:
-            lease.adopt(tx, owner=self._owner, lane=self._lane, now_ms=now_ms)
+            lease.adopt(tx, owner=self._owner, lane=self._lane, now_ms=now_ms, counts=not self._began)
         return lease.take(tx, owner=self._owner, lane=self._lane, now_ms=now_ms)
 
     def _idle_ms(self) -> int:
@@ -276,6 +278,10 @@ class Worker:
             if isinstance(error, Conflict) and not isinstance(error, Taken):
                 self._put_off(taken, CONFLICT_WAIT_MS)
                 return None
+            if isinstance(error, StorageError) and not isinstance(error, Taken | Violated) and not work.finished:
+                self._note(Failure(taken.kind, taken.place, taken.attempt, error))
+                self._put_off(taken, AWAY_MS)
+                return error
             self._fail(taken, error, done=work.finished)
             return error
         finally:
