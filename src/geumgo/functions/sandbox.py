@@ -66,7 +66,8 @@ NAMES: Final = b"passwd: files\ngroup: files\nhosts: files dns\n"
 
 UIDS: Final = range(65_000, 65_500)  # of sandboxes that root makes; no user of a system has one of these
 SMALL_BYTES: Final = 1 << 20  # of the root of the sandbox, which is read-only then
-END_SECONDS: Final = 5.0
+END_SECONDS: Final = 60.0
+"""For what was killed to be gone: on a machine that does much else it stands in line for its own end, too."""
 
 
 @dataclass(frozen=True, slots=True)
