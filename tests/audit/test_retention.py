@@ -1,17 +1,21 @@
 """Old segments go with a signed floor in their place; whoever takes any away without one is found."""
 
+import importlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from geumgo.audit import retention
-from geumgo.audit.floor import NAME, floor_of
+from geumgo.audit.floor import NAME, Floor, floor_of, keep_floor, message, standing
 from geumgo.audit.line import Head, build, take_apart
 from geumgo.audit.reader import records
 from geumgo.audit.retention import AT_ONCE, Pruned, prune
+from geumgo.audit.segment import path_of
+from geumgo.audit.trail import Trail, TrailKeys
 from geumgo.audit.verify import Report, verify
 from tests.audit.trails import KEYS, anchor_of, files_of, keys_of, open_trail
 from tests.clock import TurnedClock
@@ -19,6 +23,9 @@ from tests.clock import TurnedClock
 DAY_MS = 86_400_000
 TRUSTED = {KEYS.public_key: KEYS.mac_key}
 FAR = 10_000  # no reader is behind
+NEWER = replace(keys_of(b"n" * 32, term=2), older={1: KEYS.mac_key}, older_public=[KEYS.public_key])
+RENEWED = {KEYS.public_key: None, NEWER.public_key: NEWER.mac_key}  # term 1 was dropped
+verifying = importlib.import_module("geumgo.audit.verify")  # the module: the package has a function of that name
 
 
 class Chain:
@@ -181,3 +188,187 @@ def test_no_floor_is_made_of_an_opening_that_somebody_has_forged(chain: Chain):
     assert chain.prune(3).segments == 3  # those before the last opening that is genuine
     assert chain.numbers() == [4, 5, 6, 7, 8]
     assert not chain.check().ok
+
+
+# -- a root key of an earlier term in somebody's hands ----------------------------------------------------------------------
+
+
+class Renewed(Chain):
+    """Eight days under the first root key, of which three were pruned then; five more days under the next one, which dropped it."""
+
+    def __init__(self, directory: Path, clock: TurnedClock) -> None:
+        super().__init__(directory, clock)
+        assert self.prune(5).segments == 2
+        self.trail.close()
+        self.trail = open_trail(directory, clock, anchor=anchor_of(self.trail), keys=NEWER)
+        for day in range(8, 13):
+            self.trail.note("call", {"day": day})
+            self.trail.settle()
+            self.trail._end_segment()
+            clock.turn(ms=DAY_MS)
+        self.trail.note("call", {"day": 13})
+        self.trail.checkpoint()
+
+    def check(self, anchor: Head | None = None) -> Report:
+        return verify(self.directory, RENEWED, [anchor or self.trail.heads()[0]])
+
+    def prune(self, days: int, *, below: int = FAR, keys: TrailKeys | None = None) -> Pruned:
+        if self.trail._keys is KEYS:
+            return super().prune(days, below=below)
+        now_ms = self.clock.now_ms()
+        return prune(
+            self.place,
+            before_ms=now_ms - days * DAY_MS,
+            below=below,
+            keys=keys or NEWER,
+            trusted=RENEWED,
+            now_ms=now_ms,
+        )
+
+    def head_before(self, number: int) -> Head:
+        line = take_apart(path_of(self.place, number).read_bytes().split(b"\n", 1)[0])
+        assert line is not None
+        return Head(line.chain, line.seq - 1, line.prev, line.at_ms, "")
+
+    def sign_a_floor(self, keys: TrailKeys, number: int) -> None:
+        """What comes before segment `number` is gone, and a floor that `keys` sign says that it may be."""
+        before = self.head_before(number)
+        said = (self.place.name, number, before.seq, before.hash, self.clock.now_ms())
+        keep_floor(self.place, Floor(*said, keys.public_key, keys.sign(message(*said)).hex()))
+
+    def take_below(self, number: int) -> None:
+        for each in self.numbers():
+            if each < number:
+                path_of(self.place, each).unlink()
+
+
+@pytest.fixture
+def renewed(tmp_path: Path, clock: TurnedClock) -> Renewed:
+    return Renewed(tmp_path / "audit", clock)
+
+
+def floor_problems(report: Report) -> list[tuple[int, str]]:
+    return [(problem.segment, problem.what.split(",")[0]) for problem in report.problems]
+
+
+LATE = "the floor is signed with an older key than this segment"
+
+
+@pytest.mark.parametrize("gone", [True, False])
+@pytest.mark.parametrize("number", [5, 8, 9, 11, 14])
+def test_whoever_keeps_a_root_key_that_was_dropped_signs_no_later_floor(
+    renewed: Renewed, monkeypatch: pytest.MonkeyPatch, number: int, *, gone: bool
+):
+    """Of its own time or of a later one; whether what lies below is gone by now or not."""
+    assert renewed.check().ok
+    renewed.sign_a_floor(KEYS, number)
+    if gone:
+        renewed.take_below(number)
+    assert floor_problems(renewed.check()) == [(max(9, number) if gone else 9, LATE)]
+    with monkeypatch.context() as mutant:  # a floor of whatever term is as good as any
+        mutant.setattr(verifying._Walk, "_check_floor", lambda *_: None)
+        assert renewed.check().ok
+
+
+def test_what_such_a_floor_gives_up_is_kept_and_no_good_one_is_put_in_its_place(renewed: Renewed):
+    renewed.sign_a_floor(KEYS, 6)
+    before = renewed.numbers()
+    pruned = renewed.prune(1)
+    assert pruned.segments == 0
+    assert floor_problems(Report(problems=[*pruned.problems])) == [(9, LATE)]
+    assert renewed.numbers() == before
+    assert floor_problems(renewed.check()) == [(9, LATE)]
+
+
+def test_the_floor_that_the_next_term_has_found_is_good_and_so_is_each_that_the_next_term_signs(renewed: Renewed):
+    found = floor_of(renewed.place)
+    assert found is not None
+    assert found.public_key == KEYS.public_key
+    assert renewed.check().ok
+    for days in (8, 3):
+        assert renewed.prune(days).segments > 0
+        assert renewed.check().ok
+    keep_floor(renewed.place, found)  # the old one again: what it names is gone
+    assert not renewed.check().ok
+
+
+def test_a_process_with_older_root_keys_signs_no_floor_of_a_chain_that_has_gone_on_under_newer_ones(renewed: Renewed):
+    """It may end a moment later than the others: nobody could tell its floor from that of a thief."""
+    assert renewed.prune(1, keys=KEYS).segments == 0
+    assert renewed.check().ok
+    assert renewed.prune(1, keys=NEWER).segments > 0
+
+
+def test_no_floor_changes_while_a_segment_says_which_one_it_has_found(renewed: Renewed):
+    with standing(renewed.place, changes=False) as stays, standing(renewed.place, changes=False) as stays_too:
+        assert stays
+        assert stays_too  # of another chain
+        assert renewed.prune(1).segments == 0
+    assert renewed.prune(1).segments > 0
+    with standing(renewed.place, changes=True) as alone:
+        assert alone
+        assert not says_a_floor(renewed)
+    assert says_a_floor(renewed) == floor_of(renewed.place).segment  # type: ignore[union-attr]
+
+
+def says_a_floor(chain: Renewed) -> int | None:
+    """What a segment that is begun now says of the floor."""
+    chain.trail._end_segment()
+    chain.trail.note("call", {})
+    chain.trail.checkpoint()
+    line = take_apart(files_of(chain.directory)[-1].read_bytes().split(b"\n", 1)[0])
+    assert line is not None
+    found: int | None = line.record()["floor"]
+    return found
+
+
+def test_a_segment_finds_no_floor_that_is_not_signed(renewed: Renewed):
+    """Somebody without any key could raise what the next term will have found."""
+    genuine = (renewed.place / NAME).read_bytes()
+    renewed.sign_a_floor(replace(KEYS, sign=keys_of(b"f" * 32).sign), 9)
+    assert says_a_floor(renewed) is None
+    (renewed.place / NAME).write_text("{")
+    assert says_a_floor(renewed) is None
+    (renewed.place / NAME).write_bytes(genuine)
+    assert says_a_floor(renewed) == 3
+    assert renewed.check().ok
+
+
+def test_segments_of_a_release_that_says_no_floor_verify(
+    tmp_path: Path, clock: TurnedClock, monkeypatch: pytest.MonkeyPatch
+):
+    """Of them it is known only that no key signs a floor above its own term."""
+    with monkeypatch.context() as older:
+        older.setattr(Trail, "_floor", lambda _: None)
+        chain = Renewed(tmp_path / "audit", clock)
+    assert chain.check().ok
+    chain.sign_a_floor(KEYS, 8)
+    assert chain.check().ok
+    assert says_a_floor(chain) == 8, "from the next segment on it is known"
+    chain.sign_a_floor(KEYS, 9)
+    assert floor_problems(chain.check()) == [(9, LATE)]
+
+
+def test_an_anchor_is_of_the_term_in_which_it_stands(renewed: Renewed):
+    """Whoever writes rows and keeps a dropped root key could else cut off the tail behind any record."""
+    newest = renewed.trail.heads()[0]
+    said = verifying.head_message(newest.chain, newest.seq, newest.hash)
+    assert renewed.check(replace(newest, signature=NEWER.sign(said).hex())).ok
+    report = renewed.check(replace(newest, signature=KEYS.sign(said).hex()))
+    assert [problem.what for problem in report.problems] == ["the signature of the anchor is not good"]
+
+
+def test_no_chain_is_made_with_a_root_key_that_was_dropped(renewed: Renewed, clock: TurnedClock):
+    """Its records would be shown among the others. One of a machine that has not gone on yet has its head in the database."""
+    trail = open_trail(renewed.directory, clock, slot="z")
+    trail.note("call", {"forged": True})
+    trail.close()
+    report = renewed.check()
+    assert [(problem.chain, problem.what.split(",")[0]) for problem in report.problems] == [
+        ("n1-z", "this chain ends under a root key that was dropped")
+    ]
+    assert verify(renewed.directory, RENEWED, [*renewed.trail.heads(), *trail.heads()]).ok
+    shutil.rmtree(renewed.directory / "n1-z")
+    newer = open_trail(renewed.directory, clock, slot="y", keys=NEWER)  # nor is one that has no head yet
+    newer.close()
+    assert renewed.check().ok

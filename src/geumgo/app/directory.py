@@ -311,4 +311,6 @@ def trusted_keys(root: RootKeys) -> dict[bytes, Plaintext | None]:
 def trail_keys(root: RootKeys) -> TrailKeys:
     keys = root.audit_keys()
     older = {term: root.audit_keys(term).mac_key for term in root.terms if term < keys.term}
-    return TrailKeys(keys.mac_key, keys.signer.sign, keys.signer.public_key, keys.term, older)
+    return TrailKeys(
+        keys.mac_key, keys.signer.sign, keys.signer.public_key, keys.term, older, trusted_keys(root).keys()
+    )

@@ -24,8 +24,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeVar
 
-import msgspec
-
 from geumgo.app import rings
 from geumgo.app.directory import (
     LOCK_NAME,
@@ -42,7 +40,7 @@ from geumgo.app.rooms import renewals
 from geumgo.audit import recovery
 from geumgo.audit import store as audit_store
 from geumgo.audit.follow import TrailFiles
-from geumgo.audit.segment import lines_in, numbers_in, path_of
+from geumgo.audit.segment import term_of
 from geumgo.audit.trail import Trail, TrailBroken
 from geumgo.clock import SystemClock
 from geumgo.renewal import Damaged, Position, Renewal, Step, count, step
@@ -366,7 +364,7 @@ def _turn(settings: Settings, storage: Storage, root: RootKeys, chain: str) -> b
     try:
         trail = Trail.open(settings.audit, node=chain, keys=trail_keys(root), clock=clock, anchor=anchor)
     except TrailBroken as fault:
-        if term_of(settings, chain) >= root.term:
+        if term_of(settings.audit / chain) >= root.term:
             return False  # its process has just begun with it
         raise NotYet(f"A chain of the trail is not turned: {fault}. Run `geumgo rekey` again.") from fault
     recovery.resolve(trail, storage, clock.now_ms())
@@ -377,21 +375,7 @@ def _turn(settings: Settings, storage: Storage, root: RootKeys, chain: str) -> b
 
 def _chains_left(settings: Settings, term: int) -> list[str]:
     """The chains in this directory that are signed in an older term."""
-    return [chain for chain in TrailFiles(settings.audit).chains() if term_of(settings, chain) < term]
-
-
-def term_of(settings: Settings, chain: str) -> int:
-    """In which term the newest segment of a chain was begun; 0: there is none that says."""
-    place = settings.audit / chain
-    for number in reversed(numbers_in(place)):
-        with path_of(place, number).open("rb") as file:
-            first = file.readline(1 << 20)
-        for _, _, line in lines_in(first):
-            try:
-                return int(line.record()["term"]) if line is not None else 0
-            except (msgspec.DecodeError, KeyError, TypeError, ValueError):
-                return 0
-    return 0
+    return [chain for chain in TrailFiles(settings.audit).chains() if term_of(settings.audit / chain) < term]
 
 
 # -- who else there is ------------------------------------------------------------------------------------------------

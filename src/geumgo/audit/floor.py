@@ -4,11 +4,16 @@
 
 `segment` is the first that is kept, `seq` and `hash` are of the last record before it: what its first line names as the one before.
 Without this file, or with that of another moment, the segments that are gone are missed by `verify`.
+
+Each segment says with its first line on which floor the chain stood then. So whoever keeps a root key of an earlier term can sign no
+floor above the one that the first segment of a later term has found.
 """
 
+import fcntl
 import json
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -68,6 +73,24 @@ def floor_of(place: Path) -> Floor | None:
         return None
     except (KeyError, TypeError) as fault:
         raise ValueError("the file does not have the form of a floor") from fault
+
+
+@contextmanager
+def standing(place: Path, *, changes: bool) -> Iterator[bool]:
+    """Whether, while the block runs, the floor of the chain in `place` stays what it is, but for what this block `changes`.
+
+    Nobody is waited for. Raises OSError.
+    """
+    descriptor = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_EX if changes else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        held = True
+    except BlockingIOError:
+        held = False
+    try:
+        yield held
+    finally:
+        os.close(descriptor)
 
 
 def keep_floor(place: Path, floor: Floor) -> None:

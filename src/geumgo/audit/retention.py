@@ -2,7 +2,8 @@
 
 Only whole segments go, the newest one stays, and none goes that `verify` finds anything wrong with: what was tampered with is evidence.
 What is kept begins at a signed floor (see `audit.floor`), which is on the disk before the first segment is gone; so whatever dies in
-between leaves segments below the floor, which the next pass takes away.
+between leaves segments below the floor, which the next pass takes away. A process that has older root keys than those a chain is
+written under signs no floor of it: that would look like one of somebody who has kept them.
 """
 
 from collections.abc import Collection, Mapping
@@ -12,9 +13,9 @@ from typing import Any, Final
 
 import msgspec
 
-from geumgo.audit.floor import Floor, floor_of, keep_floor, message, sync_directory
+from geumgo.audit.floor import Floor, floor_of, keep_floor, message, standing, sync_directory
 from geumgo.audit.line import Head, Line, head_message
-from geumgo.audit.segment import CHECKPOINT, SEGMENT, lines_in, numbers_in, path_of
+from geumgo.audit.segment import CHECKPOINT, SEGMENT, lines_in, numbers_in, path_of, term_of
 from geumgo.audit.trail import TrailKeys
 from geumgo.audit.verify import Problem, verify_below
 from geumgo.sealing.failure import Unsealable
@@ -45,7 +46,7 @@ def prune(
     """
     floor = floor_of(place)
     first = floor.segment if floor is not None else 1
-    gone = _take_away(place, first) if floor is not None and floor.is_signed(trusted) else 0
+    gone = _take_away(place, first) if floor is not None and floor.is_signed({keys.public_key}) else 0
     kept = _first_kept(place, first, before_ms, below, trusted)
     if kept is None:
         return Pruned(gone)
@@ -55,7 +56,10 @@ def prune(
         return Pruned(gone, tuple(problems))
     said = message(place.name, number, after.seq, after.hash, now_ms)
     signature = keys.sign(said).hex()
-    keep_floor(place, Floor(place.name, number, after.seq, after.hash, now_ms, keys.public_key, signature))
+    with standing(place, changes=True) as alone:
+        if not alone or term_of(place) > keys.term:
+            return Pruned(gone)
+        keep_floor(place, Floor(place.name, number, after.seq, after.hash, now_ms, keys.public_key, signature))
     return Pruned(gone + _take_away(place, number))
 
 

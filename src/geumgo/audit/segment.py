@@ -14,6 +14,7 @@ from geumgo.audit.line import ORIGIN, Head, Line, is_ours, take_apart
 _NAME = re.compile(r"([0-9]{8})\.trail")
 CHECKPOINT = "checkpoint"
 SEGMENT = "segment"
+LONGEST_OPENING_BYTES = 1 << 20
 
 
 @dataclass(slots=True)
@@ -51,6 +52,19 @@ def numbers_in(directory: Path) -> list[int]:
     """The numbers of a chain's segments, in order."""
     found = (_NAME.fullmatch(path.name) for path in directory.iterdir())
     return sorted(int(match[1]) for match in found if match)
+
+
+def term_of(directory: Path) -> int:
+    """In which term the newest segment of a chain says it was begun; 0: there is none that says."""
+    for number in reversed(numbers_in(directory)):
+        with path_of(directory, number).open("rb") as file:
+            first = file.readline(LONGEST_OPENING_BYTES)
+        for _, _, line in lines_in(first):
+            try:
+                return int(line.record()["term"]) if line is not None else 0
+            except (msgspec.DecodeError, KeyError, TypeError, ValueError):
+                return 0
+    return 0
 
 
 def lines_in(data: bytes, start: int = 0) -> Iterator[tuple[int, int, Line | None]]:

@@ -17,7 +17,7 @@ away any more without being missed.
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 from geumgo.audit.disk import DRAFT_SUFFIX, FILLED_BYTES, NO_SPACE, Disk, Draft
+from geumgo.audit.floor import floor_of, standing
 from geumgo.audit.line import CHAIN_NAME, Head, build_with, encode_record, head_message
 from geumgo.audit.segment import CHECKPOINT, SEGMENT, End, find_end, holds, path_of
 from geumgo.context import Clock
@@ -66,7 +67,8 @@ class TrailFull(Exception):
 class TrailKeys:
     """What a trail is chained and signed with. `mac_key` has 32 bytes; `public_key` (32 bytes) checks what `sign` signs (Ed25519).
 
-    `older` are the MAC keys of earlier terms: with them the end of a chain that was written then is found as surely.
+    `older` are the MAC keys of earlier terms: with them the end of a chain that was written then is found as surely. `older_public`
+    are the public keys of earlier terms, of dropped ones too: with them the floor on which a chain stands is proven.
     """
 
     mac_key: Plaintext
@@ -74,6 +76,7 @@ class TrailKeys:
     public_key: bytes
     term: int = 1
     older: Mapping[int, Plaintext] = field(default_factory=dict)
+    older_public: Collection[bytes] = ()
 
 
 class _Noted(NamedTuple):
@@ -347,12 +350,28 @@ class Trail:
 
     def _begin_segment(self, lost: Head | None = None) -> None:
         """A new segment: the line that opens it, and a checkpoint that signs that line."""
+        with standing(self._directory, changes=False) as stays:
+            self._begin_on(self._floor() if stays else None, lost)
+
+    def _floor(self) -> int | None:
+        """The segment with which the chain begins now; None: what the file of its floor says is not proven."""
+        try:
+            found = floor_of(self._directory)
+        except ValueError:
+            return None
+        if found is None:
+            return 1
+        proven = found.chain == self.chain and found.is_signed({self._keys.public_key, *self._keys.older_public})
+        return found.segment if proven else None
+
+    def _begin_on(self, floor: int | None, lost: Head | None) -> None:
         after, now_ms = self._end, self._clock.now_ms()
         record = {
             "version": 1,
             "segment": after.number + 1,
             "term": self._keys.term,
             "publicKey": self._keys.public_key.hex(),
+            "floor": floor,
             "after": after.described(),
             "lost": {"seq": lost.seq, "hash": lost.hash} if lost is not None else None,
             "open": list(after.open.items()),

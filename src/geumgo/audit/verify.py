@@ -3,6 +3,9 @@
 Found are: a changed, missing, doubled, moved or foreign line, a segment that was cut, removed, restored or doubled, a chain that ends
 before its anchor, a signature of somebody else. Not a problem is what a crash leaves: an end that is torn in the middle of a write, as
 the next segment (which is signed) describes it; nor that the oldest segments are gone, if a signed floor says so.
+
+A root key of an earlier term, in somebody's hands still, signs nothing that was not there when the next term began: no segment behind
+that, no later floor, no anchor there, and no chain of its own.
 """
 
 import os
@@ -18,7 +21,7 @@ from geumgo.audit import floor
 from geumgo.audit.disk import DRAFT_SUFFIX
 from geumgo.audit.line import ORIGIN, Head, Line, head_message, is_ours
 from geumgo.audit.reader import records
-from geumgo.audit.segment import CHECKPOINT, SEGMENT, End, lines_in, numbers_in, path_of
+from geumgo.audit.segment import CHECKPOINT, LONGEST_OPENING_BYTES, SEGMENT, End, lines_in, numbers_in, path_of
 from geumgo.sealing.failure import Unsealable
 from geumgo.sealing.plaintext import Plaintext
 from geumgo.sealing.root import verify_signature
@@ -116,6 +119,7 @@ class _Walk:
         self._age = 0
         self._anchor = anchor
         self._anchored = False
+        self._anchored_under: bytes | None = None  # the key of the segment where it stands
         self._seq, self._hash = 0, ORIGIN
         self._key: bytes | None = None
         self._unsigned = 0
@@ -153,7 +157,27 @@ class _Walk:
             return 1
         self._report.pruned += found.seq
         self._seq, self._hash = found.seq, found.hash
+        self._check_floor(found)
         return found.segment
+
+    def _check_floor(self, standing: floor.Floor) -> None:
+        """No segment of a later term than that of the floor was begun when the chain stood on another one.
+
+        Every segment is asked, those too that are not walked now. One of a release that did not say so, or that could not prove its floor
+        when it was begun, says nothing.
+        """
+        age = self._ages.get(standing.public_key, len(self._ages))
+        for number in numbers_in(self._place):
+            opening = _opening_of(path_of(self._place, number)) or {}
+            try:
+                later = self._ages.get(bytes.fromhex(opening["publicKey"]), -1) > age
+                found = standing.segment if opening.get("floor") is None else int(opening["floor"])
+            except (KeyError, TypeError, ValueError):
+                continue  # a problem of its own
+            if later and (standing.segment >= number or standing.segment > found):
+                self._segment, self._row = number, 1
+                self._problem("the floor is signed with an older key than this segment, which did not find it")
+                return
 
     def _walk_segment(self, number: int, following: int | None) -> None:
         self._segment, self._row, self._last = number, 0, False
@@ -197,7 +221,7 @@ class _Walk:
             self._unsigned += 1
         self._seq, self._hash = line.seq, line.hash
         if self._anchor is not None and line.seq == self._anchor.seq and not self._anchored:
-            self._anchored = True
+            self._anchored, self._anchored_under = True, self._key
             if line.hash != self._anchor.hash:
                 self._problem("this is not the record that was anchored", line)
 
@@ -273,13 +297,21 @@ class _Walk:
 
     def _check_anchor(self) -> None:
         anchor = self._anchor
-        if anchor is None:
-            return
         self._row = 0
+        if anchor is None:
+            if self._is_dropped(self._key):
+                self._problem("this chain ends under a root key that was dropped, and no head of it is kept")
+            return
         if not self._anchored:
             self._problem(f"the chain ends at record {self._seq}, but record {anchor.seq} had been anchored")
-        if not any(_is_signed(key, anchor.chain, anchor.seq, anchor.hash, anchor.signature) for key in self._trusted):
+        under = self._anchored_under
+        keys = [under] if under is not None and under in self._trusted else [*self._trusted]
+        if not any(_is_signed(key, anchor.chain, anchor.seq, anchor.hash, anchor.signature) for key in keys):
             self._problem("the signature of the anchor is not good", seq=anchor.seq)
+
+    def _is_dropped(self, key: bytes | None) -> bool:
+        """Whether only the public half of `key` is left of its term."""
+        return key in self._ages and self._trusted[key] is None and self._ages[key] < len(self._ages) - 1
 
     def _refuse_strangers(self) -> None:
         for path in sorted(self._place.iterdir()):
@@ -309,17 +341,21 @@ def _is_signed(key: bytes, chain: str, seq: int, hash_: str, signature: str) -> 
 
 def _after(path: Path) -> dict[str, Any] | None:
     """What the segment `path` says of the one before it, or None if it does not open with such a line."""
+    after = (_opening_of(path) or {}).get("after")
+    return after if isinstance(after, dict) else None
+
+
+def _opening_of(path: Path) -> dict[str, Any] | None:
+    """What the segment `path` says of itself, or None if it does not open with such a line."""
     with path.open("rb") as file:
-        first = file.readline(1 << 20)
-    for _, _, line in lines_in(first):
-        if line is None or line.kind != SEGMENT:
-            return None
-        try:
-            after = line.record()["after"]
-        except (msgspec.DecodeError, KeyError):
-            return None
-        return after if isinstance(after, dict) else None
-    return None
+        first = file.readline(LONGEST_OPENING_BYTES)
+    line = next((line for _, _, line in lines_in(first)), None)
+    if line is None or line.kind != SEGMENT:
+        return None
+    try:
+        return line.record()
+    except msgspec.DecodeError:
+        return None
 
 
 def _holds_checkpoint(data: bytes, start: int, chain: str) -> bool:
