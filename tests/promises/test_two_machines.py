@@ -4,7 +4,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -148,6 +148,31 @@ def test_what_is_under_way_when_the_term_is_closed_is_waited_for_and_kept(machin
         ending.join(PATIENCE)
     assert keyring.terms_in(first.data) == (2,)
     assert is_read_by(first)
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+def test_a_machine_that_was_left_behind_is_told_by_each_command_what_a_start_tells(
+    machines: tuple[Settings, Settings], *, dropped: bool
+) -> None:
+    """As soon as something is under the new root keys, whether those of before are dropped yet or not."""
+    first, second = machines
+    work = rekeying(first)
+    work.begin([seal_of(first)])
+    work.renew()
+    if dropped:
+        work.finish(give_up_damaged=False, end_sessions=False)
+    arn = f"arn:aws:iam::{app.status(first)['accounts'][0]}:user/admin"
+    looks: dict[str, Callable[[Settings], Any]] = {
+        "start": app.prepare,
+        "status": app.status,
+        "iam explain": lambda settings: app.explain(settings, arn, "sts:GetCallerIdentity", "*", {}),
+    }
+    for look in looks.values():
+        with pytest.raises(Closed, match=r"term 1\) are not those .* \(term 2\): .* Copy its keyring.json"):
+            look(second)
+    bring(first.data, second.data, keyring.FILE_NAME)
+    for look in looks.values():
+        look(second)
 
 
 def _waits_for_a_lock(settings: Settings) -> bool:

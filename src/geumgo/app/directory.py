@@ -27,7 +27,7 @@ from geumgo.storage import Storage, Tx
 from geumgo.storage.migrate import fill, migrate
 from geumgo.storage.rows import Table
 from geumgo.storage.sqlite import open_sqlite
-from geumgo.storage.terms import Closed
+from geumgo.storage.terms import Closed, closed
 
 log = structlog.get_logger("geumgo.app")
 
@@ -145,10 +145,11 @@ def refuse_orphans(settings: Settings) -> None:
 
 
 def accounts_in(settings: Settings, tx: Tx, root: RootKeys) -> list[str]:
-    """Raises SealError if what the database holds was not written under these root keys."""
+    """Raises SealError if what the database holds was not written under these root keys; Closed if they were renewed elsewhere."""
     try:
         return account_ids(tx, root)
     except Unsealable:
+        refuse_left_behind(settings, root)
         raise SealError(
             f"The accounts in the database do not belong to the root keys in {settings.data / keyring.FILE_NAME}. Bring back the file "
             "that belongs to this database, or name the database that belongs to this file."
@@ -225,6 +226,17 @@ def open_storage(settings: Settings, root: RootKeys | None = None) -> Storage:
     from geumgo.storage.postgres import open_postgres  # a start on SQLite need not load PostgreSQL's library
 
     return open_postgres(settings.database, term=root.term if root is not None else None)
+
+
+def refuse_left_behind(settings: Settings, root: RootKeys) -> None:
+    """Raises Closed if another machine has begun a newer term of this database than any that `root` has: it opens nothing of that."""
+    if not settings.database:
+        return
+    from geumgo.storage.postgres_terms import Terms
+
+    newer = [term for term in Terms(settings.database).open_ones() if term > max(root.terms)]
+    if newer:
+        raise closed(root.term, newer)
 
 
 def take_up_next(settings: Settings) -> bool:

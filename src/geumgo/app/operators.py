@@ -1,11 +1,20 @@
 """What operators ask of a data directory, whether a server runs on it or not."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from geumgo.access.demand import Demand, Target
 from geumgo.app import rings
-from geumgo.app.directory import FirstStart, accounts_in, node_of, open_root, open_storage, trusted_keys
+from geumgo.app.directory import (
+    FirstStart,
+    accounts_in,
+    node_of,
+    open_root,
+    open_storage,
+    refuse_left_behind,
+    trusted_keys,
+)
 from geumgo.audit import store as audit_store
 from geumgo.audit.follow import TrailFiles
 from geumgo.audit.rewound import lacking, newest_changes
@@ -16,6 +25,8 @@ from geumgo.context import NOBODY, Context, Params, Place
 from geumgo.domain.arn import split_arn
 from geumgo.errors import ValidationFailed
 from geumgo.jobs import queue
+from geumgo.sealing import Unsealable
+from geumgo.sealing.root import RootKeys
 from geumgo.services import secretsmanager, ssm
 from geumgo.services.iam.bootstrap import bootstrap
 from geumgo.services.iam.directory import Directory
@@ -25,20 +36,31 @@ from geumgo.services.kms import targets as kms_targets
 from geumgo.services.secretsmanager import rotation_report
 from geumgo.services.secretsmanager.rotation_report import Report as RotationReport
 from geumgo.settings import Settings
+from geumgo.storage import Tx
 
 
-def status(settings: Settings) -> dict[str, Any]:
-    """How the data directory is, for one screen; `problems` are plain sentences, none if all is well."""
+@contextmanager
+def _looking(settings: Settings) -> Iterator[tuple[RootKeys, Tx]]:
+    """The root keys, and a reading transaction. Raises Closed if what it finds is under newer ones, which another machine has made."""
     root = open_root(settings)
     storage = open_storage(settings)
     try:
         with storage.reading() as tx:
-            accounts = accounts_in(settings, tx, root)
-            jobs = queue.counts(tx, now_ms=SystemClock().now_ms())
-            given_up = queue.parked(tx)
-            heads = audit_store.heads(tx, node_of(settings))
+            yield root, tx
+    except Unsealable:
+        refuse_left_behind(settings, root)
+        raise
     finally:
         storage.close()
+
+
+def status(settings: Settings) -> dict[str, Any]:
+    """How the data directory is, for one screen; `problems` are plain sentences, none if all is well."""
+    with _looking(settings) as (root, tx):
+        accounts = accounts_in(settings, tx, root)
+        jobs = queue.counts(tx, now_ms=SystemClock().now_ms())
+        given_up = queue.parked(tx)
+        heads = audit_store.heads(tx, node_of(settings))
     problems = [
         f"The job {each.kind} for {each.place.account}/{each.place.region} was given up after {each.attempts} attempts ({each.last_error})."
         for each in given_up
@@ -63,13 +85,8 @@ def status(settings: Settings) -> dict[str, Any]:
 
 def rotations(settings: Settings, secret_id: str | None) -> list[RotationReport]:
     """How rotations stand, by the names of the secrets: of all, or of those that have this name or ARN."""
-    root = open_root(settings)
-    storage = open_storage(settings)
-    try:
-        with storage.reading() as tx:
-            found = list(rotation_report.reports(tx, root, SystemClock().now_ms()))
-    finally:
-        storage.close()
+    with _looking(settings) as (root, tx):
+        found = list(rotation_report.reports(tx, root, SystemClock().now_ms()))
     return [each for each in found if secret_id in (None, each.name, each.arn)]
 
 
@@ -119,33 +136,28 @@ def explain(
     settings: Settings, principal: str, action: str, resource: str, keys: Mapping[str, tuple[str, ...]]
 ) -> Explanation:
     """Whether `principal` (an ARN) may do `action` on `resource` with these condition keys, and why. Raises NoSuchPrincipal."""
-    root = open_root(settings)
-    storage = open_storage(settings)
     arn = split_arn(resource)
     region = arn.region if arn is not None and arn.region else settings.home
     now_s = str(SystemClock().now_ms() // 1000)
-    try:
-        with storage.reading() as tx:
-            ctx = Context(
-                tx=tx,
-                place=Place("", region, settings.partition),
-                caller=NOBODY,
-                clock=SystemClock(),
-                sealing=root,
-                request_id="",
-                gateway=NoDoor(),
-                conditions={
-                    "aws:RequestedRegion": (region,),
-                    "aws:CurrentTime": (now_s,),
-                    "aws:EpochTime": (now_s,),
-                },
-                reads_only=True,
-                regions=frozenset(settings.regions),
-                principals=Directory(root, settings.partition),
-            )
-            return iam_explain(ctx, principal, action, resource, keys, REACH)
-    finally:
-        storage.close()
+    with _looking(settings) as (root, tx):
+        ctx = Context(
+            tx=tx,
+            place=Place("", region, settings.partition),
+            caller=NOBODY,
+            clock=SystemClock(),
+            sealing=root,
+            request_id="",
+            gateway=NoDoor(),
+            conditions={
+                "aws:RequestedRegion": (region,),
+                "aws:CurrentTime": (now_s,),
+                "aws:EpochTime": (now_s,),
+            },
+            reads_only=True,
+            regions=frozenset(settings.regions),
+            principals=Directory(root, settings.partition),
+        )
+        return iam_explain(ctx, principal, action, resource, keys, REACH)
 
 
 def reach_key(ctx: Context, action: str, resource: str, keys: Mapping[str, tuple[str, ...]]) -> Demand:
