@@ -4,11 +4,11 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
@@ -30,6 +30,8 @@ from geumgo.storage.sqlite import open_sqlite
 from geumgo.storage.terms import Closed, closed
 
 log = structlog.get_logger("geumgo.app")
+
+Opened = TypeVar("Opened")
 
 NODE_NAME: Final = "node"
 LOCK_NAME: Final = "server.lock"
@@ -195,14 +197,25 @@ def open_both(settings: Settings) -> tuple[RootKeys, Storage]:
 
     Raises SealError, StorageError.
     """
-    root = open_root(settings)
-    try:
+
+    def opened() -> tuple[RootKeys, Storage]:
+        root = open_root(settings)
         return root, open_storage(settings, root)
+
+    return or_with_the_next(settings, opened)
+
+
+def or_with_the_next(settings: Settings, opened: Callable[[], Opened]) -> Opened:
+    """What is `opened` with the ring; or, where the database has no use for that any more, with the next ring, which is the ring now.
+
+    Raises Closed: there is no next one.
+    """
+    try:
+        return opened()
     except Closed:
         if not take_up_next(settings):
             raise
-    root = open_root(settings)
-    return root, open_storage(settings, root)
+    return opened()
 
 
 def prepare_tables(storage: Storage) -> list[str]:

@@ -12,14 +12,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from geumgo.app.directory import open_root, open_storage, take_up_next
+from geumgo.app.directory import open_root, open_storage, or_with_the_next
 from geumgo.sealing import keyring
 from geumgo.sealing.files import make_private_directory
 from geumgo.sealing.root import RootKeys
 from geumgo.sealing.seals import SealError
 from geumgo.settings import Settings
 from geumgo.storage import Storage
-from geumgo.storage.terms import Closed
 
 PLACE: Final = "rings"
 TRIES: Final = 100
@@ -49,15 +48,16 @@ def hold_and_open(settings: Settings) -> tuple[RootKeys, int, Storage]:
 
     Raises SealError, StorageError; Closed: there is no next one.
     """
-    root, descriptor = hold(settings)
-    try:
-        return root, descriptor, open_storage(settings, root)
-    except BaseException as fault:
-        os.close(descriptor)
-        if not isinstance(fault, Closed) or not take_up_next(settings):
+
+    def opened() -> tuple[RootKeys, int, Storage]:
+        root, descriptor = hold(settings)
+        try:
+            return root, descriptor, open_storage(settings, root)
+        except BaseException:
+            os.close(descriptor)
             raise
-    root, descriptor = hold(settings)
-    return root, descriptor, open_storage(settings, root)
+
+    return or_with_the_next(settings, opened)
 
 
 @contextmanager
