@@ -254,13 +254,14 @@ def refuse_left_behind(settings: Settings, root: RootKeys) -> None:
 
 def take_up_next(settings: Settings) -> bool:
     """Whether a next ring was there, and is the ring now: another machine seals in it already. Raises SealError."""
-    if not (settings.data / keyring.NEXT_NAME).exists():
-        return False
+    if not keyring.has_next(settings.data):
+        return False  # the lock is not waited for: a backup may hold it for long
     with file_locked(settings, changes=True):
-        taken = keyring.take_up(settings.data, seal_of(settings))
-    if taken:
-        log.info("next root keys taken up", file=keyring.NEXT_NAME)
-    return taken
+        if not keyring.has_next(settings.data):
+            return False  # another process has taken it up meanwhile
+        keyring.take_up(settings.data, seal_of(settings))
+    log.info("next root keys taken up", file=keyring.NEXT_NAME)
+    return True
 
 
 def open_root(settings: Settings) -> RootKeys:

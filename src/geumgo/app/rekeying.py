@@ -148,7 +148,7 @@ class Rekeying:
         """
         settings = self._settings
         with file_locked(settings, changes=True):
-            if (settings.data / keyring.NEXT_NAME).exists():
+            if keyring.has_next(settings.data):
                 return False
             self._open_term(keyring.terms_in(settings.data)[-1] + 1, take_over=False)
             keyring.add_term(settings.data, seals, now_ms=self._clock.now_ms(), name=keyring.NEXT_NAME)

@@ -96,10 +96,13 @@ def drop_seal(directory: Path, seal: Seal, dropped: Seal) -> None:
     _keep(directory, document, terms, replace=True)
 
 
-def take_up(directory: Path, seal: Seal) -> bool:
-    """Whether the next ring was there, and is the ring now: the same one with a newer term. Raises SealError if it is another one."""
-    if not (directory / NEXT_NAME).exists():
-        return False
+def has_next(directory: Path) -> bool:
+    """Whether there is a next ring, which may become the ring. It was not proven: see `take_up`."""
+    return (directory / NEXT_NAME).exists()
+
+
+def take_up(directory: Path, seal: Seal) -> None:
+    """The next ring is the ring now: the same one with a newer term. Raises SealError if it is another one, or there is none."""
     document, following = _read(directory), _read(directory, NEXT_NAME)
     now, then = _open(document, seal), _open(following, seal)
     if document["id"] != following["id"] or any(
@@ -109,7 +112,6 @@ def take_up(directory: Path, seal: Seal) -> bool:
     if max(then) <= max(now):
         raise SealError(f"{directory / NEXT_NAME} has no newer root key than {directory / FILE_NAME}; take it away.")
     replace_file(directory / NEXT_NAME, directory / FILE_NAME)
-    return True
 
 
 def add_term(directory: Path, seals: Sequence[Seal], *, now_ms: int = 0, name: str = FILE_NAME) -> RootKeys:
