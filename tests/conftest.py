@@ -62,10 +62,16 @@ def storage(request: pytest.FixtureRequest) -> Storage:
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["House"]:
     """The whole product in this process, on SQLite, with a clock that is turned. See tests/house.py."""
-    from tests.house import House, turn_botocore
+    from tests.house import house_in
 
-    clock = TurnedClock(time.time_ns() // 1_000_000)
-    turn_botocore(monkeypatch, clock)
-    made = House.build(tmp_path, clock)
-    yield made
-    made.close()
+    with house_in(tmp_path, monkeypatch, TurnedClock(time.time_ns() // 1_000_000)) as made:
+        yield made
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def house_on_each(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["House"]:
+    """The same on each engine in turn."""
+    from tests.house import house_on
+
+    with house_on(request, tmp_path, monkeypatch, TurnedClock(time.time_ns() // 1_000_000)) as made:
+        yield made

@@ -10,6 +10,7 @@ import io
 import itertools
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -143,6 +144,26 @@ class _Raw(io.BytesIO):
 
     def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
         yield self.read()
+
+
+@contextmanager
+def house_in(directory: Path, monkeypatch: pytest.MonkeyPatch, clock: TurnedClock, **settings: Any) -> Iterator[House]:
+    """A house whose clients, too, live by `clock`."""
+    turn_botocore(monkeypatch, clock)
+    with closing(House.build(directory, clock, **settings)) as made:
+        yield made
+
+
+@contextmanager
+def house_on(
+    request: pytest.FixtureRequest, directory: Path, monkeypatch: pytest.MonkeyPatch, clock: TurnedClock
+) -> Iterator[House]:
+    """The same on the engine that is the parameter of a fixture: "sqlite", or "postgres" on the server of the session."""
+    with ExitStack() as stack:
+        settings = {}
+        if request.param == "postgres":
+            settings["database"] = stack.enter_context(request.getfixturevalue("postgres_server").database())
+        yield stack.enter_context(house_in(directory, monkeypatch, clock, **settings))
 
 
 def turn_botocore(monkeypatch: pytest.MonkeyPatch, clock: TurnedClock) -> None:

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,8 +25,7 @@ from geumgo.sealing.root import RootKeys
 from geumgo.sealing.seals import SealError
 from geumgo.settings import Settings
 from tests.cli.test_commands import geumgo
-from tests.clock import TurnedClock
-from tests.house import House, Key, turn_botocore
+from tests.house import House, Key
 from tests.promises import dying_rekey
 from tests.promises.under_root_keys import furnish, left_of, opened_by, reads_as_before
 from tests.server import Server
@@ -56,19 +54,6 @@ def rekeyed(settings: Settings, **how: bool) -> list[str]:
 
 def opened_again(house: House) -> House:
     return replace(house, app=app.build(house.settings, slot="api-0", clock=house.clock), clients={})
-
-
-@pytest.fixture(name="house_on_each", params=["sqlite", "postgres"])
-def house_on_each_engine(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[House]:
-    clock = TurnedClock(time.time_ns() // 1_000_000)
-    turn_botocore(monkeypatch, clock)
-    if request.param == "sqlite":
-        yield House.build(tmp_path, clock)
-        return
-    with request.getfixturevalue("postgres_server").database() as dsn:
-        yield House.build(tmp_path, clock, database=dsn)
 
 
 @contextmanager

@@ -170,23 +170,6 @@ def own_server() -> Iterator[PrivateServer]:
         yield server
 
 
-@pytest.fixture(name="house_on_each", params=["sqlite", "postgres"])
-def house_on_each_engine(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[House]:
-    clock = TurnedClock(time.time_ns() // 1_000_000)
-    turn_botocore(monkeypatch, clock)
-    if request.param == "sqlite":
-        house = House.build(tmp_path, clock)
-        yield house
-        house.close()
-        return
-    with request.getfixturevalue("own_server").database() as dsn:
-        house = House.build(tmp_path, clock, database=dsn)
-        yield house
-        house.close()
-
-
 def where(server: PrivateServer, made: dict[bytes, str]) -> tuple[set[str], set[str]]:
     """Which are found in the tables, and which in the log."""
     found = [carved([server.data / place], made) for place in ("base", "pg_wal")]
