@@ -112,6 +112,28 @@ def test_a_rotation_goes_through_its_four_steps_and_leaves_a_new_password(world:
     assert listed["NextRotationDate"] == found["NextRotationDate"]
 
 
+def test_a_schedule_is_told_in_days_too_once_a_rotation_has_succeeded(world: World) -> None:
+    """Source: RotationRulesType.AutomaticallyAfterDays, botocore model: "calculated from the rotation schedule after every ..." """
+    given = {"ScheduleExpression": "cron(0 4 1 1/3 ? *)", "Duration": "2h"}
+    world.rotate(RotationRules=given)
+    assert world.described()["RotationRules"] == given
+    world.house.run_jobs()
+    assert world.events()[-1] == "RotationSucceeded"
+    told = world.described()["RotationRules"]
+    assert told == {**given, "AutomaticallyAfterDays": told["AutomaticallyAfterDays"]}
+    assert told["AutomaticallyAfterDays"] in (90, 91, 92)
+    (listed,) = world.client.list_secrets()["SecretList"]
+    assert listed["RotationRules"] == told
+    for rate, days in (("rate(10 days)", 10), ("rate(12 hours)", 1), ("rate(30 hours)", 2)):
+        world.rotate(RotationRules={"ScheduleExpression": rate}, RotateImmediately=False)
+        assert world.described()["RotationRules"] == {"ScheduleExpression": rate, "AutomaticallyAfterDays": days}
+        world.house.run_jobs()
+    with pytest.raises(world.client.exceptions.InvalidParameterException, match="together"):
+        world.rotate(RotationRules=told)  # what is told is not to be given back as it is
+    world.rotate(RotationRules={"AutomaticallyAfterDays": 7}, RotateImmediately=False)
+    assert world.described()["RotationRules"] == {"AutomaticallyAfterDays": 7}
+
+
 def test_the_events_of_a_rotation_look_as_on_aws(world: World) -> None:
     token = world.rotate()
     world.house.run_jobs()

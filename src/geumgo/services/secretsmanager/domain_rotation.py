@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from geumgo.domain.schedule import Schedule, ScheduleInvalid, Window, after_days, parse_schedule
@@ -23,6 +24,8 @@ For the first two minutes (40 failures) soon: what was away for as long as a res
 after it is back, and two of these are left to the attempt that met it still away, and to a machine that is busy. Then ever more seldom.
 AWS does not say how often it tries.
 """
+DAY_MS: Final = 86_400_000
+MOST_DAYS: Final = 1_000  # that AutomaticallyAfterDays may say. Source: RotationRulesType, botocore model 2017-10-17
 AHEAD_MS: Final = 2 * 86_400_000
 """A rotation that lies further in the future than this (milliseconds) was made by a wrong clock. One that is nearer counts, so that a clock
 that is set to and fro by hours rotates nothing twice."""
@@ -75,6 +78,34 @@ def schedule_of(rules: Mapping[str, Any]) -> Schedule | None:
     if duration is not None:
         raise InvalidParameter("Invalid rotation rules: a duration needs a schedule.")
     return None
+
+
+def told_rules(rotation: Rotation) -> dict[str, Any]:
+    """RotationRules as DescribeSecret and ListSecrets tell them.
+
+    Where there is a ScheduleExpression, AutomaticallyAfterDays is calculated from it after each rotation that succeeded: the days of its
+    rate, or between the next two windows. Source: RotationRulesType.AutomaticallyAfterDays, botocore model 2017-10-17. Unverified:
+    which days these are where they differ from one window to the next, and that a part of a day counts as a whole one.
+    """
+    told = dict(rotation.rules)
+    if "ScheduleExpression" in told and rotation.rotated_at_ms is not None:
+        days = _days_between(told["ScheduleExpression"], rotation.rotated_at_ms // DAY_MS)
+        if days is not None:
+            told["AutomaticallyAfterDays"] = days
+    return told
+
+
+@lru_cache(maxsize=1_024)
+def _days_between(expression: str, day: int) -> int | None:
+    """The days of a rate, or from the first to the second window that opens after the end of the `day` (since 1970)."""
+    schedule = parse_schedule(expression)
+    between = schedule.every
+    if between is None:
+        windows = schedule.windows(_moment((day + 1) * DAY_MS), 2)
+        if len(windows) < 2:
+            return None
+        between = windows[1].opens_at - windows[0].opens_at
+    return min(-(-between // timedelta(days=1)), MOST_DAYS)
 
 
 def next_window(rotation: Rotation, now_ms: int) -> Window | None:

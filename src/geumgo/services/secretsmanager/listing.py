@@ -7,7 +7,7 @@ from geumgo.context import Context, Params, as_datetime
 from geumgo.room import reads
 from geumgo.services.secretsmanager import store_listing
 from geumgo.services.secretsmanager.domain_filters import matches, name_prefix, refuse_filters, sieve
-from geumgo.services.secretsmanager.domain_rotation import Rotation
+from geumgo.services.secretsmanager.domain_rotation import Rotation, told_rules
 from geumgo.services.secretsmanager.paging import make_token, read_token
 from geumgo.services.secretsmanager.records import Secret
 from geumgo.services.secretsmanager.store_external import External
@@ -126,7 +126,7 @@ def _rotated(rotation: Rotation) -> Params:
     if rotation.lambda_arn is not None:
         told["RotationLambdaARN"] = rotation.lambda_arn
     if rotation.rules:
-        told["RotationRules"] = dict(rotation.rules)
+        told["RotationRules"] = told_rules(rotation)
     for member, at_ms in (("LastRotatedDate", rotation.rotated_at_ms), ("NextRotationDate", rotation.due_by_ms)):
         if at_ms is not None:
             told[member] = as_datetime(at_ms)
