@@ -12,7 +12,7 @@ from geumgo.jobs import LeaseLost, TryLater, promise
 from geumgo.jobs.lease import LEASE_MS
 from geumgo.jobs.retry import MOST_ATTEMPTS, wait_ms
 from geumgo.jobs.worker import AWAY_MS, CONFLICT_WAIT_MS, still_held
-from geumgo.storage import Conflict, Storage, StorageError, Taken, Tx, Violated
+from geumgo.storage import Conflict, Full, Storage, StorageError, Taken, Tx, Violated
 from tests.jobs.conftest import HERE, Bench
 from tests.storage.processes import open_again, storage_at
 
@@ -172,6 +172,24 @@ def test_a_job_whose_storage_is_away_is_tried_again_soon_and_uses_up_no_attempt(
         assert bench.rows("state, attempts, run_at_ms") == [("waiting", 0, bench.clock.now_ms() + AWAY_MS)]
         bench.clock.turn(ms=AWAY_MS)
     assert len(bench.failures) == MOST_ATTEMPTS + 1
+    bench.handlers["work"] = finish
+    assert worker.run_due() == 1
+    assert bench.rows() == []
+
+
+def test_a_job_that_finds_no_space_waits_longer_each_time_and_is_never_parked(bench: Bench) -> None:
+    """What it does outside, it would do again at each try: it is not tried every moment. With space it is, whenever that comes."""
+
+    @bench.handles("work")
+    def find_no_space(work: Work, payload: Params) -> None:
+        raise Full("no space is left")
+
+    bench.promise()
+    worker = bench.worker()
+    for attempt in range(1, MOST_ATTEMPTS + 2):
+        assert worker.run_due() == 1
+        assert bench.rows("state, run_at_ms") == [("waiting", bench.clock.now_ms() + wait_ms(attempt))]
+        bench.clock.turn(ms=wait_ms(attempt))
     bench.handlers["work"] = finish
     assert worker.run_due() == 1
     assert bench.rows() == []

@@ -147,9 +147,9 @@ def put_off(tx: Tx, lease: Lease, *, until_ms: int) -> None:
     _give_back(tx, lease, "waiting", until_ms, lease.attempt - 1, None)
 
 
-def fail(tx: Tx, lease: Lease, *, error: str, now_ms: int) -> None:
-    """The job waits for its next try, or is parked after its last. Does nothing if another worker has it."""
-    state = "parked" if retry.is_hopeless(lease.attempt) else "waiting"
+def fail(tx: Tx, lease: Lease, *, error: str, now_ms: int, for_ever: bool = False) -> None:
+    """The job waits for its next try, or is parked after its last, unless it is tried `for_ever`. Does nothing if another worker has it."""
+    state = "parked" if retry.is_hopeless(lease.attempt) and not for_ever else "waiting"
     _give_back(tx, lease, state, now_ms + retry.wait_ms(lease.attempt), lease.attempt, error)
 
 

@@ -14,12 +14,12 @@ from geumgo.jobs import lease
 from geumgo.jobs.lease import Lease, LeaseLost
 from geumgo.jobs.retry import TryLater
 from geumgo.sealing import Sealing
-from geumgo.storage import Broken, Conflict, Storage, StorageError, Taken, Tx, Violated
+from geumgo.storage import Broken, Conflict, Full, Storage, StorageError, Taken, Tx, Violated
 
 POLL_MS = 250  # how long a promise made by another process may go unseen
 CONFLICT_WAIT_MS = 50  # before a job that lost a race runs again: its handler did nothing wrong
 LONGEST_POLL_MS = 1_000  # while the storage is out of reach
-AWAY_MS = 2_000  # before a job that met the storage out of reach, or full, runs again: that was none of its doing
+AWAY_MS = 2_000  # before a job that met the storage out of reach runs again: that was none of its doing
 TRIES = 5  # of a transaction of our own that met a conflict
 
 _doing = threading.local()  # `worker`: whose job this thread runs
@@ -278,7 +278,7 @@ class Worker:
             if isinstance(error, Conflict) and not isinstance(error, Taken):
                 self._put_off(taken, CONFLICT_WAIT_MS)
                 return None
-            if isinstance(error, StorageError) and not isinstance(error, Taken | Violated) and not work.finished:
+            if isinstance(error, StorageError) and not isinstance(error, Taken | Violated | Full) and not work.finished:
                 self._note(Failure(taken.kind, taken.place, taken.attempt, error))
                 self._put_off(taken, AWAY_MS)
                 return error
@@ -301,7 +301,10 @@ class Worker:
         self._note(Failure(taken.kind, taken.place, taken.attempt, error))
         if not done and not isinstance(error, LeaseLost):
             name = type(error).__name__
-            self._record(lambda tx: lease.fail(tx, taken, error=name, now_ms=self._clock.now_ms()))
+            lasts = isinstance(
+                error, Full
+            )  # until there is space: what the job does outside need not be done again all the while
+            self._record(lambda tx: lease.fail(tx, taken, error=name, now_ms=self._clock.now_ms(), for_ever=lasts))
 
     def _record(self, change: Callable[[Tx], None]) -> None:
         self._leftovers = True  # unless the change is kept, the job stays under our name
