@@ -122,6 +122,18 @@ def test_the_day_of_use_is_kept_on_the_next_day(house: House, ann: Key, taken: l
     assert said == as_datetime(house.clock.now_ms() // DAY_MS * DAY_MS)
 
 
+def test_the_day_of_use_of_one_secret_holds_up_no_other_reads(house: House, ann: Key, taken: list[str]) -> None:
+    admin = house.client("secretsmanager")
+    admin.create_secret(Name="mail", SecretString="x")
+    for name in ("db", "mail"):
+        read_often(house, ann, SecretId=name)
+    admin.put_secret_value(SecretId="db", SecretString="y")
+    read(house, ann)  # the new version has its first day of use
+    taken.clear()
+    read(house, ann, SecretId="mail")
+    assert taken == ["GetSecretValue"]
+
+
 def test_the_use_of_the_kms_key_is_kept_an_hour_later(house: House, ann: Key, taken: list[str]) -> None:
     read_often(house, ann)
     taken.clear()

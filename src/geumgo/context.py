@@ -226,6 +226,16 @@ class Gateway(Protocol):
     def forbids(self, ctx: "Context", demand: Any) -> bool: ...
 
 
+class Mark(NamedTuple):
+    """A date of use, or the like, that a read leaves behind in a transaction of its own.
+
+    What is kept `under` this id has the date in it; "": whatever the read has looked at may.
+    """
+
+    write: Callable[[Tx], None]
+    under: str
+
+
 @dataclass(slots=True)
 class Context:
     """What an operation is handed. It lives as long as its transaction."""
@@ -243,7 +253,7 @@ class Context:
     reads_only: bool
     regions: frozenset[str] = frozenset()  # the regions that this site serves
     principals: Principals = NO_PRINCIPALS  # who exists here; app joins iam's
-    afterwards: list[Callable[[Tx], None]] = field(default_factory=list)
+    afterwards: list[Mark] = field(default_factory=list)
     events: list[tuple[str, Params]] = field(default_factory=list)
     published: list[tuple[Place, Event]] = field(default_factory=list)
     sessions: Sessions = NO_SESSIONS
@@ -283,9 +293,9 @@ class Context:
         """Whoever listens to EventBridge in this place is promised this event, if this transaction commits. See `Event`."""
         self.published.append((self.place, Event(source, detail_type, tuple(resources), detail)))
 
-    def behind(self, write: Callable[[Tx], None]) -> None:
-        """Do `write` in another transaction after this one, before the answer leaves. For reads that leave a mark (dates of use)."""
-        self.afterwards.append(write)
+    def behind(self, write: Callable[[Tx], None], *, under: str = "") -> None:
+        """Do `write` in another transaction after this one, before the answer leaves. For reads that leave a mark; see `Mark`."""
+        self.afterwards.append(Mark(write, under))
 
     def event(self, name: str, /, **details: Any) -> None:
         """Put a service event (`eventType: AwsServiceEvent`) into the trail, if this transaction commits.

@@ -22,6 +22,7 @@ from geumgo.context import (
     Caller,
     Context,
     Later,
+    Mark,
     Outside,
     Params,
     Place,
@@ -79,8 +80,8 @@ class Pipeline:
         self._signing_names = frozenset(model.signing_name for model in parts.models.values())
         self._derived = Derived(parts.storage, most=parts.most_derived)
         self._ledger = Ledger(parts)
-        self._marks: list[Callable[[Tx], None]] = []  # dates of use that wait for the end of the batch
-        self._marked: list[Hashable] = []  # what is kept that they are in
+        self._marks: list[Mark] = []  # dates of use that wait for the end of the batch
+        self._marked: list[Hashable] = []  # what is kept that they may be in, beside what is kept under their ids
         self._worked: list[Batch] = []  # whose records are not on their way to the disk yet
         self._repeats = Repeats(parts.most_derived // 2)
         self._courses = Courses(self._derived, self._ledger)
@@ -654,16 +655,17 @@ class Pipeline:
         ctx.asked.append(inner.again)
         return answer
 
-    def _leave_marks(self, turn: Turn, marks: Sequence[Callable[[Tx], None]]) -> None:
+    def _leave_marks(self, turn: Turn, marks: Sequence[Mark]) -> None:
         """Dates of use and the like, which are written before the answer leaves, with those of the whole batch."""
         now_ms = self._parts.clock.now_ms()
-        due: list[Callable[[Tx], None]] = [*marks]
+        due = [*marks]
         if turn.key is not None and turn.key.mark_is_due(now_ms):
             used = (turn.claimed_key, turn.service, turn.region, now_ms)
-            due.append(lambda tx: self._parts.keyring.mark_used(tx, *used))
+            due.append(Mark(lambda tx: self._parts.keyring.mark_used(tx, *used), ""))
         if due:
             self._marks += due
-            self._marked += self._derived.touched
+            if not all(mark.under for mark in due):
+                self._marked += self._derived.touched
 
     def _write_marks_and_settle(self) -> None:
         """Marks are left, and what was noted is durable. Raises Broken, TrailBroken, TrailFull."""
@@ -680,9 +682,9 @@ class Pipeline:
         try:
             if marks:
                 with self._derived.writing() as tx:
-                    for write in marks:
-                        write(tx)
-                self._derived.forget(marked)
+                    for mark in marks:
+                        mark.write(tx)
+                self._derived.forget(marked, [mark.under for mark in marks if mark.under])
         except Broken:
             raise
         except StorageError as fault:

@@ -19,6 +19,7 @@ from geumgo.context import (
     Clock,
     Context,
     Later,
+    Mark,
     NobodyListens,
     NobodyWatches,
     Params,
@@ -33,7 +34,7 @@ from geumgo.message import Answer, Request
 from geumgo.principals import Principals
 from geumgo.room import Room
 from geumgo.sealing import Sealing
-from geumgo.storage import Storage, Tx
+from geumgo.storage import Storage
 
 Count = Callable[[str, str, str, Caller], None]
 """(service, operation, error code or "", who asked) of every answer, for the metrics."""
@@ -81,7 +82,7 @@ class Parts:
 class Waits(Exception):
     """The answer lies outside: whatever transaction is open ends, and nothing of it is kept."""
 
-    def __init__(self, later: Later, marks: Sequence[Callable[[Tx], None]]) -> None:
+    def __init__(self, later: Later, marks: Sequence[Mark]) -> None:
         """`marks` are the dates of use and the like that the call leaves: it is permitted, whatever is fetched."""
         super().__init__("the answer lies outside")
         self.later, self.marks = later, marks

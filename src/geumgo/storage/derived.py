@@ -60,11 +60,13 @@ class Derived:
         """A new request: nothing was touched for it yet."""
         self.touched.clear()
 
-    def forget(self, keys: Iterable[Hashable]) -> None:
-        """What is kept under these keys, and what it rests upon, is made anew for the next request.
+    def forget(self, keys: Iterable[Hashable], ids: Iterable[str] = ()) -> None:
+        """What is kept under these keys, with what it rests upon, and under these ids, is made anew for the next request.
 
         For dates in it that were moved by a change that drops nothing.
         """
+        for key in [key for id_ in ids for key in self._under.get(id_, ())]:
+            self._drop(key)
         for key in keys:
             for below in self._upon.get(key, ()):
                 self._drop(below)

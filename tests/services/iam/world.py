@@ -95,8 +95,8 @@ class World:
             answer = dict(served.handler(ctx, params))
         if ctx.afterwards:
             with self.storage.writing() as tx:
-                for write in ctx.afterwards:
-                    write(tx)
+                for mark in ctx.afterwards:
+                    mark.write(tx)
         if shape.output is not None:
             fits(shape.output, answer, operation)
         else:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 
 from geumgo.access.gate import Gate, through
 from geumgo.access.ports import PrincipalPolicies
-from geumgo.context import Caller, Context, Place, Session
+from geumgo.context import Caller, Context, Mark, Place, Session
 from geumgo.domain.policy import PolicyKind, compile_policy
 from geumgo.errors import ServiceError
 from geumgo.jobs.worker import Worker
@@ -126,7 +126,7 @@ class Kms:
             caller = through(caller, f"{via}.amazonaws.com")
             keys["kms:ViaService"] = (f"{via}.{at}.amazonaws.com",)
         reading = (not made.writes and via is None) if reads_only is None else reads_only
-        behind: list[Any] = []
+        behind: list[Mark] = []
         with self.storage.reading() if reading else self.storage.writing() as tx:
             ctx = Context(
                 tx=tx,
@@ -148,9 +148,9 @@ class Kms:
             except ServiceError as refusal:
                 self.check_refusal(name, refusal)
                 raise
-        for write in behind:
+        for mark in behind:
             with self.storage.writing() as tx:
-                write(tx)
+                mark.write(tx)
         self.check_answer(name, answer)
         return answer
 

@@ -63,7 +63,8 @@ def _mark_read(ctx: Context, secret: Secret, version: Version) -> None:
     """The day of use is kept behind the answer, once per version and day. Source: LastAccessedDate, API reference (date only)."""
     today_ms = domain.midnight_ms(ctx.clock.now_ms())
     if version.read_day_ms is None or version.read_day_ms < today_ms:
-        ctx.behind(partial(store.mark_read, secret_id=secret.id, version_id=version.id, day_ms=today_ms))
+        mark = partial(store.mark_read, secret_id=secret.id, version_id=version.id, day_ms=today_ms)
+        ctx.behind(mark, under=secret.id)
 
 
 @reads
