@@ -5,18 +5,20 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from geumgo.functions import Task
+from geumgo.functions import Task, sandbox
 from geumgo.functions.host import Host, to_server
 from geumgo.functions.reach import Rules
 from geumgo.outbound.addresses import Allowed
 from tests.certificates import certificate
 from tests.functions.zips import package
+
+PATIENCE_SECONDS = 30.0
 
 TALK = """
 import json, os, socket, urllib.request
@@ -77,12 +79,15 @@ def greet(made: socket.socket) -> None:
     made.sendall(b"hello")
 
 
-def run(directory: Path, server: Any, rules: Rules, code: str, **event: Any) -> Any:
-    task = Task(
+def task(code: str, **event: Any) -> Task:
+    return Task(
         "8476a536-e9f4-11e8-9739-2dfe598c3fcd", "arn:aws:lambda:us-east-1:123456789012:function:f", "f", "1", "app.handler", "us-east-1", 256, 20, 64,
         package(TALK + code), {}, {}, json.dumps(event).encode(),
     )  # fmt: skip
-    outcome = Host(server, rules, directory=directory, most=1).run(task)
+
+
+def run(directory: Path, server: Any, rules: Rules, code: str, **event: Any) -> Any:
+    outcome = Host(server, rules, directory=directory, most=1).run(task(code, **event))
     assert not outcome.failed, (outcome.payload, outcome.log.decode())
     return json.loads(outcome.payload)
 
@@ -112,6 +117,41 @@ def handler(event, context):
         )
     assert got == ["gaierror", "hello", "hello", "ConnectionRefusedError", "gaierror", "127.0.0.1"]
     assert asked == ["db.example.org"]
+
+
+def test_a_function_whose_processes_do_not_end_in_time_keeps_no_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was killed needs a core to end. What it had open is closed all the same: a database would keep for it what it had locked."""
+    code = """
+def handler(event, context):
+    fetch(event["secret"])
+    connection = socket.create_connection(("db.example.org", event["port"]), 60)
+    connection.sendall(b"locked")
+    connection.recv(1)
+"""
+    heard: list[bytes] = []
+    end = sandbox.Sandbox.end
+
+    def ends_too_late(self: sandbox.Sandbox) -> None:
+        end(self)
+        raise AssertionError("they did not end")
+
+    def keep(made: socket.socket) -> None:
+        made.settimeout(PATIENCE_SECONDS)
+        with suppress(TimeoutError):
+            while heard[-1:] != [b""]:
+                heard.append(made.recv(100))
+
+    rules = Rules(allowed=Allowed.of(["db.example.org"]), resolve=lambda _: ["127.0.0.1"])
+    with served(echo) as server, served(keep) as port:
+        way = to_server(("127.0.0.1", server), "")
+        assert run(tmp_path, way, rules, "def handler(event, context): return 1") == 1
+        monkeypatch.setattr(sandbox.Sandbox, "end", ends_too_late)
+        host = Host(way, rules, directory=tmp_path, most=1, still_wanted=lambda: not heard)  # it is broken off then
+        with pytest.raises(AssertionError, match="did not end"):
+            host.run(task(code, port=port, secret=tell("db.example.org", port)))
+    assert heard == [b"locked", b""]
 
 
 def has_ipv6() -> bool:

@@ -314,21 +314,30 @@ class Invocation:
             self._ended(-9)
 
     def _end(self) -> None:
-        if self._sandbox is not None:
-            self._loop.forget(self._sandbox.first)
-            self._loop.forget(self._sandbox.control)
-            self._sandbox.end()
-            self._drain()
-            os.close(self._sandbox.output)
-        self._network.close()
-        self._runtime.close()
-        for each in self._kept:
-            each.close()
-        self._loop.close()
-        with self._waking:
-            self._over = True
-            os.close(self._woken)
-            os.close(self._wake)
+        """Nothing of it lives any more. What it had open is closed, even if the machine gives what was killed no core to end.
+
+        A database keeps what was locked over a connection until that is closed, and whoever does the step again would wait for it.
+        """
+        try:
+            if self._sandbox is not None:
+                self._loop.forget(self._sandbox.first)
+                self._loop.forget(self._sandbox.control)
+                self._sandbox.kill()
+            self._network.close()
+            self._runtime.close()
+            if self._sandbox is not None:
+                self._sandbox.end()
+                self._drain()
+        finally:
+            if self._sandbox is not None:
+                os.close(self._sandbox.output)
+            for each in self._kept:
+                each.close()
+            self._loop.close()
+            with self._waking:
+                self._over = True
+                os.close(self._woken)
+                os.close(self._wake)
 
     def _told(self) -> Outcome:
         """Source: recorded on AWS (the three lines)."""

@@ -125,18 +125,26 @@ class Sandbox:
     first: int  # a pidfd of the first process in there: with it all others end
     pid: int  # of the first process, as it is called outside
 
-    def end(self) -> None:
-        """Nothing that was started in there lives any more."""
+    def kill(self) -> None:
+        """Nothing in there does anything more."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.first, signal.SIGKILL)
+
+    def end(self) -> None:
+        """Nothing that was started in there lives any more."""
+        self.kill()
         waiting = select.poll()
         waiting.register(self.first, select.POLLIN)
-        ended = bool(waiting.poll(END_SECONDS * 1000))
-        self.process.kill()
-        self.process.wait(END_SECONDS)
-        os.close(self.first)
-        self.control.close()
+        try:
+            ended = bool(waiting.poll(END_SECONDS * 1000))
+            self.process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(END_SECONDS)
+        finally:
+            os.close(self.first)
+            self.control.close()
         assert ended, "the processes of a sandbox did not end"
+        assert self.process.returncode is not None, "the process that made a sandbox did not end"
 
 
 def start(
