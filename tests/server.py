@@ -17,7 +17,8 @@ import botocore.config
 import botocore.session
 
 READY = re.compile(r"^ready: (https?://\S+)$", re.MULTILINE)
-START_SECONDS = 90  # patience, and no promise: machines that run tests run many
+# Patience, and no promise: where fifty wait for two cores a start took 68 seconds, and once more than 90.
+START_SECONDS = 240
 GEUMGO = [sys.executable, "-m", "geumgo"]
 
 
