@@ -25,6 +25,7 @@ from geumgo.services.secretsmanager.rotation_plan import Plan
 from geumgo.storage import Tx
 from tests.clock import TurnedClock
 from tests.house import House, turn_botocore
+from tests.promises.reached import SoFar, reaching
 from tests.services.secretsmanager import functions
 from tests.services.secretsmanager.functions import Functions, Template
 
@@ -88,7 +89,6 @@ class Site:
     houses: list[House]
     functions: Functions
     journal: Journal
-    record: Counter[str] = field(default_factory=Counter)
 
     @property
     def clock(self) -> TurnedClock:
@@ -248,8 +248,9 @@ def wrong(site: Site, name: str, token: str, *meanwhile: str) -> list[str]:
     return problems
 
 
-def rounds(site: Site, count: int) -> list[str]:
+def rounds(site: Site, count: int, so_far: SoFar | None = None) -> list[str]:
     """`count` rounds, the first 16 of them each another one; until something is wrong."""
+    so_far = so_far or SoFar("", SEED)
     chance = random.Random(SEED)
     every = [
         (step, when, done)
@@ -261,16 +262,16 @@ def rounds(site: Site, count: int) -> list[str]:
     for number in range(count):
         step, when, done = every[number % len(every)]
         problems = round_of(site, f"s{number}", step, when, done)  # type: ignore[arg-type]
-        site.record["rounds"] += 1
         if problems:
             return [f"seed {SEED}, round {number}, stopped {when}, in {step}, others done: {done}: {problems}"]
+        so_far.add(rounds=1)
     return []
 
 
-def test_a_worker_that_was_stopped_past_its_lease_changes_nothing(site: Site) -> None:
-    problems = rounds(site, ROUNDS)
-    print(f"\nseed {SEED}: {site.record['rounds']} rounds, {len(problems)} with a double rotation or a late write")
-    assert problems == []
+def test_a_worker_that_was_stopped_past_its_lease_changes_nothing(site: Site, request: pytest.FixtureRequest) -> None:
+    engine = request.node.callspec.params["site"]
+    with reaching(f"P17, three workers on {engine}", SEED) as so_far:
+        assert rounds(site, ROUNDS, so_far) == [], f"seed {SEED}"
 
 
 def finishes_without_its_fence(patch: pytest.MonkeyPatch) -> None:
