@@ -1,4 +1,4 @@
-"""P16: the database, the link to it, the process of the function or the process that runs functions dies alone at each boundary of each step.
+"""P16: the database, the link to it, the process of the function, the one that runs functions or the one that answers dies alone at each boundary.
 
 A secret of a single user, one of alternating users and a managed one are rotated at once; all of them are held at the same point when it dies.
 Then: the rotations go on by themselves within five seconds after the end of the disturbance, AWSCURRENT logs in, no AWSPENDING is left, and at
@@ -40,24 +40,26 @@ from tests.server import descendants
 
 STRIKES: Final = int(os.environ.get("STRIKES", "0"))
 SHORT: Final = 2
-VICTIMS: Final = os.environ.get("VICTIMS", "database link function host").split()
+VICTIMS: Final = os.environ.get("VICTIMS", "database link function host front").split()
 SEED: Final = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 GOES_ON_SECONDS: Final = 5.0  # from the end of the disturbance to the next step, or of one that was under way then
 
 Point = tuple[str, str]
 CHANGE: Final[list[Point]] = [("setSecret", "changing"), ("setSecret", "changed")]
 BOUNDARIES: Final[list[Point]] = [*CHANGE, *((step, point) for step in STEPS for point in ("invoked", "answered"))]
+WITHIN: Final[list[Point]] = [  # a function, while it has to do with the database or with the server
+    *CHANGE,
+    ("createSecret", "kept"),
+    ("finishSecret", "kept"),
+    *((step, point) for step in STEPS for point in ("begun", "answering")),
+]
 POINTS: Final[dict[str, list[Point]]] = {
     "database": BOUNDARIES,
     "link": BOUNDARIES,
     "host": [*BOUNDARIES, *((step, "committed") for step in STEPS)],
     "store": [*BOUNDARIES, *((step, "committed") for step in STEPS)],
-    "function": [
-        *CHANGE,
-        ("createSecret", "kept"),
-        ("finishSecret", "kept"),
-        *((step, point) for step in STEPS for point in ("begun", "answering")),
-    ],
+    "function": WITHIN,
+    "front": WITHIN,
 }
 
 
@@ -104,8 +106,9 @@ class Strikes:
         world, stage = self.world, self.world.stage
         before = {kind: rotated.value() for kind, rotated in world.secrets.items()}
         began = time.monotonic()
-        # What is managed has no function that could die.
-        arns = [each.secret for kind, each in world.secrets.items() if (kind, self.victim) != (MANAGED, "function")]
+        # What is managed has no function that could die, or that asks whoever answers.
+        has_none = MANAGED if POINTS[self.victim] is WITHIN else ""
+        arns = [each.secret for kind, each in world.secrets.items() if kind != has_none]
         holding = stage.hold(arns, step, point)
         tokens = world.rotate_all()
         restored = getattr(self, f"_{self.victim}")(
@@ -212,12 +215,29 @@ class Strikes:
         let_go()
         return time.monotonic()
 
+    def _front(self, held: list[Told], let_go: Callable[[], None]) -> float:
+        """The process that answers what functions and applications ask."""
+        answering = [pid for pid in self.world.server.members() if _name(pid).startswith("geumgo api-")]
+        assert answering, "nobody answers"
+        ended(answering)
+        struck = time.monotonic()
+        let_go()
+        return struck
+
     def _host(self, held: list[Told], let_go: Callable[[], None]) -> float:
         """The process that does the jobs, and runs the functions."""
         ended(each.pid for each in held)
         struck = time.monotonic()
         let_go()
         return struck
+
+
+def _name(pid: int) -> str:
+    """As a child of the supervisor calls itself; empty: it has ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def _numbered(line: dict[str, int]) -> dict[int, int]:
@@ -242,11 +262,19 @@ def kinds(engine: str) -> list[str]:
     return ["SingleUser", "MultiUser", *([MANAGED] if engine != "redis" else [])]
 
 
+def one_at_a_time(made: World, engine: str) -> None:
+    """The function of the single user has reserved concurrency: what was struck while it ran must not stand in its own way."""
+    made.server.client("lambda").put_function_concurrency(
+        FunctionName=function_name(engine, "SingleUser"), ReservedConcurrentExecutions=1
+    )
+
+
 @pytest.mark.parametrize("engine", ["postgres", "mariadb", "redis"] if STRIKES else ["postgres"])
 def test_rotations_heal_whatever_dies_alone(tmp_path: Path, engine: str, record_property: Any) -> None:
     with world(tmp_path, engine) as made:
         for kind in kinds(engine):
             made.add(kind, engine)
+        one_at_a_time(made, engine)
         made.watch()
         problems = {}
         try:
@@ -273,10 +301,7 @@ def test_rotations_heal_when_the_database_of_the_server_itself_dies(tmp_path: Pa
     with world(tmp_path, "postgres", in_it=True) as made:
         for kind in kinds("postgres"):
             made.add(kind, "postgres")
-        # A function of which one may run at a time must not stand in its own way: who counts it loses the database, too.
-        made.server.client("lambda").put_function_concurrency(
-            FunctionName=function_name("postgres", "SingleUser"), ReservedConcurrentExecutions=1
-        )
+        one_at_a_time(made, "postgres")
         made.watch()
         try:
             with reaching("P16, the database of the server dies", SEED) as so_far:
