@@ -21,7 +21,7 @@ import pytest
 from geumgo import app
 from geumgo.settings import Settings
 from tests.promises import faulty_server
-from tests.promises.reached import SoFar, at_most, reaching
+from tests.promises.reached import SoFar, reaching
 from tests.promises.things import KINDS, Thing
 from tests.server import GEUMGO, Server
 
@@ -30,7 +30,9 @@ MUTANT_KILLS: Final = 24  # at most: the first that shows it is enough
 SEED: Final = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 WRITERS: Final = len(KINDS)
 BLOW_SECONDS: Final = (0.05, 1.5)  # after the writers begin, where it does not come with an answer
-READY_SECONDS: Final = 3.0  # 99 times of 100, the time in which others had the cores not counted
+READY_SECONDS: Final = 3.0
+"""99 times of 100, the time in which others had the cores not counted. Of fewer than a hundred starts one may be late: processes that wait
+for each other stand in line one after the other, and only the longest line is known."""
 PATIENCE_SECONDS: Final = 120
 GONE: Final = (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError)
 
@@ -186,7 +188,8 @@ def test_kills_under_eight_writers_lose_nothing_and_every_answer_is_in_the_trail
         assert not missing, f"seed {SEED}: answers without a record: {sorted(missing)[:5]}"
         so_far.add(answers_each_with_its_record=len(answers.ids))
         assert so_far.counts["acknowledged_writes"] > 5 * KILLS, "the writers hardly wrote: the test proves nothing"
-        assert at_most(so_far.seconds["ready_again_without_the_line"], 0.99) <= READY_SECONDS
+        late = [each for each in so_far.seconds["ready_again_without_the_line"] if each > READY_SECONDS]
+        assert len(late) <= max(1, KILLS // 100), f"seed {SEED}: ready again after {late} s"
 
 
 @pytest.mark.parametrize(
