@@ -31,6 +31,7 @@ from tests.promises.under_root_keys import furnish, left_of, opened_by, reads_as
 from tests.server import Server
 
 ROUNDS: Final = int(os.environ.get("REKEY_ROUNDS", "1"))  # each kills the command once at every point
+PAUSE_SECONDS: Final = 0.01  # between two rounds of a client
 GONE: Final = (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError)
 
 
@@ -243,7 +244,8 @@ def test_a_machine_with_the_keyring_of_before_does_not_start(house: House) -> No
 class Load(threading.Thread):
     """One client after the other asks until it is told to stop. Whatever is answered with an error, or stays away, is kept.
 
-    It is a client as people have it: one whose kept connection was closed asks once more.
+    It is a client as people have it: one whose kept connection was closed asks once more, and one that leaves the others a turn. Without
+    that the clients take most of the cores from the command and the servers that are tried.
     """
 
     def __init__(self, server: Server, *, writes: bool) -> None:
@@ -268,6 +270,7 @@ class Load(threading.Thread):
             except (*GONE, botocore.exceptions.ClientError) as fault:
                 self.faults.append(repr(fault))
             self.asked += 1
+            self.over.wait(PAUSE_SECONDS)
 
     def _read(self) -> None:
         for name in ("read-0", "read-1"):
