@@ -22,7 +22,7 @@ class Request:
     stripped of surrounding white space; a name may occur twice. `peer` is the address of the other end of the connection (or what a
     trusted proxy says it is), never taken from a header otherwise. `received_at_ms` is Unix milliseconds. `oversized`: the body was
     larger than the server reads, and is not here. `upload`: the body is there, and the core alone takes it into `body` when it knows
-    who sent it, and lets go of it again.
+    who sent it, and lets go of it again. `rested`: nothing had been asked over its connection for a while.
     """
 
     method: str
@@ -35,6 +35,7 @@ class Request:
     received_at_ms: int
     oversized: bool = False
     upload: Upload | None = None
+    rested: bool = False
     _first: dict[bytes, bytes] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from geumgo import logs
 from geumgo.audit import TrailBroken
-from geumgo.edge import supervisor
+from geumgo.edge import batch, supervisor
 from geumgo.edge.metrics import Board
 from geumgo.edge.server import serve
 from geumgo.message import Answer, Fetched, Request, Surplus
@@ -115,6 +115,7 @@ def say(text: str) -> None:
 
 
 def main() -> None:
+    batch.PIECE_SECONDS = 3_600.0  # type: ignore[misc]  # what waits is worked on together, however slow the machine is
     settings = Settings(**json.loads(sys.argv[1]))
     logs.configure(settings)
     listener = supervisor.listen("listen", "127.0.0.1:0")

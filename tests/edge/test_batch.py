@@ -91,9 +91,9 @@ class Front:
         admission = Admission(most=1_000, seconds=10)
         self.batcher = Batcher(disk, most=most, admission=admission, fatal=self._end)
 
-    def ask(self, *names: str) -> None:
+    def ask(self, *names: str, rested: bool = False) -> None:
         for name in names:
-            request = Request("GET", name.encode(), (), b"", "198.51.100.7", False, name, 0)
+            request = Request("GET", name.encode(), (), b"", "198.51.100.7", False, name, 0, rested=rested)
             self.batcher.add(request, self._hear)
 
     def _hear(self, answer: Answer) -> None:
@@ -204,6 +204,73 @@ def test_no_more_is_worked_on_than_a_batch_while_a_disk_does_not_answer() -> Non
     assert disk.worked == [["a", "b"], ["c", "d"], ["e", "f"]]
     assert front.heard == ["a", "b", "c", "d", "e", "f"]
     assert front.early == []
+
+
+@pytest.fixture
+def pieces_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "PIECE_SECONDS", 1e-12)
+    monkeypatch.setattr(batch, "LEAST", 2)
+    monkeypatch.setattr(batch, "REMEMBERS", 0)
+
+
+@pytest.mark.usefixtures("pieces_of_two")
+def test_many_that_wait_are_worked_on_in_pieces_and_share_a_sync() -> None:
+    disk = Disk()
+
+    async def scene(front: Front) -> None:
+        front.ask("a", "b")
+        await front.until(lambda: disk.on_the_way)
+        front.ask("c", "d", "e", "f", "g")
+        await front.until(partial(disk.has_worked_on, "g"))
+        disk.turns.release()
+        await front.until(lambda: len(disk.on_the_way) == 2)
+        disk.turns.release()
+        await front.until(partial(front.has_heard, 7))
+
+    front = run(scene, disk)
+    assert disk.worked == [["a", "b"], ["c", "d"], ["e", "f"], ["g"]]
+    assert disk.on_the_way == [["a", "b"], ["c", "d", "e", "f", "g"]]
+    assert front.early == []
+
+
+@pytest.mark.usefixtures("pieces_of_two")
+def test_half_of_a_piece_is_for_whoever_asks_now_and_then() -> None:
+    disk = Disk()
+
+    async def scene(front: Front) -> None:
+        front.ask("a", "b")
+        await front.until(lambda: disk.on_the_way)
+        front.ask("c", "d", "e", "f")
+        front.ask("x", "y", rested=True)
+        await front.until(lambda: len(disk.worked) == 4)
+        for _ in range(2):
+            disk.turns.release()
+        await front.until(partial(front.has_heard, 8))
+
+    assert run(scene, disk).early == []
+    assert disk.worked == [["a", "b"], ["x", "c"], ["d", "e"], ["f", "y"]]
+
+
+@pytest.mark.usefixtures("pieces_of_two")
+@pytest.mark.parametrize("rested", [False, True])
+def test_a_little_waits_for_more_unless_somebody_waits_who_asks_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, *, rested: bool
+) -> None:
+    monkeypatch.setattr(batch, "FEW", 4)
+    disk = Disk()
+
+    async def scene(front: Front) -> None:
+        front.ask("a")
+        await front.until(partial(front.has_heard, 1))  # from here on it is known what a request takes
+        front.ask("b", rested=rested)
+        front.ask("c", "d", "e")
+        await front.until(lambda: disk.on_the_way)
+        for _ in range(2):
+            disk.turns.release()
+        await front.until(partial(front.has_heard, 5))
+
+    assert run(scene, disk).early == []
+    assert disk.on_the_way[0] == (["b", "c"] if rested else ["b", "c", "d", "e"])
 
 
 def test_when_the_disk_fails_nobody_has_an_answer_and_the_process_ends() -> None:

@@ -3,6 +3,10 @@
 While the disk syncs, what has arrived meanwhile is worked on; it goes to the disk when the disk has answered. So at most one sync is under
 way, and its cost is shared exactly when that matters: at rest a batch is a few requests, which wait for their sync themselves. What is more
 than can be answered in time is refused with the next batch.
+
+Many that wait are worked on in pieces that take about PIECE_SECONDS, and between two of them whatever has arrived is read, and what the
+disk has answered leaves. Half of a piece is for requests over connections that have rested: whoever asks now and then does not stand in
+line behind those who never pause.
 """
 
 import asyncio
@@ -23,6 +27,12 @@ Operation = tuple[str, str]
 """A service and what was asked of it."""
 FEW: Final = 16
 """Fewer requests than these wait for their sync themselves: a thread costs more than it saves. See docs/performance.md."""
+PIECE_SECONDS: Final = 0.000_5
+"""How long requests are worked on, about, before what has arrived meanwhile is looked at. See docs/performance.md."""
+LEAST: Final = 2
+"""No piece is smaller than this many requests, however long they take."""
+REMEMBERS: Final = 0.9
+"""How much of what is known of the time that a request takes counts on with each piece."""
 
 
 class Batch(Protocol):
@@ -62,6 +72,7 @@ class Worked:
     surplus: list[tuple[Surplus, Done, float]]
     operations: list[Operation]
     began: float
+    rested: bool  # one of them came over a connection that had rested
 
 
 class Batcher:
@@ -92,6 +103,9 @@ class Batcher:
         self._fatal = fatal
         self._observer = observer
         self._waiting: list[Waiting] = []
+        self._due: list[Waiting] = []  # those whose turn has come
+        self._ahead = 0  # how many at the front of the line have rested
+        self._each_seconds = 0.0  # that a request takes, going by the last pieces
         self._surplus: list[tuple[Surplus, Done, float]] = []
         self._worked: list[Worked] = []  # and not on its way to the disk
         self._flying: list[Worked] = []
@@ -100,12 +114,25 @@ class Batcher:
 
     def add(self, request: Request | Fetched, done: Done) -> None:
         """`done` is called with the answer to `request`, after the record of it is on disk."""
-        waiting, now = self._waiting, time.perf_counter()
+        now = time.perf_counter()
         self._schedule()
-        if isinstance(request, Fetched) or self._admission.admits(request, len(waiting), self._who_waits):
-            waiting.append((request, done, now))
-        else:
+        if isinstance(request, Fetched):
+            self._waiting.append((request, done, now))
+        elif not self._admission.admits(request, len(self._due) + len(self._waiting), self._who_waits):
             self._surplus.append((Surplus(request), done, now))
+        elif request.rested and self._ahead < self._piece // 2:
+            (self._due or self._waiting).insert(self._ahead, (request, done, now))
+            self._ahead += 1
+        else:
+            self._waiting.append((request, done, now))
+
+    @property
+    def _piece(self) -> int:
+        """How many requests are worked on together."""
+        most = self._most
+        return (
+            most if self._each_seconds * most <= PIECE_SECONDS else max(LEAST, int(PIECE_SECONDS / self._each_seconds))
+        )
 
     def _schedule(self) -> None:
         """Those that wait have their turn in the next turn of the loop."""
@@ -114,7 +141,16 @@ class Batcher:
             asyncio.get_running_loop().call_soon(self._run)
 
     def _who_waits(self) -> Iterable[Request]:
-        return (request for request, _, _ in self._waiting if isinstance(request, Request))
+        return (request for request, _, _ in (*self._due, *self._waiting) if isinstance(request, Request))
+
+    def _take(self) -> list[Waiting]:
+        """The next piece of those whose turn it is."""
+        if not self._due:
+            self._due, self._waiting = self._next()
+        piece = self._piece
+        taken, self._due = self._due[:piece], self._due[piece:]
+        self._ahead = max(0, self._ahead - piece)
+        return taken
 
     def _next(self) -> tuple[list[Waiting], list[Waiting]]:
         """Those whose turn it is, and those who wait on, in the order in which they came."""
@@ -126,23 +162,39 @@ class Batcher:
 
     def _run(self) -> None:
         self._scheduled = False
-        if self._flying and sum(len(each.taken) for each in self._worked) >= self._most:
+        if self._flying and self._held() >= self._most:
             return  # it goes on when the disk has answered: no more answers are held than that
-        taken, self._waiting = self._next()
+        taken = self._take()
         surplus, self._surplus = self._surplus, []
         self._admission.taken()
-        if self._waiting:
+        if self._due or self._waiting:
             self._schedule()
         began = time.perf_counter()
         with self._ending():
             batch = self._door.work([request for request, _, _ in (*taken, *surplus)])
+        if taken:
+            took = min(
+                (time.perf_counter() - began) / len(taken), PIECE_SECONDS
+            )  # a slow one says nothing of the others
+            self._each_seconds += (took - self._each_seconds) * (1 - REMEMBERS)
         operations = self._observer.worked() if self._observer is not None else []
-        self._worked.append(Worked(batch, taken, surplus, operations, began))
+        rested = any(isinstance(request, Request) and request.rested for request, _, _ in taken)
+        self._worked.append(Worked(batch, taken, surplus, operations, began, rested))
         if not self._flying:
             self._depart()
 
+    def _held(self) -> int:
+        """How many were worked on and are not on their way to the disk."""
+        return sum(len(each.taken) for each in self._worked)
+
     def _depart(self) -> None:
-        """What was worked on is on its way to the disk, or is answered."""
+        """What was worked on is on its way to the disk, or is answered.
+
+        Unless it is little, more is worked on in a moment, and nobody waits for it who asks now and then.
+        """
+        few, more = self._held() < FEW, bool(self._due or self._waiting)
+        if few and more and not any(each.rested for each in self._worked):
+            return
         worked, self._worked = self._worked, []
         loop = asyncio.get_running_loop()
 
@@ -151,7 +203,7 @@ class Batcher:
                 loop.call_soon_threadsafe(self._landed)
 
         with self._ending():
-            if sum(len(each.taken) for each in worked) < FEW:
+            if few and not more:
                 self._door.settle()
             elif self._door.launch(woken):
                 self._flying = worked
@@ -165,7 +217,7 @@ class Batcher:
         self._answer(flying)  # first: if the next sync fails, nothing is acknowledged after it
         if self._worked:
             self._depart()
-        if self._waiting or self._surplus:
+        if self._due or self._waiting or self._surplus:
             self._schedule()
 
     @contextmanager

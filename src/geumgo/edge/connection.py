@@ -38,6 +38,8 @@ answer, so that he never sends into a connection that is being closed."""
 HANDSHAKE_SECONDS: Final = 1.0
 """How long a stop waits for a handshake that has begun. Nobody has asked for anything yet."""
 FRAMING: Final = frozenset({b"host", b"content-length", b"transfer-encoding"})
+REST_SECONDS: Final = 0.005
+"""For how long nothing must have been asked over a connection, so that its next request is of somebody who asks now and then."""
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 BUSY: Final = Answer(
     503,
@@ -162,7 +164,7 @@ class Connection(AsyncioProtocol):
 
     __slots__ = ("_arriving", "_arriving_by", "_deaf", "_head_spent", "_headers", "_idle_since", "_in_body", "_in_head",
                  "_leave_by", "_most_head", "_most_headers", "_most_raw", "_parser", "_peer", "_queue", "_raw", "_refusal",
-                 "_running", "_secure", "_share", "_site", "_transport", "_url")  # fmt: skip
+                 "_rested", "_running", "_secure", "_share", "_site", "_transport", "_url")  # fmt: skip
 
     def __init__(self, site: Site, *, secure: bool) -> None:
         self._site, self._secure = site, secure
@@ -171,6 +173,7 @@ class Connection(AsyncioProtocol):
         self._running = False  # the first of them is being answered
         self._arriving: Exchange | None = None
         self._deaf = False  # what still arrives is thrown away
+        self._rested = True  # nothing was asked for a while before what is asked next
         self._in_head = self._in_body = False
         self._head_spent = self._raw = 0
         self._most_raw, self._most_head, self._most_headers = (
@@ -230,7 +233,9 @@ class Connection(AsyncioProtocol):
             self._take(data[start : start + PIECE_BYTES])
 
     def _take(self, piece: bytes) -> None:
-        self._idle_since = 0.0
+        if self._idle_since:
+            self._rested = time.monotonic() >= self._idle_since + REST_SECONDS
+            self._idle_since = 0.0
         if not self._arriving_by and not self._queue:
             self._await_the_rest()
         self._raw += len(piece)
@@ -492,6 +497,7 @@ class Connection(AsyncioProtocol):
 
     def _request(self, exchange: Exchange) -> Request:
         peer, secure = self._site.seen_as(self._peer, self._secure, exchange.headers)
+        rested, self._rested = self._rested, False
         body = exchange.body
         return Request(
             method=exchange.method,
@@ -504,6 +510,7 @@ class Connection(AsyncioProtocol):
             received_at_ms=time.time_ns() // 1_000_000,
             oversized=exchange.oversized,
             upload=exchange.upload,
+            rested=rested,
         )
 
     def answered(self, exchange: Exchange, answer: Answer) -> None:
