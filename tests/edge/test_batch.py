@@ -91,9 +91,9 @@ class Front:
         admission = Admission(most=1_000, seconds=10)
         self.batcher = Batcher(disk, most=most, admission=admission, fatal=self._end)
 
-    def ask(self, *names: str, rested: bool = False) -> None:
+    def ask(self, *names: str, rested: bool = False, peer: str = "198.51.100.7") -> None:
         for name in names:
-            request = Request("GET", name.encode(), (), b"", "198.51.100.7", False, name, 0, rested=rested)
+            request = Request("GET", name.encode(), (), b"", peer, False, name, 0, rested=rested)
             self.batcher.add(request, self._hear)
 
     def _hear(self, answer: Answer) -> None:
@@ -249,6 +249,21 @@ def test_half_of_a_piece_is_for_whoever_asks_now_and_then() -> None:
 
     assert run(scene, disk).early == []
     assert disk.worked == [["a", "b"], ["x", "c"], ["d", "e"], ["f", "y"]]
+
+
+def test_one_source_has_one_request_in_front_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "PIECE_SECONDS", 3_600.0)
+    disk = Disk()
+
+    async def scene(front: Front) -> None:
+        front.ask("a", "b")
+        front.ask("x", "y", rested=True)
+        front.ask("z", rested=True, peer="198.51.100.8")
+        disk.turns.release()
+        await front.until(partial(front.has_heard, 5))
+
+    assert run(scene, disk).early == []
+    assert disk.worked == [["x", "z", "a", "b", "y"]]
 
 
 @pytest.mark.usefixtures("pieces_of_two")

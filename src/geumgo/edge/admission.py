@@ -47,8 +47,8 @@ class Admission:
         if 2 * waiting < self._places:  # whoever they are, none of them has as much as is free
             return True
         if self._held is None:
-            self._held = Counter(map(self._source, those()))
-        source = self._source(request)
+            self._held = Counter(map(self.source, those()))
+        source = self.source(request)
         if self._held[source] >= self._places - waiting:
             return False
         self._held[source] += 1
@@ -64,7 +64,7 @@ class Admission:
         for each in those:
             turn = 0
             if isinstance(each, Request):
-                source = self._source(each)
+                source = self.source(each)
                 found[source] += 1
                 turn = found[source]
             turns.append(turn)
@@ -88,6 +88,7 @@ class Admission:
         if source not in self._known:
             keep(self._known, source, None, KNOWN)
 
-    def _source(self, request: Request) -> Source:
+    def source(self, request: Request) -> Source:
+        """Who is behind it, as far as that is known before anything of it is proven."""
         named = request.peer, claimed_key(request)
         return named if named in self._known else (request.peer, "")

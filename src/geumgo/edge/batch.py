@@ -5,8 +5,8 @@ way, and its cost is shared exactly when that matters: at rest a batch is a few 
 than can be answered in time is refused with the next batch.
 
 Many that wait are worked on in pieces that take about PIECE_SECONDS, and between two of them whatever has arrived is read, and what the
-disk has answered leaves. Half of a piece is for requests over connections that have rested: whoever asks now and then does not stand in
-line behind those who never pause.
+disk has answered leaves. Half of a piece is for requests over connections that have rested, one of each source: whoever asks now and then
+does not stand in line behind those who never pause.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from geumgo.edge.admission import Admission
+from geumgo.edge.admission import Admission, Source
 from geumgo.message import Answer, Fetched, Request, Surplus
 
 Done = Callable[[Answer], None]
@@ -104,7 +104,7 @@ class Batcher:
         self._observer = observer
         self._waiting: list[Waiting] = []
         self._due: list[Waiting] = []  # those whose turn has come
-        self._ahead = 0  # how many at the front of the line have rested
+        self._ahead: list[Source] = []  # whose requests at the front of the line have rested
         self._each_seconds = 0.0  # that a request takes, going by the last pieces
         self._surplus: list[tuple[Surplus, Done, float]] = []
         self._worked: list[Worked] = []  # and not on its way to the disk
@@ -120,11 +120,18 @@ class Batcher:
             self._waiting.append((request, done, now))
         elif not self._admission.admits(request, len(self._due) + len(self._waiting), self._who_waits):
             self._surplus.append((Surplus(request), done, now))
-        elif request.rested and self._ahead < self._piece // 2:
-            (self._due or self._waiting).insert(self._ahead, (request, done, now))
-            self._ahead += 1
+        elif request.rested and self._goes_ahead(request):
+            (self._due or self._waiting).insert(len(self._ahead) - 1, (request, done, now))
         else:
             self._waiting.append((request, done, now))
+
+    def _goes_ahead(self, request: Request) -> bool:
+        """Whether a request that has rested may stand at the front of the line, behind those that do already; if so, it is one of them."""
+        source = self._admission.source(request)
+        if len(self._ahead) >= self._piece // 2 or source in self._ahead:
+            return False
+        self._ahead.append(source)
+        return True
 
     @property
     def _piece(self) -> int:
@@ -149,7 +156,7 @@ class Batcher:
             self._due, self._waiting = self._next()
         piece = self._piece
         taken, self._due = self._due[:piece], self._due[piece:]
-        self._ahead = max(0, self._ahead - piece)
+        del self._ahead[:piece]
         return taken
 
     def _next(self) -> tuple[list[Waiting], list[Waiting]]:
