@@ -149,9 +149,21 @@ def break_the_floor(chain: Chain, _older: Path) -> None:
     (chain.place / NAME).write_text("{")
 
 
+def nest_the_floor_deeper_than_it_can_be_read(chain: Chain, _older: Path) -> None:
+    (chain.place / NAME).write_text("[" * 4_000)
+
+
 @pytest.mark.parametrize(
     "attack",
-    [take_one_more, take_the_floor, bring_the_older_floor, change_the_floor, sign_it_as_somebody_else, break_the_floor],
+    [
+        take_one_more,
+        take_the_floor,
+        bring_the_older_floor,
+        change_the_floor,
+        sign_it_as_somebody_else,
+        break_the_floor,
+        nest_the_floor_deeper_than_it_can_be_read,
+    ],
 )
 def test_whoever_takes_records_away_without_the_key_is_found(
     chain: Chain, tmp_path: Path, attack: Callable[[Chain, Path], None]
@@ -327,8 +339,9 @@ def test_a_segment_finds_no_floor_that_is_not_signed(renewed: Renewed):
     genuine = (renewed.place / NAME).read_bytes()
     renewed.sign_a_floor(replace(KEYS, sign=keys_of(b"f" * 32).sign), 9)
     assert says_a_floor(renewed) is None
-    (renewed.place / NAME).write_text("{")
-    assert says_a_floor(renewed) is None
+    for broken in ("{", "[" * 4_000):
+        (renewed.place / NAME).write_text(broken)
+        assert says_a_floor(renewed) is None
     (renewed.place / NAME).write_bytes(genuine)
     assert says_a_floor(renewed) == 3
     assert renewed.check().ok

@@ -71,7 +71,7 @@ def floor_of(place: Path) -> Floor | None:
         )
     except FileNotFoundError:
         return None
-    except (KeyError, TypeError) as fault:
+    except (KeyError, TypeError, RecursionError) as fault:
         raise ValueError("the file does not have the form of a floor") from fault
 
 
