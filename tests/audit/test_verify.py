@@ -9,6 +9,7 @@ import pytest
 
 from geumgo.audit.line import Head, build, encode_record, take_apart
 from geumgo.audit.reader import records
+from geumgo.audit.rewound import newest_changes
 from geumgo.audit.trail import TrailKeys
 from geumgo.audit.verify import Report, verify
 from tests.audit.trails import KEYS, SMALL, anchor_of, files_of, keys_of, kill, open_trail
@@ -321,6 +322,32 @@ def test_the_newest_lines_are_checked_with_the_key(tmp_path: Path, clock: Turned
 def test_an_anchor_that_was_made_up_is_found(log: Log) -> None:
     made_up = Head(log.anchor.chain, log.anchor.seq, log.anchor.hash, log.anchor.at_ms, "00" * 64)
     assert not verify(log.directory, KEYS.public_key, [made_up]).ok
+
+
+@pytest.mark.parametrize("kind", ["checkpoint", "segment", "outcome"])
+def test_a_record_that_nests_deeper_than_can_be_read_is_named_and_stops_nobody(
+    tmp_path: Path, clock: TurnedClock, kind: str
+) -> None:
+    """Whoever writes the file can make a line of the right form of it."""
+    trail = open_trail(tmp_path, clock)
+    trail.note("call", {})
+    trail.checkpoint()
+    kill(trail)
+    path = files_of(tmp_path)[-1]
+    whole = path.read_bytes().rstrip(b"\0")
+    before = take_apart(whole.splitlines()[-1])
+    assert before is not None
+    deep, _ = build(
+        chain="n1-a", seq=before.seq + 1, prev=before.hash, at_ms=0, kind=kind, event_id="0" * 8 + "-0000-4000-8000-" + "0" * 12,
+        record=b'{"a":' * 4_000 + b"1" + b"}" * 4_000, mac_key=b"?" * 32,
+    )  # fmt: skip
+    path.write_bytes((whole + deep).ljust(SMALL, b"\0"))
+    for mac_key in (None, KEYS.mac_key) if kind != "outcome" else (KEYS.mac_key,):
+        assert not verify(tmp_path, KEYS.public_key, [*trail.heads()], mac_key=mac_key).ok
+    assert newest_changes(tmp_path).changes == []
+    again = open_trail(tmp_path, clock, anchor=anchor_of(trail))
+    again.close()
+    assert not verify(tmp_path, KEYS.public_key, again.heads()).ok
 
 
 def test_a_key_that_is_not_trusted_is_named(log: Log) -> None:

@@ -63,8 +63,11 @@ class Line(NamedTuple):
     record_at: int
 
     def record(self) -> dict[str, Any]:
-        """The record itself. Raises msgspec.DecodeError if it is not JSON."""
-        decoded: dict[str, Any] = msgspec.json.decode(self.raw[self.record_at : -TAIL_BYTES], type=dict)
+        """The record itself. Raises msgspec.DecodeError if it is not JSON, or nests deeper than anything that was ever noted."""
+        try:
+            decoded: dict[str, Any] = msgspec.json.decode(self.raw[self.record_at : -TAIL_BYTES], type=dict)
+        except RecursionError as fault:
+            raise msgspec.DecodeError("the record nests too deep") from fault
         return decoded
 
 
