@@ -6,15 +6,19 @@ the position; wherever a reader stops, it goes on there and tells every record o
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
+import structlog
 
-from geumgo.audit.line import CHAIN_NAME, TAIL_BYTES, Line, encode_record, take_apart
+from geumgo.audit.line import CHAIN_NAME, TAIL_BYTES, UNREADABLE, Line, encode_record, take_apart
 from geumgo.audit.reader import inner_event_id
 from geumgo.audit.segment import lines_in, numbers_in, path_of
+
+log = structlog.get_logger("geumgo.audit")
 
 CHUNK_BYTES: Final = 256 << 10
 """How much is read at once."""
@@ -72,6 +76,17 @@ class Position:
     segment: int = 0
     offset: int = 0
     open: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+
+
+def pass_over(found: Found) -> None:
+    """What was found cannot be read, and the reader goes on behind it."""
+    log.error(
+        "a record of the trail cannot be read",
+        chain=found.where.chain,
+        segment=found.where.segment,
+        at_byte=found.where.start,
+        next="`geumgo audit verify` names it, if it is not what was written",
+    )
 
 
 class TrailFiles:
@@ -145,10 +160,11 @@ class TrailFiles:
             elif line.kind in ("call", "event"):
                 found.extend(_told(line, position.segment, at))
             elif line.kind == "outcome":
-                said = line.record()
-                intent = waiting.pop(said["intent"], None)
-                if intent is not None and said["committed"]:
-                    found.extend(self._announced(chain, *intent))
+                with suppress(*UNREADABLE):
+                    said = line.record()
+                    intent = waiting.pop(said["intent"], None)
+                    if intent is not None and said["committed"]:
+                        found.extend(self._announced(chain, *intent))
         return Position(position.segment, behind, waiting)
 
     def _announced(self, chain: str, segment: int, start: int, size: int) -> Iterator[Found]:

@@ -37,6 +37,9 @@ _FORM = re.compile(
 _TAIL = re.compile(rb'\},"mac":"[0-9a-f]{32}","hash":"([0-9a-f]{64})"\}')
 _ENCODER = msgspec.json.Encoder()
 
+UNREADABLE: Final = (msgspec.DecodeError, RecursionError, AttributeError, KeyError, TypeError, ValueError)
+"""What a line raises whose record is not one of ours: whoever reads on passes over it, as over any line that was changed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Head:

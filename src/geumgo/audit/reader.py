@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from geumgo.audit.line import Line
+from geumgo.audit.line import UNREADABLE, Line
 from geumgo.audit.segment import lines_in, numbers_in, path_of
 
 
@@ -44,13 +44,23 @@ def entries(place: Path, first_segment: int = 1) -> Iterator[Entry]:
                 continue
             if line.kind == "intent":
                 waiting[line.id] = line
-            elif line.kind in ("call", "event"):
-                yield _entry(line, number, line, {**line.record(), "eventID": line.id})
-            elif line.kind == "outcome":
-                said = line.record()
-                intent = waiting.pop(said["intent"], None)
-                if intent is not None and said["committed"]:
-                    yield from _committed(intent, line, number)
+            else:
+                yield from _told(line, number, waiting)
+
+
+def _told(line: Line, number: int, waiting: dict[str, Line]) -> list[Entry]:
+    """What a line tells that is no intent. Nothing, if it cannot be read: see `line.UNREADABLE`."""
+    try:
+        if line.kind in ("call", "event"):
+            return [_entry(line, number, line, {**line.record(), "eventID": line.id})]
+        if line.kind == "outcome":
+            said = line.record()
+            intent = waiting.pop(said["intent"], None)
+            if intent is not None and said["committed"]:
+                return list(_committed(intent, line, number))
+    except UNREADABLE:
+        return []
+    return []
 
 
 def _committed(intent: Line, outcome: Line, number: int) -> Iterator[Entry]:

@@ -75,6 +75,6 @@ def export(data: Path | None, config: Path | None, since: datetime | None, until
 
     first, end = (moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else "" for moment in (since, until))
     for record in app.read_trail(existing(config, data=data)):
-        at = record["eventTime"]
+        at = record.get("eventTime", "")  # `verify` names a line that has none
         if at >= first and (not end or at < end):
             click.echo(json.dumps(record, ensure_ascii=True))

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,20 @@ from hypothesis.strategies import (
     text,
 )
 
+from geumgo import app
 from geumgo.audit.follow import Found, Position, Where
-from geumgo.audit.line import encode_record
+from geumgo.audit.line import build, encode_record, take_apart
 from geumgo.context import Event, Place
 from geumgo.services.cloudtrail import indexer, store
 from geumgo.services.cloudtrail.briefs import Brief, Who, brief_of
 from geumgo.services.cloudtrail.domain import attributes_of, first_number, number_of, span_of, topic_of
 from geumgo.services.cloudtrail.domain_resources import resources_of
+from geumgo.services.cloudtrail.feeder import Feeder
+from geumgo.services.cloudtrail.sinks import sink_of
 from geumgo.services.cloudtrail.store import Entry
 from geumgo.storage import Tx
 from tests.house import House
+from tests.services.cloudtrail.test_sinks import Numbers, outbound
 
 DAY_MS = 86_400_000
 
@@ -68,6 +73,45 @@ def test_each_record_is_indexed_once_in_order_however_often_it_is_looked(house: 
     house.index()
     assert house.index() == 0
     assert sorted(indexed(house)) == sorted(record["eventID"] for record in house.trail())
+
+
+UNREADABLE_RECORDS = {
+    "call": [b"{}", b"{]}", b'{"eventTime":"never"}', b'{"a":' * 4_000 + b"1" + b"}" * 4_000],
+    "outcome": [b"{}", b"{]}", b'{"intent":[]}', b'{"intent":1,"committed":true}'],
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "record"), [(kind, record) for kind, records in UNREADABLE_RECORDS.items() for record in records]
+)
+def test_a_line_that_cannot_be_read_holds_up_no_reader(house: House, tmp_path: Path, kind: str, record: bytes) -> None:
+    """Somebody who can write the file has put it there. `verify` names it; what comes behind it is found all the same."""
+    house.client("secretsmanager").create_secret(Name="before", SecretString="x")
+    house.app.close()
+    (path,) = [each for each in house.settings.audit.rglob("*.trail") if b"CreateSecret" in each.read_bytes()]
+    whole = path.read_bytes().rstrip(b"\0")
+    last = take_apart(whole.splitlines()[-1])
+    assert last is not None
+    forged, _ = build(
+        chain=last.chain, seq=last.seq + 1, prev=last.hash, at_ms=last.at_ms, kind=kind, event_id=f"{0:08}-0000-4000-8000-{0:012}",
+        record=record, mac_key=b"?" * 32,
+    )  # fmt: skip
+    path.write_bytes(whole + forged)
+    again = replace(house, app=app.build(house.settings, slot="api-0", clock=house.clock), clients={})
+    again.client("secretsmanager").create_secret(Name="behind", SecretString="x")
+    again.app.tick()
+    again.index()
+    found = again.client("cloudtrail").lookup_events(
+        LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "CreateSecret"}]
+    )["Events"]
+    assert len(found) == 2
+    entry = f"file:{tmp_path / 'sink'}"
+    sink = sink_of(entry, outbound(), "")
+    Feeder(1, entry, sink, again.app.indexer.files, again.clock, Numbers()).feed(again.app.storage)
+    assert (tmp_path / "sink").read_text().count('"eventName":"CreateSecret"') == 2
+    assert [each.get("eventName") for each in again.trail()].count("CreateSecret") == 2
+    assert not app.verify_trail(again.settings).ok
+    again.close()
 
 
 def test_a_death_in_the_middle_tells_nothing_twice_and_loses_nothing(

@@ -2,13 +2,14 @@
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 
-from geumgo.audit.follow import Found, TrailFiles
+from geumgo.audit.follow import Found, TrailFiles, pass_over
+from geumgo.audit.line import UNREADABLE
 from geumgo.context import Clock
 from geumgo.services.cloudtrail import store
 from geumgo.services.cloudtrail.sinks import NotTaken, Sink, batches
@@ -108,15 +109,16 @@ class Feeder:
         return taken
 
     def _send(self, found: list[Found]) -> None:
+        told = list(_readable(found))
         sent = 0
         try:
-            for piece in batches([each.record for each in found], BATCH, BATCH_BYTES):
+            for piece in batches([record for _, record in told], BATCH, BATCH_BYTES):
                 self.sink.send(piece)
                 sent += len(piece)
         finally:
             self.meter.add(f'geumgo_trail_sink_records_total{{sink="{self.number}"}}', sent)
-            if sent < len(found):
-                lag_ms = max(self.clock.now_ms() - found[sent].at_ms, 0)
+            if sent < len(told):
+                lag_ms = max(self.clock.now_ms() - told[sent][0].at_ms, 0)
                 self.meter.set(f'geumgo_trail_sink_lag_seconds{{sink="{self.number}"}}', lag_ms // 1000)
 
     def _note_failure(self, fault: Exception) -> None:
@@ -130,3 +132,14 @@ class Feeder:
                 fault=reason,
                 next="it is tried again, at least once a minute; nothing is lost",
             )
+
+
+def _readable(found: list[Found]) -> Iterator[tuple[Found, dict[str, Any]]]:
+    """Each with its record."""
+    for each in found:
+        try:
+            record = each.record
+        except UNREADABLE:
+            pass_over(each)
+        else:
+            yield each, record

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple, Protocol, TypeVar
 
-from geumgo.audit.follow import Found, Position, TrailFiles
+from geumgo.audit.follow import Found, Position, TrailFiles, pass_over
+from geumgo.audit.line import UNREADABLE
 from geumgo.context import Clock, Event, Place, Publisher
 from geumgo.sealing import Sealing
 from geumgo.services.cloudtrail import store, store_deliveries, store_trails
@@ -150,7 +151,11 @@ class Indexer:
     def _entries(self, found: list[Found]) -> Iterator[tuple[int, Entry]]:
         """What is to be found by its attributes, in every account that it concerns. What concerns nobody's account is not."""
         for each in found:
-            brief = brief_of(each.raw, each.event_id)
+            try:
+                brief = brief_of(each.raw, each.event_id)
+            except UNREADABLE:
+                pass_over(each)
+                continue
             if brief.who.accounts:
                 copy = copy_of(self.sealing, each.encoded) if self.copies else None
                 yield number_of(brief.at_s, each.at_ms, each.where.start, each.where.place), Entry(each, brief, copy)
