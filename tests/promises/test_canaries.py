@@ -26,7 +26,7 @@ from tests.functions.zips import package
 from tests.promises.tricks import trusts
 from tests.server import GEUMGO, Server
 
-CANARIES = 1_000
+CANARIES = int(os.environ.get("CANARIES", "1000"))
 MARK = 'cAn/"rY+'  # every planted value contains it, so one search finds any of them; JSON and URLs spell it in another way
 PATIENCE: Final = 90.0
 _PACKED: Final = re.compile(rb"\x1f\x8b\x08|x[\x01\x5e\x9c\xda]|PK\x03\x04", re.DOTALL)
