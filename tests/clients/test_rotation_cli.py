@@ -99,7 +99,8 @@ def test_a_secret_rotates_with_a_function_that_its_owner_wrote(aws: Cli, tmp_pat
     value = shown["SecretString"]
     assert (shown["VersionId"], len(value)) == (token, 32)
     assert said(aws, "secretsmanager", "describe-secret", "--secret-id", "app/key")["RotationRules"] == {
-        "ScheduleExpression": "rate(10 days)"
+        "ScheduleExpression": "rate(10 days)",
+        "AutomaticallyAfterDays": 10,
     }
     log = (aws.server.data / "functions" / account / "us-east-1" / "rotates.log").read_text()
     assert "made ***\n" in log
