@@ -1,10 +1,13 @@
 """One invocation from its beginning to its end: a loop that carries, listens, watches the clock and the memory, and ends everything."""
 
 import contextlib
+import fcntl
 import json
 import os
 import selectors
 import socket
+import sys
+import termios
 import threading
 import time
 from collections import deque
@@ -206,11 +209,13 @@ class Invocation:
         self._loop.watch(self._sandbox.output, selectors.EVENT_READ, lambda _: self._print())
 
     def _drain(self) -> None:
-        """What was printed and not read yet. All who could print are gone."""
+        """What has been printed by now and was not read yet. What comes later is of one who was killed and is not gone yet."""
         assert self._sandbox is not None
+        left = int.from_bytes(fcntl.ioctl(self._sandbox.output, termios.FIONREAD, bytes(4)), sys.byteorder)
         with contextlib.suppress(BlockingIOError):
-            while chunk := os.read(self._sandbox.output, 65_536):
+            while left > 0 and (chunk := os.read(self._sandbox.output, left)):
                 self._journal.write(chunk)
+                left -= len(chunk)
 
     # -- the agent -------------------------------------------------------------------------------------------
 
@@ -323,11 +328,11 @@ class Invocation:
                 self._loop.forget(self._sandbox.first)
                 self._loop.forget(self._sandbox.control)
                 self._sandbox.kill()
+                self._drain()  # before it may learn that nobody listens any more
             self._network.close()
             self._runtime.close()
             if self._sandbox is not None:
                 self._sandbox.end()
-                self._drain()
         finally:
             if self._sandbox is not None:
                 os.close(self._sandbox.output)
