@@ -27,7 +27,7 @@ Operation = tuple[str, str]
 """A service and what was asked of it."""
 FEW: Final = 16
 """Fewer requests than these wait for their sync themselves: a thread costs more than it saves. See docs/performance.md."""
-PIECE_SECONDS: Final = 0.000_5
+PIECE_SECONDS: Final = 0.001
 """How long requests are worked on, about, before what has arrived meanwhile is looked at. See docs/performance.md."""
 LEAST: Final = 2
 """No piece is smaller than this many requests, however long they take."""
