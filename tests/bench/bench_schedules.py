@@ -51,7 +51,7 @@ def schedule(house: House) -> None:
         with storage.writing() as tx:
             plan = Plan(tx, sealing, now_ms, nothing_said)
             for number in range(first, first + BATCH):
-                secret = replace(found.secret, id=random.uuid(), name=f"app/{number}", revision=1)
+                secret = replace(found.secret, id=random.uuid().replace("-", ""), name=f"app/{number}", revision=1)
                 store.add(tx, sealing, secret)
                 rules = hourly if number < DUE else {"AutomaticallyAfterDays": 10}
                 plan.keep(plan.await_window(secret, Rotation(secret.id, now_ms, lambda_arn="arn", rules=rules)))
