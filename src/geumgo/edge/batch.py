@@ -72,7 +72,11 @@ class Worked:
     surplus: list[tuple[Surplus, Done, float]]
     operations: list[Operation]
     began: float
-    rested: bool  # one of them came over a connection that had rested
+
+    @property
+    def rested(self) -> bool:
+        """Whether one of them came over a connection that had rested."""
+        return any(isinstance(request, Request) and request.rested for request, _, _ in self.taken)
 
 
 class Batcher:
@@ -135,11 +139,9 @@ class Batcher:
 
     @property
     def _piece(self) -> int:
-        """How many requests are worked on together."""
-        most = self._most
-        return (
-            most if self._each_seconds * most <= PIECE_SECONDS else max(LEAST, int(PIECE_SECONDS / self._each_seconds))
-        )
+        """How many requests are worked on together: never more than `most`."""
+        fitting = int(PIECE_SECONDS / self._each_seconds) if self._each_seconds else self._most
+        return min(self._most, max(LEAST, fitting))
 
     def _schedule(self) -> None:
         """Those that wait have their turn in the next turn of the loop."""
@@ -180,13 +182,11 @@ class Batcher:
         with self._ending():
             batch = self._door.work([request for request, _, _ in (*taken, *surplus)])
         if taken:
-            took = min(
-                (time.perf_counter() - began) / len(taken), PIECE_SECONDS
-            )  # a slow one says nothing of the others
+            took = (time.perf_counter() - began) / len(taken)
+            took = min(took, PIECE_SECONDS)  # a slow one says nothing of the others
             self._each_seconds += (took - self._each_seconds) * (1 - REMEMBERS)
         operations = self._observer.worked() if self._observer is not None else []
-        rested = any(isinstance(request, Request) and request.rested for request, _, _ in taken)
-        self._worked.append(Worked(batch, taken, surplus, operations, began, rested))
+        self._worked.append(Worked(batch, taken, surplus, operations, began))
         if not self._flying:
             self._depart()
 

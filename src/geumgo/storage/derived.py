@@ -65,8 +65,7 @@ class Derived:
 
         For dates in it that were moved by a change that drops nothing.
         """
-        for key in [key for id_ in ids for key in self._under.get(id_, ())]:
-            self._drop(key)
+        self._drop_under(ids)
         for key in keys:
             for below in self._upon.get(key, ()):
                 self._drop(below)
@@ -116,10 +115,7 @@ class Derived:
             self._ids.clear()
             self._upon.clear()
             return False
-        concerned = [key for id_ in ids for key in self._under.get(id_, ())]
-        for key in concerned:
-            self._drop(key)
-        return not concerned
+        return not self._drop_under(ids)
 
     def keep(self, key: Hashable, made: object, under: str = "") -> None:
         """The oldest entry goes when there are too many."""
@@ -135,6 +131,13 @@ class Derived:
             self._ids[key] = ids
             for id_ in ids:
                 self._under.setdefault(id_, set()).add(key)
+
+    def _drop_under(self, ids: Iterable[str]) -> bool:
+        """What is kept under these ids is dropped. Answers whether there was anything."""
+        concerned = [key for id_ in ids for key in self._under.get(id_, ())]
+        for key in concerned:
+            self._drop(key)
+        return bool(concerned)
 
     def _drop(self, key: Hashable) -> None:
         self.entries.pop(key, None)
