@@ -44,6 +44,11 @@ def read(house: House, key: Key, **asked: str) -> dict[str, Any]:
     return answer
 
 
+def begin_a_day(house: House) -> None:
+    """It is midnight: no other one comes in between, after which dates of use are written anew."""
+    house.clock.turn(ms=DAY_MS - house.clock.now_ms() % DAY_MS)
+
+
 def alike(record: dict[str, Any]) -> dict[str, Any]:
     """A record without what no two of them share."""
     return {**record, "eventID": 0, "requestID": 0, "eventTime": 0}
@@ -147,10 +152,8 @@ def test_the_use_of_the_kms_key_is_kept_an_hour_later(house: House, ann: Key, ta
 
 def test_the_use_of_an_access_key_is_kept_though_the_read_comes_again(house: House, ann: Key, taken: list[str]) -> None:
     bob = house.user("bob", READS)
-    to_midnight_ms = DAY_MS - house.clock.now_ms() % DAY_MS
-    house.clock.turn(
-        ms=to_midnight_ms + HOUR_MS
-    )  # no midnight comes in between, and the hour of the KMS key begins now
+    begin_a_day(house)
+    house.clock.turn(ms=HOUR_MS)  # the hour of the KMS key begins now
     read_often(house, bob)
     house.clock.turn(ms=HOUR_MS // 2)
     read_often(house, ann)
@@ -331,7 +334,7 @@ def test_whatever_happens_between_reads_they_are_answered_as_if_nothing_were_kep
 
 
 def test_who_signed_is_found_out_anew_when_the_date_of_use_has_moved(house: House, ann: Key) -> None:
-    house.clock.turn(ms=DAY_MS - house.clock.now_ms() % DAY_MS)  # no midnight comes in between
+    begin_a_day(house)
     read_often(house, ann)
     writes = house.app.storage.writing
     counted: list[None] = []
@@ -349,6 +352,7 @@ def test_who_signed_is_found_out_anew_when_the_date_of_use_has_moved(house: Hous
 
 
 def test_a_session_ends_though_its_reads_come_again(house: House, ann: Key, taken: list[str]) -> None:
+    begin_a_day(house)
     said = house.client("sts", ann).get_session_token(DurationSeconds=900)["Credentials"]
     session = Key(said["AccessKeyId"], said["SecretAccessKey"], said["SessionToken"])
     read_often(house, session)
