@@ -48,8 +48,8 @@ RECORD_BYTES: Final = 256 << 10
 PENDING_BYTES: Final = 8 << 20
 """How much may wait before it is written (bytes)."""
 CHECKPOINT_EVERY_MS: Final = 1_000
-QUICK_SECONDS: Final = 0.000_1
-"""A sync that takes less is not worth a thread."""
+QUICK_SECONDS: Final = 0.001
+"""A sync that takes less is not worth a thread. See docs/performance.md."""
 REMEMBERS: Final = 0.9
 """How much of what is known of the disk's speed counts on with each sync."""
 _CHECKPOINT_ROOM: Final = 1_024  # bytes at the end of a segment for the checkpoint that ends it
