@@ -553,6 +553,21 @@ def test_no_thread_waits_for_a_quick_disk(tmp_path: Path, clock: TurnedClock, mo
     trail.close()
 
 
+def test_one_of_many_syncs_is_waited_for_here_so_that_a_disk_that_has_become_quick_is_known(
+    tmp_path: Path, clock: TurnedClock, held: HeldDisk
+) -> None:
+    trail = open_trail(tmp_path, clock, disk=held)
+    by_a_thread = []
+    for _ in range(2 * trails.LOOKS_EVERY + 2):
+        trail.note("call", {"eventName": "a"})
+        by_a_thread.append(trail.launch(lambda: None))
+        trail.land()
+    assert by_a_thread == 2 * [*(trails.LOOKS_EVERY * [True]), False]
+    trail.close()
+    assert len(list(records(tmp_path))) == len(by_a_thread)
+    assert sound(tmp_path, trail)
+
+
 # -- the next segment is made while this one fills --------------------------------------------------------------------------
 
 MIB = 1 << 20

@@ -52,6 +52,8 @@ QUICK_SECONDS: Final = 0.001
 """A sync that takes less is not worth a thread. See docs/performance.md."""
 REMEMBERS: Final = 0.9
 """How much of what is known of the disk's speed counts on with each sync."""
+LOOKS_EVERY: Final = 64
+"""How many syncs a thread waits for before one is waited for here: a disk that has become quick is found out so."""
 _CHECKPOINT_ROOM: Final = 1_024  # bytes at the end of a segment for the checkpoint that ends it
 
 
@@ -134,6 +136,7 @@ class Trail:
         self._flight: tuple[Future[None], _Written] | None = None  # what a thread syncs meanwhile
         self._thread: ThreadPoolExecutor | None = None
         self._sync_seconds = 0.0  # that a sync takes which is waited for, going by the last ones
+        self._launched = 0  # since one was waited for
 
     @classmethod
     def open(
@@ -258,7 +261,7 @@ class Trail:
         self._refuse_if_broken()
         if not self._pending:
             return False
-        if self._sync_seconds < QUICK_SECONDS:
+        if self._sync_seconds < QUICK_SECONDS or self._launched == LOOKS_EVERY:
             self.settle()
             return False
         with self._disk_faults():
@@ -269,6 +272,7 @@ class Trail:
             written = self._put(self._take(fitting), signs=due)
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="trail")
+        self._launched += 1
         synced = self._thread.submit(self._sync_and_draft)
         self._flight = synced, written
         synced.add_done_callback(lambda _: woken())
@@ -505,6 +509,7 @@ class Trail:
         began = time.perf_counter()
         self._sync()
         self._sync_seconds += (time.perf_counter() - began - self._sync_seconds) * (1 - REMEMBERS)
+        self._launched = 0
         self._durable(written)
 
     def _put(self, batch: list[_Noted], *, signs: bool, last: bool = False) -> _Written:
