@@ -1,6 +1,5 @@
 """What every test may ask for: a storage on each engine, a PostgreSQL server of our own, a clock that is turned."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,7 +63,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["House"]:
     """The whole product in this process, on SQLite, with a clock that is turned. See tests/house.py."""
     from tests.house import house_in
 
-    with house_in(tmp_path, monkeypatch, TurnedClock(time.time_ns() // 1_000_000)) as made:
+    with house_in(tmp_path, monkeypatch, TurnedClock()) as made:
         yield made
 
 
@@ -73,5 +72,5 @@ def house_on_each(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: p
     """The same on each engine in turn."""
     from tests.house import house_on
 
-    with house_on(request, tmp_path, monkeypatch, TurnedClock(time.time_ns() // 1_000_000)) as made:
+    with house_on(request, tmp_path, monkeypatch, TurnedClock()) as made:
         yield made

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -33,6 +34,22 @@ from tests.server import Server
 ROUNDS: Final = int(os.environ.get("REKEY_ROUNDS", "1"))  # each kills the command once at every point
 PAUSE_SECONDS: Final = 0.01  # between two rounds of a client
 GONE: Final = (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError)
+
+
+def at_the_time_of_the_machine(house: House) -> House:
+    """So is the command, which takes a clock that is behind another one's for one that was set back."""
+    house.clock.turn(ms=time.time_ns() // 1_000_000 - house.clock.now_ms())
+    return house
+
+
+@pytest.fixture(name="house")
+def a_house(house: House) -> House:
+    return at_the_time_of_the_machine(house)
+
+
+@pytest.fixture(name="house_on_each")
+def a_house_on_each(house_on_each: House) -> House:
+    return at_the_time_of_the_machine(house_on_each)
 
 
 def heard() -> tuple[list[str], Any]:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -282,7 +283,7 @@ def test_destinations_are_told_changed_and_deleted(house: House) -> None:
     assert len(events.list_api_destinations(ConnectionArn=connection)["ApiDestinations"]) == 1
     assert events.list_api_destinations(NamePrefix="x")["ApiDestinations"] == []
     with refused("ResourceNotFoundException"):
-        events.update_api_destination(Name="hook", ConnectionArn=connection[:-1] + "0")
+        events.update_api_destination(Name="hook", ConnectionArn=connection[:-36] + str(uuid.uuid4()))
     events.delete_api_destination(Name="hook")
     with refused("ResourceNotFoundException") as caught:
         events.describe_api_destination(Name="hook")
