@@ -15,6 +15,7 @@ from pathlib import Path
 from geumgo import logs
 from geumgo.audit import TrailBroken
 from geumgo.edge import batch, supervisor
+from geumgo.edge.balance import Balance
 from geumgo.edge.metrics import Board
 from geumgo.edge.server import serve
 from geumgo.message import Answer, Fetched, Request, Surplus
@@ -130,6 +131,7 @@ def main() -> None:
         lambda: say(ports),
         board=board,
         slot="api-0",
+        balance=Balance(["api-0"]),
         metrics=metrics,
     )
     say(f"closed after {core.batches} batches")

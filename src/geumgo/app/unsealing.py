@@ -83,7 +83,7 @@ async def _wait(settings: Settings, listener: socket.socket) -> None:
         entrance = Entrance(
             site, listener.dup(), certificate.context if certificate else None, settings.request_seconds
         )
-        await entrance.open()
+        entrance.open()
         beside = [
             asyncio.create_task(sweep(site)),
             *([asyncio.create_task(look_after(certificate))] if certificate else []),

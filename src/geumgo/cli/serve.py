@@ -63,6 +63,7 @@ def run(settings: Settings, *, dev: bool) -> int:
     """Supervise until told to stop. Answers the exit status."""
     from geumgo import app, logs
     from geumgo.edge import supervisor
+    from geumgo.edge.balance import Balance
     from geumgo.edge.metrics import Board
 
     logs.configure(settings)
@@ -85,7 +86,8 @@ def run(settings: Settings, *, dev: bool) -> int:
     app.write_config(settings, endpoint)
     slots = [f"api-{number}" for number in range(settings.api_processes)]
     board = Board([*slots, "supervisor", "worker", "index"])
-    children = [supervisor.Child(slot, api(settings, slot, listener, metrics, board)) for slot in slots]
+    balance = Balance(slots)
+    children = [supervisor.Child(slot, api(settings, slot, listener, metrics, board, balance)) for slot in slots]
     for slot, work in (("worker", app.work), ("index", app.index)):  # jobs, and the index of the trail
         children.append(supervisor.Child(slot, behind(work, settings, slot, listener, metrics, board)))
     return supervisor.Supervisor(
@@ -97,7 +99,9 @@ def run(settings: Settings, *, dev: bool) -> int:
     ).run(lambda: click.echo(f"ready: {endpoint}"))
 
 
-def api(settings: Settings, slot: str, listener: socket.socket, metrics: socket.socket | None, board: Any) -> Any:
+def api(
+    settings: Settings, slot: str, listener: socket.socket, metrics: socket.socket | None, board: Any, balance: Any
+) -> Any:
     """What an API process does. Everything is imported here, before the fork, so that the processes share it."""
     from geumgo import app, protocol
     from geumgo.edge.server import serve as serve_http
@@ -108,7 +112,7 @@ def api(settings: Settings, slot: str, listener: socket.socket, metrics: socket.
     def child(started: Any) -> None:
         built = app.build(settings, slot=slot, count=board.page(slot).answered)
         try:
-            serve_http(built, settings, listener, started, board=board, slot=slot, metrics=metrics)
+            serve_http(built, settings, listener, started, board=board, slot=slot, balance=balance, metrics=metrics)
         finally:
             built.close()
 

@@ -93,6 +93,7 @@ class Site:
     uploads: Uploads | None = None
     head_room: int = HEADS_BYTES
     connections: set["Connection"] = field(default_factory=set)
+    left: Callable[[], None] = lambda: None  # is called when one of them has
     stopped_at: float = 0.0  # monotonic seconds; 0: it goes on
     shaking: int = 0  # handshakes that have begun, and have not ended well
     shaking_since: float = 0.0  # when the last one began, in monotonic seconds
@@ -206,6 +207,7 @@ class Connection(AsyncioProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._site.connections.discard(self)
+        self._site.left()
         self._deaf = True
         kept = [each for each in self._queue if each is not self._first_running()]
         for exchange in (*kept, self._arriving):

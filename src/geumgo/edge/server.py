@@ -24,6 +24,7 @@ import uvloop
 
 from geumgo.edge import batch
 from geumgo.edge.admission import Admission
+from geumgo.edge.balance import Balance, Load, alone
 from geumgo.edge.batch import Batcher, Done
 from geumgo.edge.collecting import Collector
 from geumgo.edge.connection import Bounds, Connection, Site
@@ -47,7 +48,14 @@ TICK_SECONDS = 0.5
 PROBES = (b"/healthz", b"/readyz")
 JSON = (b"content-type", b"application/json")
 PROMETHEUS = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
-BACKLOG = 2_048
+LEAVES_SECONDS = 0.002
+"""For how long a process that has more connections than another one leaves a new one to that."""
+SOME = 8
+"""How many it takes then."""
+FORGETS_SECONDS = 0.05
+"""After this somebody else is left to the others: he who was has been taken."""
+AGAIN_SECONDS = 1.0
+"""After how long it is tried again to accept somebody when there were no descriptors left."""
 
 
 class Door(batch.Door, Protocol):
@@ -197,11 +205,12 @@ def serve(
     *,
     board: Board,
     slot: str,
+    balance: Balance,
     metrics: socket.socket | None = None,
 ) -> None:
     """Serve on `listener` until SIGTERM; returns when what was under way is answered, or the grace is over.
 
-    `slot` names this process's page on the `board`. `metrics` is the listener of /metrics.
+    `slot` names this process's page on the `board`, and its connections in the `balance`. `metrics` is the listener of /metrics.
     """
     allow_descriptors(settings.max_connections)
     page = board.page(slot)
@@ -209,7 +218,8 @@ def serve(
     uploads = Uploads(or_end(core.pipeline.largest_body), settings.data, settings.uploads_at_once)
     answers = Front(core, settings, page)
     front = site_of(answers, settings, uploads)
-    entrances = [Entrance(front, listener, certificate.context if certificate else None, settings.request_seconds)]
+    tls = certificate.context if certificate else None
+    entrances = [Entrance(front, listener, tls, settings.request_seconds, balance.of(slot))]
     if metrics is not None:
         entrances.append(Entrance(site_of(Scrape(core, board), settings), metrics))
 
@@ -218,7 +228,7 @@ def serve(
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
         for entrance in entrances:
-            await entrance.open()
+            entrance.open()
         beside = [
             asyncio.create_task(
                 tick(core, page, front, slot, certificate, Collector(answers.at_rest, time.monotonic()))
@@ -253,37 +263,87 @@ def site_of(answers: Answers, settings: Settings, uploads: Uploads | None = None
 
 @dataclass(slots=True)
 class Entrance:
-    """A listener, and what its connections share. `tls`: what they speak; `shake_seconds`: how long a handshake may take."""
+    """A listener, and what its connections share. `tls`: what they speak; `shake_seconds`: how long a handshake may take.
+
+    `load`: how many connections this process has beside the others that share the listener.
+    """
 
     site: Site
     listener: socket.socket
     tls: ssl.SSLContext | None = None
     shake_seconds: float | None = None
-    server: asyncio.Server | None = field(default=None, init=False)
+    load: Load = field(default_factory=alone)
+    _taking: set[asyncio.Task[None]] = field(default_factory=set, init=False)  # those that become connections
+    _left_since: float = field(default=0.0, init=False)  # somebody is left to the others (monotonic seconds)
+    _later: asyncio.TimerHandle | None = field(default=None, init=False)
 
-    async def open(self) -> None:
-        """From now on connections are accepted. Call it once."""
-        self.server = await asyncio.get_running_loop().create_server(
-            self._connection, sock=self.listener, backlog=BACKLOG, **self._speaking()
-        )
+    def open(self) -> None:
+        """From now on connections are accepted. Call it once, in the loop."""
+        self.site.left = self._weigh
+        self._listen()
 
-    def close(self) -> list[asyncio.Task[Any]]:
+    def _listen(self) -> None:
+        asyncio.get_running_loop().add_reader(self.listener, self._look)
+
+    def _look(self) -> None:
+        """Somebody waits, or another process has taken him. The loop calls this in every turn for as long as somebody does.
+
+        Whoever has fewer connections was told too, and has his turn first.
+        """
+        now = time.monotonic()
+        if self.load.may_take():
+            self._left_since = 0.0
+            self._accept(self.load.may_take)
+        elif now > self._left_since + FORGETS_SECONDS:
+            self._left_since = now
+        elif now >= self._left_since + LEAVES_SECONDS:  # whoever has fewer is busy, or stands still
+            self._left_since = 0.0
+            some = iter(range(SOME))
+            self._accept(lambda: next(some, None) is not None)
+
+    def _accept(self, goes_on: Callable[[], bool]) -> None:
+        try:
+            while goes_on() and (accepted := accepted_from(self.listener)) is not None:
+                self._take(accepted)
+        except OSError as fault:
+            say_lost(fault)
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self.listener)
+            self._later = loop.call_later(AGAIN_SECONDS, self._listen)
+
+    def close(self) -> list[asyncio.Task[None]]:
         """Nothing more is accepted. Whoever had connected before is served: closing a listener resets those that it still holds.
 
         Answers what makes those into connections.
         """
         last = self.listener.dup()
         self.shut()
-        loop = asyncio.get_running_loop()
         with last:
-            return [loop.create_task(self._take(each)) for each in waiting_at(last)]
+            for each in waiting_at(last):
+                self._take(each)
+        return list(self._taking)
 
     def shut(self) -> None:
         """The listener is closed; what waits there is left to whoever else has it."""
-        assert self.server is not None, "it is open"
-        self.server.close()
+        asyncio.get_running_loop().remove_reader(self.listener)
+        if self._later is not None:
+            self._later.cancel()
+        self.listener.close()
 
-    async def _take(self, accepted: socket.socket) -> None:
+    def _take(self, accepted: socket.socket) -> None:
+        taking = asyncio.get_running_loop().create_task(self._connect(accepted))
+        self._taking.add(taking)
+        taking.add_done_callback(self._taken)
+        self._weigh()
+
+    def _taken(self, taking: asyncio.Task[None]) -> None:
+        self._taking.discard(taking)
+        self._weigh()
+
+    def _weigh(self) -> None:
+        self.load.is_now(len(self.site.connections) + len(self._taking))
+
+    async def _connect(self, accepted: socket.socket) -> None:
         with contextlib.suppress(OSError):  # whoever breaks off his handshake has asked for nothing
             await asyncio.get_running_loop().connect_accepted_socket(self._connection, accepted, **self._speaking())
 
@@ -294,19 +354,32 @@ class Entrance:
         return {"ssl": self.tls, "ssl_handshake_timeout": self.shake_seconds} if self.tls is not None else {}
 
 
-def waiting_at(listener: socket.socket) -> Iterator[socket.socket]:
-    """Those that have connected, and were not accepted yet."""
+def accepted_from(listener: socket.socket) -> socket.socket | None:
+    """Who has connected first of those that were not accepted yet. None: nobody waits. Raises OSError: there are no descriptors left."""
     while True:
         try:
             found, _ = listener.accept()
         except OSError as fault:
-            if fault.errno == errno.ECONNABORTED:  # one of them has left
+            if fault.errno == errno.ECONNABORTED:  # he has left
                 continue
-            if fault.errno not in (errno.EAGAIN, errno.EWOULDBLOCK):
-                log.warning("connections are lost", detail=str(fault), next="raise the limit on open files")
-            return
+            if fault.errno in (errno.EAGAIN, errno.EWOULDBLOCK):
+                return None
+            raise
         found.setblocking(False)
-        yield found
+        return found
+
+
+def waiting_at(listener: socket.socket) -> Iterator[socket.socket]:
+    """Those that have connected, and were not accepted yet."""
+    try:
+        while (found := accepted_from(listener)) is not None:
+            yield found
+    except OSError as fault:
+        say_lost(fault)
+
+
+def say_lost(fault: OSError) -> None:
+    log.warning("connections are lost", detail=str(fault), next="raise the limit on open files")
 
 
 async def drain(entrances: Sequence[Entrance], grace_seconds: float) -> None:
