@@ -11,7 +11,7 @@ import apsw
 import pytest
 
 from geumgo.storage import Broken, Conflict, Full, StorageError
-from geumgo.storage.sqlite import CHECKPOINT_PAGES, SqliteStorage, open_sqlite, refuse_affected_library
+from geumgo.storage.sqlite import CHECKPOINT_PAGES, Patience, SqliteStorage, open_sqlite, refuse_affected_library
 from tests.storage.failing_disk import FailingDisk, failing_disk
 from tests.storage.processes import is_locked_elsewhere, open_again, other_process, storage_at
 
@@ -322,3 +322,10 @@ def test_what_is_deleted_is_gone_from_the_file(tmp_path: Path) -> None:
     storage._checkpoint()
     assert b"hunter2-hunter2" not in storage.path.read_bytes()
     storage.close()
+
+
+def test_whoever_waits_for_a_lock_looks_again_until_his_time_is_over() -> None:
+    patient, hasty = Patience(3_600.0), Patience(0.0)
+    for _ in range(2):  # for one lock after the other
+        assert all(patient(times) for times in range(20))
+        assert not hasty(0)

@@ -31,6 +31,7 @@ WIPE_SECONDS = 60.0  # how long what was deleted may still stand in the log
 WIPE_AGAIN_SECONDS = 1.0  # when somebody reads just then
 KEPT_STATEMENTS = 512
 KEPT_TEXTS = 4_096
+LOOKS_AGAIN_SECONDS = 0.001  # while another transaction holds a lock
 COPY_WAIT_MS = 30_000  # how long a copy waits for a lock (milliseconds)
 
 # Each is set, asked back and compared. Source: PRAGMA statements, SQLite documentation.
@@ -60,6 +61,27 @@ _DROP_SOME = """
 _KEPT = "SELECT token, changes, recent FROM kept_changes"
 _GONE_WRONG = (apsw.IOError, apsw.CorruptError, apsw.NotADBError, apsw.CantOpenError, apsw.ReadOnlyError)
 _CAME_FIRST = (apsw.BusyError, apsw.LockedError, apsw.ProtocolError)
+
+
+class Patience:
+    """How a transaction waits for another one to end: it looks again every millisecond, for so many seconds at most.
+
+    SQLite's own looks ever more seldom, up to 100 ms apart: whoever came later and looks oftener is served first, again and again.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._until = 0.0
+
+    def __call__(self, times: int) -> bool:
+        """`times`: how often it has looked for this lock before. Source: sqlite3_busy_handler, SQLite documentation."""
+        now = time.monotonic()
+        if times == 0:
+            self._until = now + self._seconds
+        if now >= self._until:
+            return False
+        time.sleep(LOOKS_AGAIN_SECONDS)
+        return True
 
 
 class SqliteStorage(Engine):
@@ -212,7 +234,7 @@ class SqliteStorage(Engine):
         except (*_CAME_FIRST, apsw.FullError):
             self._wiped_at += WIPE_AGAIN_SECONDS - WIPE_SECONDS
         finally:
-            self._connection.set_busy_timeout(self._busy_timeout_ms)
+            self._connection.set_busy_handler(Patience(self._busy_timeout_ms / 1_000))
 
     def _translated(self, error: apsw.Error) -> StorageError:
         """Our word for `error`. Carries SQLite's name for it and SQLite's text, which names columns, never values."""
@@ -307,7 +329,7 @@ def _connected(path: Path, busy_timeout_ms: int) -> apsw.Connection:
         str(path), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW, statementcachesize=KEPT_STATEMENTS
     )
     try:
-        connection.set_busy_timeout(busy_timeout_ms)
+        connection.set_busy_handler(Patience(busy_timeout_ms / 1_000))
         # A plan holds whatever the parameters are: else statements with LIKE or ranges are planned anew for every value.
         connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         for name, wanted in _SETTINGS.items():
