@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from geumgo.audit import trail as trails
-from geumgo.audit.disk import Disk, Draft
+from geumgo.audit.disk import FILLED_BYTES, Disk, Draft
 from geumgo.audit.line import build_with, take_apart
 from geumgo.audit.reader import records
 from geumgo.audit.segment import find_end
@@ -618,7 +618,7 @@ def test_nobody_waits_for_a_whole_segment(tmp_path: Path, clock: TurnedClock) ->
     assert disk.filled == [4 * MIB]
     disk.filled.clear()
     write_mib(trail, 12)
-    assert max(disk.filled) == MIB
+    assert max(disk.filled) <= 2 * FILLED_BYTES
     assert {path.stat().st_size for path in files_of(tmp_path)[1:-1]} <= {4 * MIB} | set(range(3 * MIB, 4 * MIB))
     assert len(files_of(tmp_path)) == 4
     trail.close()
@@ -638,7 +638,7 @@ def test_the_thread_that_waits_for_the_disk_makes_the_next_segment(
         trail.note("call", {"filling": "x" * (MIB // 8)})
         trail.launch(lambda: None)
         trail.land()
-    assert max(disk.filled) == MIB
+    assert max(disk.filled) <= 2 * FILLED_BYTES
     assert {name.partition("_")[0] for name in disk.filled_by} == {"trail"}
     assert len(files_of(tmp_path)) == 1
     trail.close()

@@ -26,8 +26,23 @@ from tests.server import Server, descendants
 FAULTS: Final = int(os.environ.get("DISK_FAULTS", "10"))
 SLOW: Final = faulty_server.with_fault(faulty_server.no_disk_is_quick)
 SEED: Final = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
-CALLS: Final = ("pwrite64", "fdatasync", "pwrite64", "fdatasync", "fsync", "ftruncate", "rename", "openat")
-MOST: Final = {"pwrite64": 150, "fdatasync": 150, "openat": 10}  # which one fails is chosen among so many
+CALLS: Final = (
+    "pwrite64",
+    "fdatasync",
+    "pwrite64",
+    "fdatasync",
+    "fsync",
+    "ftruncate",
+    "rename",
+    "sync_file_range",
+    "openat",
+)
+MOST: Final = {
+    "pwrite64": 150,
+    "fdatasync": 150,
+    "sync_file_range": 8,
+    "openat": 10,
+}  # which one fails is chosen among so many
 RARE: Final = 2  # of the others, which come once for each segment of the trail
 CALLERS: Final = 2
 SEGMENT_BYTES: Final = 1 << 20

@@ -411,24 +411,22 @@ class Trail:
         raise TrailFull("there is no space on the disk that holds the audit trail")
 
     def _draft_next(self) -> None:
-        """As much of the next segment is on the disk as this one is full, so that nobody waits for all of it at once.
+        """As much of the next segment is on the disk, or on its way there, as this one is full, so that nobody waits for all of it at once.
 
         Where space is short there is none: it is made when it is needed.
         """
-        draft = self._draft
         if self._scarce or self._size < self._segment_bytes:
             self._drop_draft()
-        elif self._offset - (draft.filled if draft is not None else 0) >= FILLED_BYTES:
-            try:
-                if draft is None:
-                    draft = self._draft = self._disk.begin(
-                        path_of(self._directory, self._end.number + 1), self._segment_bytes
-                    )
-                self._disk.fill(draft)
-            except OSError as fault:
-                self._draft = None
-                if fault.errno not in NO_SPACE:
-                    raise
+            return
+        try:
+            while self._offset - (self._draft.filled if self._draft is not None else 0) >= FILLED_BYTES:
+                if self._draft is None:
+                    self._draft = self._disk.begin(path_of(self._directory, self._end.number + 1), self._segment_bytes)
+                self._disk.fill(self._draft)
+        except OSError as fault:
+            self._draft = None
+            if fault.errno not in NO_SPACE:
+                raise
 
     def _sync_and_draft(self) -> None:
         """What a flight is, in its thread. Nobody else touches the segment, its size or its draft until it has landed.
