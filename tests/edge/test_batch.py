@@ -17,8 +17,9 @@ from geumgo.storage import Broken
 
 
 @pytest.fixture(autouse=True)
-def two_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+def two_are_many_and_nobody_hurries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch, "FEW", 2)
+    monkeypatch.setattr(batch, "HURRIES_SECONDS", 3_600.0)
 
 
 @dataclass
@@ -264,6 +265,43 @@ def test_one_source_has_one_request_in_front_of_others(monkeypatch: pytest.Monke
 
     assert run(scene, disk).early == []
     assert disk.worked == [["x", "z", "a", "b", "y"]]
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_who_asks_now_and_then_goes_to_the_disk_without_the_others_of_his_piece_once_in_a_while(
+    monkeypatch: pytest.MonkeyPatch, *, late: bool
+) -> None:
+    monkeypatch.setattr(batch, "PIECE_SECONDS", 3_600.0)
+    monkeypatch.setattr(batch, "HURRIES_SECONDS", 0.0 if late else 3_600.0)
+    disk = Disk()
+    for _ in range(4):
+        disk.turns.release()
+
+    async def scene(front: Front) -> None:
+        front.ask("a", "b", "c")
+        front.ask("x", rested=True)
+        await front.until(partial(front.has_heard, 4))
+        front.ask("d")
+        front.ask("y", rested=True)  # one who stands behind him is no line
+        await front.until(partial(front.has_heard, 6))
+
+    assert run(scene, disk).early == []
+    assert disk.worked == ([["x"], ["a", "b", "c"], ["y", "d"]] if late else [["x", "a", "b", "c"], ["y", "d"]])
+
+
+def test_it_is_known_when_all_that_had_arrived_was_read() -> None:
+    disk, looked = Disk(), []
+    disk.turns.release()
+
+    async def scene(front: Front) -> None:
+        looked.append(front.batcher.looked_at())
+        front.ask("a")
+        looked.append(front.batcher.looked_at())
+        await front.until(partial(front.has_heard, 1))
+        looked.append(front.batcher.looked_at())
+
+    run(scene, disk)
+    assert looked[0] == looked[1] < looked[2]
 
 
 @pytest.mark.usefixtures("pieces_of_two")

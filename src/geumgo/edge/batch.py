@@ -6,7 +6,8 @@ than can be answered in time is refused with the next batch.
 
 Many that wait are worked on in pieces that take about PIECE_SECONDS, and between two of them whatever has arrived is read, and what the
 disk has answered leaves. Half of a piece is for requests over connections that have rested, one of each source: whoever asks now and then
-does not stand in line behind those who never pause.
+does not stand in line behind those who never pause. Once in a while those go to the disk alone, and need not wait for the rest of their
+piece either.
 """
 
 import asyncio
@@ -31,6 +32,8 @@ PIECE_SECONDS: Final = 0.001
 """How long requests are worked on, about, before what has arrived meanwhile is looked at. See docs/performance.md."""
 LEAST: Final = 2
 """No piece is smaller than this many requests, however long they take."""
+HURRIES_SECONDS: Final = 0.01
+"""How often at most those who have rested are worked on and synced without the others who wait: a sync of its own each time."""
 REMEMBERS: Final = 0.9
 """How much of what is known of the time that a request takes counts on with each piece."""
 
@@ -114,7 +117,13 @@ class Batcher:
         self._worked: list[Worked] = []  # and not on its way to the disk
         self._flying: list[Worked] = []
         self._answered_at = 0.0
+        self._looked_at = time.monotonic()
+        self._hurried_at = time.perf_counter()
         self._scheduled = False
+
+    def looked_at(self) -> float:
+        """When all that had arrived had been read, the last time that anything had (monotonic seconds)."""
+        return self._looked_at
 
     def add(self, request: Request | Fetched, done: Done) -> None:
         """`done` is called with the answer to `request`, after the record of it is on disk."""
@@ -156,10 +165,20 @@ class Batcher:
         """The next piece of those whose turn it is."""
         if not self._due:
             self._due, self._waiting = self._next()
-        piece = self._piece
+        piece = len(self._ahead) if self._hurries() else self._piece
         taken, self._due = self._due[:piece], self._due[piece:]
         del self._ahead[:piece]
         return taken
+
+    def _hurries(self) -> bool:
+        """Whether those at the front of the line who have rested are worked on without the others behind them."""
+        if not self._ahead or self._flying or self._worked or len(self._due) - len(self._ahead) < FEW:
+            return False
+        now = time.perf_counter()
+        if now < self._hurried_at + HURRIES_SECONDS:
+            return False
+        self._hurried_at = now
+        return True
 
     def _next(self) -> tuple[list[Waiting], list[Waiting]]:
         """Those whose turn it is, and those who wait on, in the order in which they came."""
@@ -171,6 +190,7 @@ class Batcher:
 
     def _run(self) -> None:
         self._scheduled = False
+        self._looked_at = time.monotonic()
         if self._flying and self._held() >= self._most:
             return  # it goes on when the disk has answered: no more answers are held than that
         taken = self._take()

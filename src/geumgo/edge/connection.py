@@ -39,7 +39,9 @@ HANDSHAKE_SECONDS: Final = 1.0
 """How long a stop waits for a handshake that has begun. Nobody has asked for anything yet."""
 FRAMING: Final = frozenset({b"host", b"content-length", b"transfer-encoding"})
 REST_SECONDS: Final = 0.005
-"""For how long nothing must have been asked over a connection, so that its next request is of somebody who asks now and then."""
+"""For how long nothing must have been asked over a connection, so that its next request is of somebody who asks now and then.
+
+Time in which nobody looked does not count: else all who never pause would have rested when this process had stood in line for a core."""
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 BUSY: Final = Answer(
     503,
@@ -94,6 +96,7 @@ class Site:
     head_room: int = HEADS_BYTES
     connections: set["Connection"] = field(default_factory=set)
     left: Callable[[], None] = lambda: None  # is called when one of them has
+    looked_at: Callable[[], float] = time.monotonic  # when all that had arrived had been read (monotonic seconds)
     stopped_at: float = 0.0  # monotonic seconds; 0: it goes on
     shaking: int = 0  # handshakes that have begun, and have not ended well
     shaking_since: float = 0.0  # when the last one began, in monotonic seconds
@@ -236,7 +239,7 @@ class Connection(AsyncioProtocol):
 
     def _take(self, piece: bytes) -> None:
         if self._idle_since:
-            self._rested = time.monotonic() >= self._idle_since + REST_SECONDS
+            self._rested = self._site.looked_at() >= self._idle_since + REST_SECONDS
             self._idle_since = 0.0
         if not self._arriving_by and not self._queue:
             self._await_the_rest()

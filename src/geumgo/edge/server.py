@@ -93,6 +93,10 @@ class Front:
             outside=ThreadPoolExecutor(settings.waiting_outside, thread_name_prefix="outside"),
         )
 
+    def looked_at(self) -> float:
+        """When all that had arrived had been read (monotonic seconds)."""
+        return self._batcher.looked_at()
+
     def at_rest(self) -> bool:
         """Whether nobody has asked the core anything since this was called last."""
         asked, self._asked = self._asked, False
@@ -218,6 +222,7 @@ def serve(
     uploads = Uploads(or_end(core.pipeline.largest_body), settings.data, settings.uploads_at_once)
     answers = Front(core, settings, page)
     front = site_of(answers, settings, uploads)
+    front.looked_at = answers.looked_at
     tls = certificate.context if certificate else None
     entrances = [Entrance(front, listener, tls, settings.request_seconds, balance.of(slot))]
     if metrics is not None:
