@@ -29,7 +29,7 @@ from geumgo.storage import Broken, Conflict, Storage, StorageError
 log = structlog.get_logger("geumgo.app")
 
 EVERY_SECONDS: Final = 1.0
-REST: Final = 10
+REST: Final = 30
 """While others want the cores: how much longer it rests than it worked, at most `EVERY_SECONDS`."""
 NICENESS: Final = 15
 """By how much it gives way, on the scale of nice(2): to one that asks for a whole core it leaves 96 % of it."""

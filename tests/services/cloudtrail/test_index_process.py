@@ -78,10 +78,10 @@ def test_while_others_want_the_cores_it_rests_between_its_batches(house: House) 
     assert stop.seconds == [1.0, 0.25, 0.5, 1.0]
 
 
-def test_it_rests_ten_times_as_long_as_it_worked_if_it_had_to_wait_for_a_core(
+def test_it_rests_thirty_times_as_long_as_it_worked_if_it_had_to_wait_for_a_core(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    counted, worked = tmp_path / "schedstat", iter([1.0, 1.02, 1.05, 1.06, 3.0])
+    counted, worked = tmp_path / "schedstat", iter([1.0, 1.02, 1.03, 1.06, 3.0])
     monkeypatch.setattr("geumgo.app.indexing.time.process_time", lambda: next(worked))
     monkeypatch.setattr(Rest, "_so_far", lambda _: so_far(counted))
     counted.write_text("100 100")
