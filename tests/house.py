@@ -14,7 +14,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import botocore.auth
@@ -43,6 +43,9 @@ class Key:
     token: str | None = None
 
 
+SEGMENT_BYTES: Final = 1 << 20  # of the trail: each of thousands of houses would write sixteen times as many zeros
+
+
 @dataclass
 class House:
     """An initialised data directory and the app on it, in this process."""
@@ -58,7 +61,7 @@ class House:
 
     @classmethod
     def build(cls, directory: Path, clock: TurnedClock, **settings: Any) -> "House":
-        chosen = Settings(data=directory / "data", **settings)
+        chosen = Settings(data=directory / "data", **{"segment_bytes": SEGMENT_BYTES, **settings})
         first = app.initialise(chosen, clock=clock)
         built = app.build(chosen, slot="api-0", clock=clock)
         admin = Key(first.access_key_id, first.secret_access_key)
