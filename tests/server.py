@@ -101,6 +101,10 @@ class Server:
         assert self.process is not None
         return [self.process.pid, *descendants(self.process.pid)]
 
+    def answering(self) -> list[int]:
+        """The pids of the processes that answer requests, now."""
+        return [pid for pid in self.members() if name_of(pid).startswith("geumgo api-")]
+
     def credentials(self) -> tuple[str, str]:
         """The administrator's access key, as first start wrote it."""
         text = (self.data / "admin.credentials").read_text()
@@ -156,6 +160,14 @@ def ends_of_group(group: int) -> Iterator[int]:
             # after the name, which may hold anything: state, parent, group
             if int(place.read_text().rpartition(")")[2].split()[2]) == group:
                 yield os.pidfd_open(int(place.parent.name))
+
+
+def name_of(pid: int) -> str:
+    """As a process of a server calls itself; empty: it has ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def descendants(pid: int) -> list[int]:

@@ -146,7 +146,7 @@ def drive(
 ) -> Run:
     """The requests by turns, over and over. Whatever is not answered with 2xx is an error."""
     script, stored = written(requests, directory)
-    answering = workers(server)
+    answering = server.answering()
     others = [pid for pid in server.members() if pid not in answering]
     serving = [] if database is None else [database.process, *descendants(database.process)]
     before = [cpu_seconds(pids) for pids in (answering, others, serving)]
@@ -170,11 +170,6 @@ def written(requests: Sequence[bytes], directory: Path) -> tuple[Path, Path]:
     return script, stored
 
 
-def workers(server: Server) -> list[int]:
-    """The processes that answer."""
-    return [pid for pid in server.members() if "api-" in Path(f"/proc/{pid}/comm").read_text()]
-
-
 def measure(
     name: str,
     server: Server,
@@ -193,7 +188,7 @@ def measure(
         warm += max(drive(server, requests, directory, scheme=scheme).requests, 1)
     runs = sorted(drive(server, requests, directory, scheme=scheme, database=database) for _ in range(RUNS))
     middle = runs[len(runs) // 2]
-    memory = max((proportional_mb(pid) for pid in workers(server)), default=0.0)
+    memory = max((proportional_mb(pid) for pid in server.answering()), default=0.0)
     kept = "" if database is None else f" and {middle.database:.0f} in the database"
     print(f"{name:<46}{middle.rate:>9,.0f}/s  ({runs[0].rate:,.0f}-{runs[-1].rate:,.0f})  p50 {middle.p50:.1f} ms  "
           f"p99 {middle.p99:.1f} ms  {middle.cpu:.0f} us CPU/request and {middle.behind:.0f} behind{kept}  {memory:.0f} MB/worker  "

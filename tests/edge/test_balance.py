@@ -60,10 +60,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield made
 
 
-def answering(server: Server) -> list[int]:
-    return [pid for pid in server.members() if "api-" in Path(f"/proc/{pid}/comm").read_text()]
-
-
 def connected(server: Server, stack: ExitStack) -> socket.socket:
     """Somebody who was answered, and stays."""
     address = urlsplit(server.endpoint)
@@ -80,7 +76,7 @@ def connections(server: Server) -> list[int]:
     ours = {f"socket:[{row[9]}]" for row in rows if row[1].endswith(port) and row[3] == ESTABLISHED}
     return [
         sum(str(each.readlink()) in ours for each in Path(f"/proc/{pid}/fd").iterdir() if each.is_symlink())
-        for pid in answering(server)
+        for pid in server.answering()
     ]
 
 
@@ -102,7 +98,7 @@ def test_those_who_connect_at_once_are_divided(server: Server) -> None:
 
 
 def test_whoever_connects_while_one_process_stands_still_is_served_by_the_other(server: Server) -> None:
-    stopped = answering(server)[0]
+    stopped = server.answering()[0]
     with ExitStack() as stack:
         os.kill(stopped, signal.SIGSTOP)
         stack.callback(os.kill, stopped, signal.SIGCONT)
@@ -115,7 +111,7 @@ def test_whoever_connects_while_one_process_stands_still_is_served_by_the_other(
 def test_whoever_comes_after_others_have_left_goes_where_they_were(server: Server) -> None:
     with ExitStack() as stack:
         with ExitStack() as gone:
-            stopped = answering(server)[0]
+            stopped = server.answering()[0]
             os.kill(stopped, signal.SIGSTOP)
             for _ in range(10):
                 connected(server, stack)

@@ -265,9 +265,7 @@ def crashed(place: Path, program: list[str]) -> list[Path]:
         place / "data", arguments=("--workers", "1"), program=["bash", "-c", unlimited, "server", *program]
     ) as server:
         server.client("secretsmanager").create_secret(Name="canary", SecretString=f"1f{MARK}-0042")
-        (pid,) = [
-            each for each in server.members() if (Path(f"/proc/{each}/comm")).read_text().startswith("geumgo api")
-        ]
+        (pid,) = server.answering()
         os.kill(pid, signal.SIGSEGV)
         deadline = time.monotonic() + PATIENCE
         while Path(f"/proc/{pid}").exists():

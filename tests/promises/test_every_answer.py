@@ -25,7 +25,7 @@ from tests.promises import faulty_server
 from tests.promises.callers import AnyCaller, Asks, Heard
 from tests.promises.reached import SoFar, reaching
 from tests.promises.test_full_disk import AS_ROOT, SEGMENT_BYTES, Filler, small_disk
-from tests.server import Server, descendants
+from tests.server import Server
 
 ANSWERS: Final = int(os.environ.get("ANSWERS", "6000"))
 SLOW: Final = faulty_server.with_fault(faulty_server.no_disk_is_quick)
@@ -146,7 +146,7 @@ class Blows:
         found: list[int] = []
 
         def is_there() -> bool:
-            found[:] = api_processes(self.server)
+            found[:] = self.server.answering()
             return bool(found)
 
         self.until(is_there, "a process that answers")
@@ -178,19 +178,6 @@ BLOWS: Final = (
     Blows.its_disk_is_full,
     Blows.killed_while_it_stands_still,
 )
-
-
-def api_processes(server: Server) -> list[int]:
-    """Those that answer requests, now."""
-    assert server.process is not None
-    found = []
-    for pid in descendants(server.process.pid):
-        try:
-            name = Path(f"/proc/{pid}/comm").read_text()
-        except OSError:  # it has ended meanwhile
-            continue
-        found += [pid] if name.startswith("geumgo api") else []
-    return found
 
 
 def beaten(

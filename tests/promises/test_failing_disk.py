@@ -21,7 +21,7 @@ from tests.promises.callers import AnyCaller, Asks, Heard
 from tests.promises.reached import reaching
 from tests.promises.test_kill_nine import PATIENCE_SECONDS, Answers, Writer, kept_clients, looked_at, stroke
 from tests.promises.things import KINDS
-from tests.server import Server, descendants
+from tests.server import Server
 
 FAULTS: Final = int(os.environ.get("DISK_FAULTS", "10"))
 SLOW: Final = faulty_server.with_fault(faulty_server.no_disk_is_quick)
@@ -70,13 +70,6 @@ class Seen:
         return ""
 
 
-def api_of(server: Server) -> int:
-    """The process that answers requests."""
-    assert server.process is not None
-    named = {pid: Path(f"/proc/{pid}/comm").read_text().strip() for pid in descendants(server.process.pid)}
-    return next(pid for pid, name in named.items() if name.startswith("geumgo api"))
-
-
 class Askers:
     """Whoever asks: writers who remember what was acknowledged, and callers who fill the trail, so that its segments end soon.
 
@@ -101,7 +94,7 @@ def fail_one(server: Server, askers: Askers, log: Path, call: str, when: int, tu
     """Let the `when`-th `call` of the process that answers fail under its writers. Answers what was seen, and what was lost."""
     command = [
         *AS_ROOT,
-        *("strace", "-f", "-ttt", "-s", "16", "-o", str(log), "-p", str(api_of(server))),
+        *("strace", "-f", "-ttt", "-s", "16", "-o", str(log), "-p", str(server.answering()[0])),
         *("-e", f"trace={','.join({*CALLS})},write,writev,sendto,sendmsg", "-e", "signal=none"),
         *("-e", f"inject={call}:error=EIO:when={when}"),
     ]

@@ -60,9 +60,8 @@ def connect(server: Server, address: str = "127.0.0.1") -> Wire:
 
 def api(server: Server) -> int:
     """The pid of the API process."""
-    found = [pid for pid in server.members() if Path(f"/proc/{pid}/comm").read_text().strip() == "geumgo api-0"]
-    assert len(found) == 1
-    return found[0]
+    (found,) = server.answering()
+    return found
 
 
 @contextmanager

@@ -217,7 +217,7 @@ class Strikes:
 
     def _front(self, held: list[Told], let_go: Callable[[], None]) -> float:
         """The process that answers what functions and applications ask."""
-        answering = [pid for pid in self.world.server.members() if _name(pid).startswith("geumgo api-")]
+        answering = self.world.server.answering()
         assert answering, "nobody answers"
         ended(answering)
         struck = time.monotonic()
@@ -230,14 +230,6 @@ class Strikes:
         struck = time.monotonic()
         let_go()
         return struck
-
-
-def _name(pid: int) -> str:
-    """As a child of the supervisor calls itself; empty: it has ended."""
-    try:
-        return Path(f"/proc/{pid}/comm").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
 
 
 def _numbered(line: dict[str, int]) -> dict[int, int]:
