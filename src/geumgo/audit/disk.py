@@ -12,10 +12,10 @@ DRAFT_SUFFIX = ".new"
 FILLED_BYTES = 128 << 10
 """How much of a file is filled at a time: so little that nobody notices who waits for it."""
 _ZEROS = bytes(FILLED_BYTES)
-_SYNC_FILE_RANGE_WRITE = 2  # Source: linux/fs.h
-_UNABLE = frozenset(
-    {errno.ENOSYS, errno.EPERM, errno.EINVAL}
-)  # what a sandbox, or a system that has no such call, says
+_SET_OUT = getattr(ctypes.CDLL(None, use_errno=True), "sync_file_range", None)
+_WRITE = 2  # SYNC_FILE_RANGE_WRITE. Source: linux/fs.h
+_UNABLE = frozenset({errno.ENOSYS, errno.EPERM, errno.EINVAL})
+"""What a sandbox says, and a system that has no such call."""
 
 
 @dataclass(slots=True)
@@ -95,11 +95,10 @@ class Disk:
 
     def _set_out(self, descriptor: int, offset: int, size_bytes: int) -> None:
         """What was written there is on its way to the disk. Where the system cannot be told so, `finish` sends it all."""
-        send = getattr(ctypes.CDLL(None, use_errno=True), "sync_file_range", None)
-        if send is None:
+        if _SET_OUT is None:
             return
-        there, size = ctypes.c_int64(offset), ctypes.c_int64(size_bytes)
-        if send(descriptor, there, size, _SYNC_FILE_RANGE_WRITE) != 0 and (number := ctypes.get_errno()) not in _UNABLE:
+        start, size = ctypes.c_int64(offset), ctypes.c_int64(size_bytes)
+        if _SET_OUT(descriptor, start, size, _WRITE) != 0 and (number := ctypes.get_errno()) not in _UNABLE:
             raise OSError(number, os.strerror(number))
 
     def write(self, descriptor: int, data: bytes, offset: int) -> None:
