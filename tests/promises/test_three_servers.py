@@ -199,6 +199,14 @@ def test_a_server_that_was_stopped_past_its_lease_changes_nothing(
     assert record["failed"] == 0, f"seed {SEED}"
 
 
+def test_a_server_that_comes_late_to_the_end_of_a_managed_rotation_moves_no_label(
+    tmp_path: Path, postgres_server: PrivateServer
+) -> None:
+    with postgres_server.database() as database, site_of(tmp_path, database, 2) as site:
+        for step in ("createSecret", "finishSecret"):
+            assert round_of(site, MANAGED, step, "invoked") == [], step
+
+
 def test_servers_that_do_not_look_how_late_it_is_are_caught(tmp_path: Path, postgres_server: PrivateServer) -> None:
     faults = (
         telling_server.carries_on_after_standing_still,

@@ -102,8 +102,16 @@ class Steps:
             raise StepFailed("The database does not let the master user in with AWSPENDING.")
 
     def _finish(self) -> None:
-        current = next((version for version, worn in self._stages().items() if "AWSCURRENT" in worn), None)
+        """AWSCURRENT is on the new version.
+
+        Whoever comes late, after others have ended this rotation and another one, finds that AWSPENDING is not on it any more; and if they
+        do so between this look and the move, AWSCURRENT is not where it was.
+        """
+        stages = self._stages()
+        current = next((version for version, worn in stages.items() if "AWSCURRENT" in worn), None)
         if current != self._token:
+            if "AWSPENDING" not in stages.get(self._token, ()):
+                raise StepFailed("AWSPENDING is not on the new version any more.")
             also = {} if current is None else {"RemoveFromVersionId": current}
             self._ask("UpdateSecretVersionStage", VersionStage="AWSCURRENT", MoveToVersionId=self._token, **also)
 

@@ -12,9 +12,12 @@ import pytest
 from botocore.exceptions import ClientError
 from cryptography import x509
 
+from geumgo.context import Place
+from geumgo.jobs import promise
 from geumgo.jobs.worker import Held
 from geumgo.sealing import Plaintext, certificates
 from geumgo.sealing.certificates import BadCertificate, Issued
+from geumgo.services.ecs import issuing
 from tests.house import House, Key
 
 POLICY = "arn:aws:iam::aws:policy/service-role/AmazonECSInfrastructureRolePolicyForServiceConnectTransportLayerSecurity"
@@ -250,6 +253,23 @@ def test_jobs_that_are_killed_go_on_where_they_were(world: World, monkeypatch: p
     assert world.value() != before
     assert len(died) >= 6
     assert world.shown()["deployments"][0]["rolloutState"] == "COMPLETED"
+
+
+def test_who_comes_late_to_the_end_of_a_renewal_does_not_bring_an_older_certificate_back(world: World) -> None:
+    """A worker that stood still past its lease, while others ended its renewal and another one."""
+    world.create(world.role())
+    arn = world.secrets()[0]["ARN"]
+    late = world.sm.rotate_secret(SecretId=arn)["VersionId"]
+    world.house.run_jobs()
+    world.sm.rotate_secret(SecretId=arn)
+    world.house.run_jobs()
+    before = world.value(), world.value("AWSPREVIOUS")
+    now_ms = world.house.clock.now_ms()
+    with world.house.app.storage.writing() as tx:
+        step = {"secret": arn, "token": late, "step": "finishSecret"}
+        promise(tx, issuing.ROTATE_STEP, Place(world.house.account, "us-east-1", "aws"), step, run_at_ms=now_ms)
+    world.house.run_jobs()
+    assert (world.value(), world.value("AWSPREVIOUS")) == before
 
 
 def test_nobody_but_ecs_changes_the_secret(world: World) -> None:
