@@ -46,7 +46,7 @@ from tests.bench.wire import (
     signed,
     steadily,
 )
-from tests.server import GEUMGO, READY, Server, clean_environment, descendants
+from tests.server import GEUMGO, READY, Server, clean_environment, descendants, name_of
 from tests.storage.postgres_server import private_server
 
 SECRETS = int(os.environ.get("BENCH_SECRETS", "10000"))
@@ -185,7 +185,7 @@ def start() -> None:
     with tempfile.TemporaryDirectory() as name, Server(Path(name) / "idle", arguments=("--workers", "2")) as idle:
         idle.client("secretsmanager").create_secret(Name="one", SecretString="x")
         for pid in descendants(idle.members()[0]):
-            title = Path(f"/proc/{pid}/comm").read_text().strip()
+            title = name_of(pid)
             print(
                 f"{f'idle process {title}':<46}{resident_mb(pid):>9.1f} MB resident, {proportional_mb(pid):.1f} MB proportional",
                 flush=True,

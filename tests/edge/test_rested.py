@@ -53,7 +53,5 @@ def test_time_in_which_nobody_looked_is_no_rest(
             transport.abort()
 
     asyncio.run(scene())
-    assert [each.rested for each in answers.asked] == [
-        True,
-        rested,
-    ]  # who has just connected has asked for nothing before
+    # Who has just connected has asked for nothing before.
+    assert [each.rested for each in answers.asked] == [True, rested]

@@ -14,7 +14,7 @@ from geumgo.services.cloudtrail.indexer import Indexer, Taken, Turn, at_once
 from geumgo.storage import Broken, Conflict, Storage, StorageError
 from tests.edge.wire import until
 from tests.house import House
-from tests.server import Server
+from tests.server import Server, name_of
 
 
 class Turns(threading.Event):
@@ -156,7 +156,7 @@ def test_each_chain_has_its_turn_however_much_there_is_in_another(
 def place_of(server: Server) -> Path:
     """The directory in /proc of the process for the index."""
     for pid in server.members()[1:]:
-        if Path(f"/proc/{pid}/comm").read_text().strip() == "geumgo index":
+        if name_of(pid) == "geumgo index":
             return Path(f"/proc/{pid}")
     raise AssertionError("there is no process for the index")
 

@@ -227,9 +227,8 @@ def _finish(work: Work, endpoint: Endpoint, token: str) -> None:
     stages = _ask(work, endpoint, "DescribeSecret", SecretId=endpoint.secret_arn).get("VersionIdsToStages", {})
     current = next((version for version, worn in stages.items() if "AWSCURRENT" in worn), None)
     if current != token:
-        if "AWSPENDING" not in stages.get(
-            token, ()
-        ):  # whoever comes late: others have ended this rotation, and another one
+        if "AWSPENDING" not in stages.get(token, ()):
+            # Whoever comes late: others have ended this rotation, and another one. See attached/steps.py.
             raise StepFailed("AWSPENDING is not on the new version any more.")
         also = {} if current is None else {"RemoveFromVersionId": current}
         chosen = {"VersionStage": "AWSCURRENT", "MoveToVersionId": token, **also}
