@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from geumgo.edge.batch import FEW
 from tests.certificates import certificate
 from tests.edge.wire import GET, Echo, Wire, until
 
@@ -59,7 +60,8 @@ def test_a_request_at_rest_is_a_batch_of_its_own():
 
 def test_what_arrives_while_a_batch_is_worked_on_is_one_batch(gate: Path):
     with Echo() as echo, echo.connect() as first:
-        others = [echo.connect() for _ in range(20)]
+        # One more, and whoever has rested meanwhile would be a batch of its own.
+        others = [echo.connect() for _ in range(FEW)]
         for other in others:  # so that the loop knows each connection
             other.send(GET)
             other.reply()
@@ -70,7 +72,7 @@ def test_what_arrives_while_a_batch_is_worked_on_is_one_batch(gate: Path):
         held.release()
         number = first.reply().seen["batch"]
         seen = [other.reply().seen for other in others]
-    assert {(each["batch"], each["together"]) for each in seen} == {(number + 1, 20)}
+    assert {(each["batch"], each["together"]) for each in seen} == {(number + 1, FEW)}
 
 
 def test_no_batch_is_larger_than_the_settings_say(gate: Path):
