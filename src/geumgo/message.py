@@ -14,7 +14,7 @@ class Upload(Protocol):
     def read(self) -> bytes: ...
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Request:
     """One HTTP request, as it came over the wire. Never changed once it is made (frozen, it would take twice as long to make).
 
@@ -33,13 +33,29 @@ class Request:
     secure: bool
     id: str
     received_at_ms: int
-    oversized: bool = False
-    upload: Upload | None = None
-    rested: bool = False
+    oversized: bool
+    upload: Upload | None
+    rested: bool
     _first: dict[bytes, bytes] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        self._first = dict(reversed(self.headers))  # of twins the first one stays
+    def __init__(
+        self,
+        method: str,
+        target: bytes,
+        headers: tuple[tuple[bytes, bytes], ...],
+        body: bytes,
+        peer: str,
+        secure: bool,
+        id: str,  # noqa: A002
+        received_at_ms: int,
+        oversized: bool = False,
+        upload: Upload | None = None,
+        rested: bool = False,
+    ) -> None:
+        self.method, self.target, self.headers, self.body = method, target, headers, body
+        self.peer, self.secure, self.id, self.received_at_ms = peer, secure, id, received_at_ms
+        self.oversized, self.upload, self.rested = oversized, upload, rested
+        self._first = dict(reversed(headers))  # of twins the first one stays
 
     @property
     def first_values(self) -> dict[bytes, bytes]:
@@ -77,7 +93,7 @@ class Request:
         return self.target.partition(b"?")[2]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Answer:
     """One HTTP answer, never changed once it is made. `headers` are without Date and Content-Length, which the edge adds.
 
@@ -88,7 +104,16 @@ class Answer:
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
-    fetch: "Callable[[], Fetched] | None" = None
+    fetch: "Callable[[], Fetched] | None"
+
+    def __init__(
+        self,
+        status: int,
+        headers: tuple[tuple[bytes, bytes], ...],
+        body: bytes,
+        fetch: "Callable[[], Fetched] | None" = None,
+    ) -> None:
+        self.status, self.headers, self.body, self.fetch = status, headers, body, fetch
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,30 +88,46 @@ class Waits(Exception):
         self.later, self.marks = later, marks
 
 
-@dataclass(slots=True)
 class Turn:
-    """One request on its way: what is known of it so far, for the trail, and the door to other rooms."""
+    """One request on its way: what is known of it so far, for the trail, and the door to other rooms.
 
-    request: Request
-    parts: Parts
-    service: str = ""
-    operation: str = ""
-    region: str = ""
-    caller: Caller = NOBODY
-    key: Key | None = None
-    claimed_key: str = ""
-    recorded: Params = field(default_factory=dict)
-    answered: Params = field(default_factory=dict)
-    touches: Sequence[Target] = ()
-    proven: Proven | None = None
-    prepared: Any = None
-    demands: Demands = ()
-    inner: list[Params | bytes] = field(default_factory=list)
-    steps: list["Turn"] = field(default_factory=list)  # what it asked of other rooms and was answered
-    read_only: bool = True
-    conditions: Mapping[str, tuple[str, ...]] | None = None  # None: what the request itself says
-    aside: list[Params] | None = None  # where an answer goes that is not for the wire
-    kept: Answer | None = None  # of a write that is committed: its intent is on the disk, so the answer may leave
+    No dataclass: its constructor would be interpreted where everything around it is compiled. So have a request and an answer their own.
+    """
+
+    __slots__ = ("answered", "aside", "caller", "claimed_key", "conditions", "demands", "inner", "kept", "key", "operation",
+                 "parts", "prepared", "proven", "read_only", "recorded", "region", "request", "service", "steps", "touches")  # fmt: skip
+
+    def __init__(
+        self,
+        request: Request,
+        parts: Parts,
+        service: str = "",
+        operation: str = "",
+        region: str = "",
+        caller: Caller = NOBODY,
+        *,
+        claimed_key: str = "",
+        recorded: Params | None = None,
+        read_only: bool = True,
+    ) -> None:
+        self.request, self.parts = request, parts
+        self.service, self.operation, self.region = service, operation, region
+        self.caller, self.claimed_key = caller, claimed_key
+        self.key: Key | None = None
+        self.recorded: Params = {} if recorded is None else recorded
+        self.answered: Params = {}
+        self.touches: Sequence[Target] = ()
+        self.proven: Proven | None = None
+        self.prepared: Any = None
+        self.demands: Demands = ()
+        self.inner: list[Params | bytes] = []
+        self.steps: list[Turn] = []  # what it asked of other rooms and was answered
+        self.read_only = read_only
+        self.conditions: Mapping[str, tuple[str, ...]] | None = None  # None: what the request itself says
+        self.aside: list[Params] | None = None  # where an answer goes that is not for the wire
+        self.kept: Answer | None = (
+            None  # of a write that is committed: its intent is on the disk, so the answer may leave
+        )
 
 
 def itself(service: str, place: Place) -> Caller:
