@@ -642,10 +642,10 @@ class Pipeline:
         try:
             access.check(params)
             answer = self._perform(step, inner, operation, params)
-        except Waits:
+        except Waits as waits:
             raise AssertionError(
                 f"{service}:{name} waits for the outside: it cannot be asked in a transaction"
-            ) from None
+            ) from waits
         except ServiceError as refusal:
             turn.inner.append(self._ledger.api_call(step, refusal))
             raise

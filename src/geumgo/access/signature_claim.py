@@ -6,6 +6,7 @@ twins, on bytes that cannot be printed and on the order of SignedHeaders are our
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -213,10 +214,9 @@ def _moment(text: str) -> int:
     else:
         raise IncompleteSignature(_BAD_DATE)
     year, month, day, hour, minute, second = parts
-    try:
+    with suppress(ValueError):
         return int(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()) * 1000
-    except ValueError:
-        raise IncompleteSignature(_BAD_DATE) from None
+    raise IncompleteSignature(_BAD_DATE)
 
 
 def _expires(text: str | None) -> int | None:
@@ -239,10 +239,9 @@ def _only(request: Request, name: bytes) -> str | None:
 
 
 def _text(raw: bytes) -> str:
-    try:
-        text = raw.decode("ascii")
-    except UnicodeDecodeError:
-        raise IncompleteSignature("The signature's parameters hold a byte that is not ASCII.") from None
+    if not raw.isascii():
+        raise IncompleteSignature("The signature's parameters hold a byte that is not ASCII.")
+    text = raw.decode("ascii")
     if not text.isprintable():
         raise IncompleteSignature("The signature's parameters hold a byte that is not printable.")
     return text

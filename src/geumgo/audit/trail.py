@@ -134,7 +134,7 @@ class Trail:
         self._fault = ""
         self._ids = Uuids()
         self._flight: tuple[Future[None], _Written] | None = None  # what a thread syncs meanwhile
-        self._thread: ThreadPoolExecutor | None = None
+        self._syncer: ThreadPoolExecutor | None = None
         self._sync_seconds = 0.0  # that a sync takes which is waited for, going by the last ones
         self._launched = 0  # since one was waited for
 
@@ -270,10 +270,10 @@ class Trail:
                 self.settle()
                 return False
             written = self._put(self._take(fitting), signs=due)
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="trail")
+        if self._syncer is None:
+            self._syncer = ThreadPoolExecutor(1, thread_name_prefix="trail")
         self._launched += 1
-        synced = self._thread.submit(self._sync_and_draft)
+        synced = self._syncer.submit(self._sync_and_draft)
         self._flight = synced, written
         synced.add_done_callback(lambda _: woken())
         return True
@@ -327,8 +327,8 @@ class Trail:
                     self._end_segment()
         finally:
             self._fault = self._fault or "the trail is closed"
-            if self._thread is not None:
-                self._thread.shutdown()  # the descriptor is its, too, until it has answered
+            if self._syncer is not None:
+                self._syncer.shutdown()  # the descriptor is its, too, until it has answered
             if self._descriptor is not None:
                 os.close(self._descriptor)
                 self._descriptor = None
@@ -600,9 +600,8 @@ def reserve_given_up(directory: Path) -> bool:
 def _locked(place: Path) -> int:
     """A descriptor of `place` that nobody else has locked."""
     descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with suppress(BlockingIOError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise TrailBroken(f"another process writes the audit trail in {place}") from None
-    return descriptor
+        return descriptor
+    os.close(descriptor)
+    raise TrailBroken(f"another process writes the audit trail in {place}")

@@ -21,9 +21,9 @@ ENTRIES: Final = 4_096
 ENTRY_BYTES: Final = 256
 KEY_BYTES: Final = ENTRY_BYTES - 8
 MICRO: Final = 1_000_000
-BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+BUCKETS: Final[tuple[float, ...]] = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 """Upper bounds of the histogram of request times, in seconds."""
-OPERATION_BUCKETS: Final = (0.005, 0.025, 0.1, 0.5, 2.5)
+OPERATION_BUCKETS: Final[tuple[float, ...]] = (0.005, 0.025, 0.1, 0.5, 2.5)
 """Those of each operation's own histogram."""
 PAGE_BYTES: Final = ENTRIES * ENTRY_BYTES + PRINCIPALS_BYTES
 
