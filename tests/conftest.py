@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+import geumgo.pipeline
 from geumgo.storage import Storage
 from geumgo.storage.postgres import PostgresStorage, open_postgres
 from geumgo.storage.sqlite import SqliteStorage, open_sqlite
@@ -20,6 +21,22 @@ if TYPE_CHECKING:
 # How fast a machine is decides nothing: a slow one runs the same examples for longer.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("unhurried")
+
+
+COMPILED = not geumgo.pipeline.__file__.endswith(".py")
+"""Whether the program that is tested has its hot path compiled: see test_compiled.py."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What a test puts into a compiled module does nothing there: a test that does so says nothing of it."""
+    if COMPILED:
+        left = [
+            each
+            for each in items
+            if "monkeypatch" in getattr(each, "fixturenames", ()) or each.get_closest_marker("interpreted")
+        ]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [each for each in items if each not in left]
 
 
 @pytest.fixture

@@ -364,6 +364,7 @@ def test_a_secret_of_many_versions_is_deleted_with_an_event_for_each(small_house
 # -- outside ----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize("fault", [Broken("disk I/O error"), TrailBroken("disk I/O error")])
 def test_an_error_of_the_disk_that_is_met_outside_is_no_answer(fault: Exception) -> None:
     def fetch() -> Params:

@@ -58,6 +58,7 @@ def test_a_request_at_rest_is_a_batch_of_its_own():
             assert found["together"] == 1
 
 
+@pytest.mark.interpreted
 def test_what_arrives_while_a_batch_is_worked_on_is_one_batch(gate: Path):
     with Echo() as echo, echo.connect() as first:
         # One more, and whoever has rested meanwhile would be a batch of its own.
@@ -484,6 +485,7 @@ def test_more_requests_than_may_wait_are_refused_at_once_and_the_next_ones_serve
     assert "geumgo_throttled_requests_total 80\n" in scraped
 
 
+@pytest.mark.interpreted
 def test_whoever_comes_last_with_little_is_not_behind_all_that_somebody_else_has_waiting(gate: Path) -> None:
     with Echo(batch_requests=10) as echo, echo.connect() as first, echo.connect(address="127.0.0.2") as last:
         others = [echo.connect() for _ in range(60)]
