@@ -5,19 +5,14 @@ password is written down before the database hears of it, so at every moment one
 """
 
 import json
-from typing import Any, Final
+from typing import Any
 
+from geumgo.attached.finishing import StepFailed, finish
 from geumgo.attached.owner import Owner
 from geumgo.attached.records import Database
 from geumgo.context import Work
 from geumgo.errors import ServiceError
 from geumgo.outbound.databases import Databases, Denied, Server
-
-STEPS: Final = ("createSecret", "setSecret", "testSecret", "finishSecret")
-
-
-class StepFailed(Exception):
-    """The step cannot be done. The message is a sentence without any secret."""
 
 
 def server_of(database: Database) -> Server:
@@ -102,18 +97,7 @@ class Steps:
             raise StepFailed("The database does not let the master user in with AWSPENDING.")
 
     def _finish(self) -> None:
-        """AWSCURRENT is on the new version.
-
-        Whoever comes late, after others have ended this rotation and another one, finds that AWSPENDING is not on it any more; and if they
-        do so between this look and the move, AWSCURRENT is not where it was.
-        """
-        stages = self._stages()
-        current = next((version for version, worn in stages.items() if "AWSCURRENT" in worn), None)
-        if current != self._token:
-            if "AWSPENDING" not in stages.get(self._token, ()):
-                raise StepFailed("AWSPENDING is not on the new version any more.")
-            also = {} if current is None else {"RemoveFromVersionId": current}
-            self._ask("UpdateSecretVersionStage", VersionStage="AWSCURRENT", MoveToVersionId=self._token, **also)
+        finish(self._ask, self._token)
 
     # -- what they ask ------------------------------------------------------------------------------------------------
 
@@ -139,10 +123,6 @@ class Steps:
         if named != self._database.username or not isinstance(password, str):
             raise StepFailed(f"The value under {stage} is not that of the master user.")
         return password
-
-    def _stages(self) -> dict[str, list[str]]:
-        stages: dict[str, list[str]] = self._ask("DescribeSecret").get("VersionIdsToStages", {})
-        return stages
 
     def _ask(self, operation: str, **params: Any) -> dict[str, Any]:
         role = self._owner.role_arn(self._database.place)

@@ -10,9 +10,10 @@ from functools import partial
 from typing import Any, Final
 
 from geumgo.attached import domain, master_secret
+from geumgo.attached.finishing import STEPS, StepFailed
 from geumgo.attached.owner import Owner
 from geumgo.attached.records import AVAILABLE, FAILED, Database
-from geumgo.attached.steps import STEPS, StepFailed, Steps, server_of, still_held
+from geumgo.attached.steps import Steps, server_of, still_held
 from geumgo.context import Params, Work
 from geumgo.errors import ServiceError
 from geumgo.jobs import promise

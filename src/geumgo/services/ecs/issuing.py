@@ -6,9 +6,11 @@ and it must be allowed to have the authority issue certificates.
 
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from geumgo.access.demand import Demand, Target
+from geumgo.attached.finishing import STEPS, StepFailed, finish
 from geumgo.context import Params, Work
 from geumgo.errors import ServiceError
 from geumgo.jobs import TryLater, promise
@@ -23,11 +25,6 @@ from geumgo.storage import Tx
 SETTLE: Final = "ecs.settle"
 ROTATE_STEP: Final = "ecs.rotate_step"
 STEP_DONE: Final = "secretsmanager.rotation_step_done"
-STEPS: Final = ("createSecret", "setSecret", "testSecret", "finishSecret")
-
-
-class StepFailed(Exception):
-    """The step cannot be done. The message is a sentence without any secret."""
 
 
 def promise_settling(tx: Tx, endpoint: Endpoint, now_ms: int) -> None:
@@ -196,7 +193,7 @@ def _step(work: Work, endpoint: Endpoint, token: str, step: str) -> None:
     elif step == "testSecret":
         _test(work, endpoint, token)
     elif step == "finishSecret":
-        _finish(work, endpoint, token)
+        finish(partial(_ask, work, endpoint, SecretId=endpoint.secret_arn), token)
     elif step not in STEPS:
         raise StepFailed(f"There is no step {step}.")
 
@@ -221,15 +218,3 @@ def _test(work: Work, endpoint: Endpoint, token: str) -> None:
         raise StepFailed("The new version has no value.")
     issued = Issued(Plaintext(value["privateKey"].encode()), value["certificate"])
     certificates.check(issued, _authority(work, endpoint.authority).certificate, endpoint.names, work.clock.now_ms())
-
-
-def _finish(work: Work, endpoint: Endpoint, token: str) -> None:
-    stages = _ask(work, endpoint, "DescribeSecret", SecretId=endpoint.secret_arn).get("VersionIdsToStages", {})
-    current = next((version for version, worn in stages.items() if "AWSCURRENT" in worn), None)
-    if current != token:
-        if "AWSPENDING" not in stages.get(token, ()):
-            # Whoever comes late: others have ended this rotation, and another one. See attached/steps.py.
-            raise StepFailed("AWSPENDING is not on the new version any more.")
-        also = {} if current is None else {"RemoveFromVersionId": current}
-        chosen = {"VersionStage": "AWSCURRENT", "MoveToVersionId": token, **also}
-        _ask(work, endpoint, "UpdateSecretVersionStage", SecretId=endpoint.secret_arn, **chosen)
