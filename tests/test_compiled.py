@@ -50,6 +50,7 @@ def test_what_is_to_be_compiled_is_and_passes_its_tests(tmp_path: Path):
     files = said_with(packages, "-c", NAMES, *modules).split()
     assert [file for file in files if not file.startswith(str(packages)) or not file.endswith(MACHINE_CODE)] == []
     assert len(files) == len(modules) > 20
+    assert said_with(packages, "-m", "geumgo", "--version").endswith(", compiled\n")
     said_with(packages, "-m", "pytest", "-p", "no:cacheprovider", *TESTS)
 
 

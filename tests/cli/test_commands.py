@@ -278,3 +278,7 @@ def test_dev_leaves_nothing_behind(tmp_path: Path):
 def test_metrics_are_where_they_were_asked_for(tmp_path: Path):
     done = geumgo("serve", "--help")
     assert "--metrics" in done.stdout
+
+
+def test_the_version_says_whether_the_hot_path_is_compiled() -> None:
+    assert geumgo("--version").stdout.endswith(", interpreted\n")

@@ -2,6 +2,8 @@
 
 import importlib
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.util import find_spec
 from typing import Any
 
 import click
@@ -27,6 +29,11 @@ COMMANDS = {
 }
 
 
+_PIPELINE = find_spec("geumgo.pipeline")
+HOW = "compiled" if _PIPELINE and (_PIPELINE.origin or "").endswith(tuple(EXTENSION_SUFFIXES)) else "interpreted"
+"""Whether the hot path is compiled. See docs/operate/running.md."""
+
+
 class Lazy(click.Group):
     """A group whose commands are imported when they are needed."""
 
@@ -42,7 +49,7 @@ class Lazy(click.Group):
 
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="geumgo")
+@click.version_option(package_name="geumgo", message=f"%(prog)s, version %(version)s, {HOW}")
 def group() -> None:
     """Geumgo: a self-hosted secrets manager that speaks AWS's wire protocols."""
 
