@@ -16,11 +16,14 @@ from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 import httptools
+import structlog
 
 from geumgo.edge.shares import Shares
 from geumgo.edge.uploads import BYTES_A_SECOND, NoRoom, Upload, Uploads
 from geumgo.message import Answer, Request
 from geumgo.sealing.random import Uuids
+
+log = structlog.get_logger("geumgo.edge")
 
 PIECE_BYTES: Final = 16 << 10
 """What is parsed at once. Together with `Bounds.head_bytes` the most that one connection makes us keep of an unfinished head."""
@@ -248,8 +251,11 @@ class Connection(AsyncioProtocol):
             self._parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
             self._deaf = True  # what follows such a request is not ours to parse
-        except httptools.HttpParserError:
-            self._turn_away(self._refusal)
+        except httptools.HttpParserError as fault:
+            if fault.__context__ is None or isinstance(fault.__context__, Refused):
+                self._turn_away(self._refusal)
+            else:
+                self._fail(fault.__context__)
             return
         if self._in_head and self._raw > self._site.bounds.head_bytes + PIECE_BYTES:
             self._turn_away(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
@@ -466,6 +472,13 @@ class Connection(AsyncioProtocol):
             self._transport.abort()
         elif not self._transport.is_closing():
             self._say(status)
+
+    def _fail(self, fault: BaseException) -> None:
+        """A fault of ours, which the parser calls one of the client: it is told, and nobody waits for an answer that never comes."""
+        log.error("fault", exc_info=fault, next="the connection was closed; nothing of what it asked last was done")
+        self._transport.abort()
+        if not isinstance(fault, Exception):
+            raise fault
 
     def _say(self, status: HTTPStatus) -> None:
         self._transport.write(_STATUS[status] + self._site.date() + b"content-length: 0\r\nconnection: close\r\n\r\n")
