@@ -9,12 +9,13 @@ import uuid
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from geumgo.audit import trail as trails
 from geumgo.audit.disk import FILLED_BYTES, Disk, Draft
-from geumgo.audit.line import build_with, take_apart
+from geumgo.audit.line import build_with, encode_record, hash_of, take_apart
 from geumgo.audit.reader import records
 from geumgo.audit.segment import find_end
 from geumgo.audit.trail import Trail, TrailBroken, TrailFull
@@ -610,6 +611,21 @@ def write_mib(trail: Trail, count: float) -> None:
     for _ in range(int(count * 8)):
         trail.note("call", {"filling": "x" * (MIB // 8)})
         trail.settle()
+
+
+def test_a_record_that_nests_too_deep_is_refused_and_not_followed_to_its_end() -> None:
+    """Only one with half of a surrogate pair is walked through at all. What is noted is bounded before: see `record.plain`."""
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises((ValueError, RecursionError)):
+        encode_record({"half": "\ud800", "deep": deep})
+
+
+@pytest.mark.parametrize("length", [0, 1, 100, 160])
+def test_a_line_that_is_too_short_for_a_hash_has_none_that_is_its_own(length: int) -> None:
+    assert take_apart(b"x" * length) is None
+    assert len(hash_of(b"x" * length)) == 64
 
 
 def test_nobody_waits_for_a_whole_segment(tmp_path: Path, clock: TurnedClock) -> None:

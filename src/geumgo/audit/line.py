@@ -28,6 +28,8 @@ HASH_HEX: Final = 64
 _HASH_PART: Final = len(',"hash":""}') + HASH_HEX
 _MAC_PART: Final = len(',"mac":""') + MAC_HEX
 TAIL_BYTES: Final = _MAC_PART + _HASH_PART
+DEEPEST: Final = 64
+"""How deep a record may nest that holds half of a surrogate pair."""
 CHAIN_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 
 _FORM = re.compile(
@@ -75,7 +77,10 @@ class Line(NamedTuple):
 
 
 def encode_record(record: Mapping[str, Any]) -> bytes:
-    """`record` as ASCII JSON on one line, without control characters. Halves of surrogate pairs become U+FFFD."""
+    """`record` as ASCII JSON on one line, without control characters. Halves of surrogate pairs become U+FFFD.
+
+    Raises RecursionError or ValueError if it nests deeper than anything that is ever noted (see `record.plain`).
+    """
     try:
         encoded = _ENCODER.encode(record)
     except UnicodeEncodeError:
@@ -85,12 +90,16 @@ def encode_record(record: Mapping[str, Any]) -> bytes:
     return encoded.replace(b"\x7f", b"\\u007f")
 
 
-def _whole(value: Any) -> Any:
+def _whole(value: Any, depth: int = DEEPEST) -> Any:
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if not isinstance(value, Mapping | list | tuple):
+        return value
+    if not depth:  # compiled, nothing else would end this
+        raise ValueError("the record nests too deep")
     if isinstance(value, Mapping):
-        return {_whole(str(name)): _whole(inner) for name, inner in value.items()}
-    return [_whole(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {_whole(str(name)): _whole(inner, depth - 1) for name, inner in value.items()}
+    return [_whole(inner, depth - 1) for inner in value]
 
 
 def build(
@@ -140,14 +149,14 @@ def take_apart(raw: bytes) -> Line | None:
 
 def hash_of(raw: bytes) -> bytes:
     """The hash that a line without its newline must end with, in hexadecimal digits."""
-    mac_at = len(raw) - _HASH_PART - 1 - MAC_HEX
+    mac_at = max(len(raw) - _HASH_PART - 1 - MAC_HEX, 0)
     digest = hashlib.sha256(raw[:-TAIL_BYTES]).digest()
     return hashlib.sha256(digest + raw[mac_at : mac_at + MAC_HEX]).hexdigest().encode()
 
 
 def is_ours(line: Line, mac_key: bytes) -> bool:
     """Whether a holder of `mac_key` wrote this line."""
-    mac_at = len(line.raw) - _HASH_PART - 1 - MAC_HEX
+    mac_at = max(len(line.raw) - _HASH_PART - 1 - MAC_HEX, 0)
     expected = _mac(mac_key, hashlib.sha256(line.raw[:-TAIL_BYTES]).digest())
     return hmac.compare_digest(expected, line.raw[mac_at : mac_at + MAC_HEX])
 
