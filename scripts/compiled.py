@@ -34,15 +34,23 @@ class CompiledHook(BuildHookInterface[Any]):
 
 
 def refuse_what_would_mean_something_else(modules: list[str]) -> None:
-    """Raises ValueError where mypyc leaves out what Python does: it drops the `from` of `raise`, and so tells what `from None` hides."""
-    hiding = [
-        f"{module}:{node.lineno}"
-        for module in modules
-        for node in ast.walk(ast.parse(Path(module).read_text(), module))
-        if isinstance(node, ast.Raise) and isinstance(node.cause, ast.Constant)
-    ]
-    if hiding:
-        raise ValueError(f"compiled, `from None` hides nothing; raise it outside of `except`: {', '.join(hiding)}")
+    """Raises ValueError where mypyc leaves out what Python does.
+
+    It drops the `from` of `raise`: whatever is being handled is told as what came before, also where `from None` would hide it.
+    """
+    wrong: list[str] = []
+    for module in modules:
+        nodes = list(ast.walk(ast.parse(Path(module).read_text(), module)))
+        handlers = [node for node in nodes if isinstance(node, ast.ExceptHandler)]
+        said = {id(node) for handler in handlers for node in ast.walk(handler) if _is_raised_from(node, handler.name)}
+        causes = {node.lineno for node in nodes if isinstance(node, ast.Raise) and node.cause and id(node) not in said}
+        wrong += [f"{module}:{line}" for line in sorted(causes)]
+    if wrong:
+        raise ValueError(f"compiled, `raise` tells of what is handled there, and of no other cause: {', '.join(wrong)}")
+
+
+def _is_raised_from(node: ast.AST, name: str | None) -> bool:
+    return isinstance(node, ast.Raise) and isinstance(node.cause, ast.Name) and node.cause.id == name
 
 
 def _compile(modules: list[str], into: Path) -> None:
