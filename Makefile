@@ -4,6 +4,7 @@
 #   make check   what CI runs: lint, types, import rules, tests
 #   make promises  the long form of the promises (hours), with what each reached
 #   make bench   figures: start-up, memory, requests per second
+#   make run COMPILED=1  (or bench) the same program with its hot path compiled
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 # The first interpreter that runs and is new enough (a name on PATH need not be either).
