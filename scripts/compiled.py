@@ -59,7 +59,10 @@ def _compile(modules: list[str], into: Path) -> None:
     from mypyc.build import mypycify  # not there unless it is asked for
     from setuptools import Distribution
 
-    extensions = mypycify(modules, multi_file=True, group_name="geumgo_hot_path", target_dir=str(into / "c"))
+    level = os.environ.get("MYPYC_OPT_LEVEL", "3")  # of the C compiler; the tests take 0, for its time
+    extensions = mypycify(
+        modules, opt_level=level, multi_file=True, group_name="geumgo_hot_path", target_dir=str(into / "c")
+    )
     building = Distribution({"name": "geumgo", "package_dir": {"": str(SOURCES)}, "ext_modules": extensions})
     building.script_name = "geumgo"  # what messages begin with
     command: Any = building.get_command_obj("build_ext")
