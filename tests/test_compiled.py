@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 TESTS = (
     "tests/access", "tests/sealing/test_keyed.py", "tests/sealing/test_values_and_random.py", "tests/storage/test_derived.py",
     "tests/audit/test_form.py", "tests/audit/test_record.py", "tests/audit/test_recovery.py", "tests/audit/test_trail.py",
-    "tests/edge", "tests/test_courses.py", "tests/test_pipeline.py",
+    "tests/edge/test_admission.py", "tests/edge/test_faults.py", "tests/edge/test_http.py", "tests/edge/test_metrics.py",
+    "tests/edge/test_with_the_core.py", "tests/test_courses.py", "tests/test_pipeline.py",
     "tests/clients/test_secret_life.py", "--deselect=tests/clients/test_secret_life.py::test_the_aws_command_line_takes_a_secret_through_its_whole_life",
 )  # fmt: skip
 HIDING = """
