@@ -39,7 +39,7 @@ run: $(VENV)/.run
 	@exec $(BIN)/geumgo serve $(ARGS)
 
 test: .venv/.dev
-	@scripts/need postgresql mariadb-server redis-server strace bubblewrap nodejs
+	@scripts/need postgresql mariadb-server redis-server strace bubblewrap nodejs gcc libc6-dev
 	@command -v npm >/dev/null || scripts/need npm  # elsewhere than in Debian it comes with nodejs
 	@scripts/test $(ARGS)
 
