@@ -125,9 +125,8 @@ class Turn:
         self.read_only = read_only
         self.conditions: Mapping[str, tuple[str, ...]] | None = None  # None: what the request itself says
         self.aside: list[Params] | None = None  # where an answer goes that is not for the wire
-        self.kept: Answer | None = (
-            None  # of a write that is committed: its intent is on the disk, so the answer may leave
-        )
+        # Of a write that is committed: its intent is on the disk, so the answer may leave.
+        self.kept: Answer | None = None
 
 
 def itself(service: str, place: Place) -> Caller:

@@ -149,16 +149,20 @@ def take_apart(raw: bytes) -> Line | None:
 
 def hash_of(raw: bytes) -> bytes:
     """The hash that a line without its newline must end with, in hexadecimal digits."""
-    mac_at = max(len(raw) - _HASH_PART - 1 - MAC_HEX, 0)
-    digest = hashlib.sha256(raw[:-TAIL_BYTES]).digest()
-    return hashlib.sha256(digest + raw[mac_at : mac_at + MAC_HEX]).hexdigest().encode()
+    digest, shown = _digest_and_mac(raw)
+    return hashlib.sha256(digest + shown).hexdigest().encode()
 
 
 def is_ours(line: Line, mac_key: bytes) -> bool:
     """Whether a holder of `mac_key` wrote this line."""
-    mac_at = max(len(line.raw) - _HASH_PART - 1 - MAC_HEX, 0)
-    expected = _mac(mac_key, hashlib.sha256(line.raw[:-TAIL_BYTES]).digest())
-    return hmac.compare_digest(expected, line.raw[mac_at : mac_at + MAC_HEX])
+    digest, shown = _digest_and_mac(line.raw)
+    return hmac.compare_digest(_mac(mac_key, digest), shown)
+
+
+def _digest_and_mac(raw: bytes) -> tuple[bytes, bytes]:
+    """The digest of what stands in front of a line's MAC, and the MAC that it shows, in hexadecimal digits."""
+    mac_at = max(len(raw) - _HASH_PART - 1 - MAC_HEX, 0)
+    return hashlib.sha256(raw[:-TAIL_BYTES]).digest(), raw[mac_at : mac_at + MAC_HEX]
 
 
 def head_message(chain: str, seq: int, hash_: str) -> bytes:
