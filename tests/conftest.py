@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
-import geumgo.pipeline
+from geumgo.cli import HOW
 from geumgo.storage import Storage
 from geumgo.storage.postgres import PostgresStorage, open_postgres
 from geumgo.storage.sqlite import SqliteStorage, open_sqlite
@@ -23,13 +23,9 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 settings.load_profile("unhurried")
 
 
-COMPILED = not geumgo.pipeline.__file__.endswith(".py")
-"""Whether the program that is tested has its hot path compiled: see test_compiled.py."""
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What a test puts into a compiled module does nothing there: a test that does so says nothing of it."""
-    if COMPILED:
+    """What a test puts into a compiled module does nothing there: a test that does so says nothing of it. See test_compiled.py."""
+    if HOW == "compiled":
         left = [
             each
             for each in items

@@ -11,34 +11,21 @@ from geumgo.edge.connection import Connection
 from geumgo.edge.server import site_of
 from geumgo.message import Request
 from geumgo.settings import Settings
-from tests.edge.wire import DEADLINE_SECONDS, GET
-
-
-class Failing:
-    """Raises what it is given for every request."""
-
-    def __init__(self, fault: BaseException) -> None:
-        self.fault = fault
-
-    def handle(self, request: Request, done: Done) -> None:
-        raise self.fault
-
-    def seen_as(self, peer: str, secure: bool, _headers: object) -> tuple[str, bool]:
-        return peer, secure
-
-    def stands_for_many(self, _peer: str) -> bool:
-        return False
+from tests.edge.wire import DEADLINE_SECONDS, GET, Handing
 
 
 def met(fault: BaseException) -> bytes:
     """What a client reads until its connection ends, who has asked for something twice at once."""
+
+    def handle(_request: Request, _done: Done) -> None:
+        raise fault
 
     async def scene() -> bytes:
         ours, theirs = socket.socketpair()
         theirs.setblocking(False)
         loop = asyncio.get_running_loop()
         with theirs:
-            site = site_of(Failing(fault), Settings())
+            site = site_of(Handing(handle), Settings())
             await loop.connect_accepted_socket(lambda: Connection(site, secure=False), ours)
             await loop.sock_sendall(theirs, GET * 2)
             async with asyncio.timeout(DEADLINE_SECONDS):

@@ -10,23 +10,7 @@ from geumgo.edge.connection import REST_SECONDS, Connection
 from geumgo.edge.server import site_of
 from geumgo.message import Answer, Request
 from geumgo.settings import Settings
-
-
-class Noting:
-    """Answers everything, and keeps what was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[Request] = []
-
-    def handle(self, request: Request, done: Done) -> None:
-        self.asked.append(request)
-        done(Answer(200, (), b""))
-
-    def seen_as(self, peer: str, secure: bool, _headers: object) -> tuple[str, bool]:
-        return peer, secure
-
-    def stands_for_many(self, _peer: str) -> bool:
-        return False
+from tests.edge.wire import GET, Handing
 
 
 @pytest.mark.parametrize(("looked_after", "rested"), [(REST_SECONDS, True), (-1.0, False)])
@@ -36,10 +20,14 @@ def test_time_in_which_nobody_looked_is_no_rest(
     """The process has found nothing that had arrived, so many seconds after it had answered; then it read what comes second here."""
     now = [1_000.0]
     monkeypatch.setattr("geumgo.edge.connection.time.monotonic", lambda: now[0])
-    answers = Noting()
+    asked: list[Request] = []
+
+    def handle(request: Request, done: Done) -> None:
+        asked.append(request)
+        done(Answer(200, (), b""))
 
     async def scene() -> None:
-        site = site_of(answers, Settings())
+        site = site_of(Handing(handle), Settings())
         site.looked_at = lambda: 1_000.0 + looked_after
         ours, theirs = socket.socketpair()
         theirs.setblocking(False)
@@ -48,10 +36,10 @@ def test_time_in_which_nobody_looked_is_no_rest(
             transport, _ = await loop.connect_accepted_socket(lambda: Connection(site, secure=False), ours)
             for seconds in (0.0, 3_600.0):
                 now[0] += seconds
-                await loop.sock_sendall(theirs, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                await loop.sock_sendall(theirs, GET)
                 await loop.sock_recv(theirs, 1_000)
             transport.abort()
 
     asyncio.run(scene())
     # Who has just connected has asked for nothing before.
-    assert [each.rested for each in answers.asked] == [True, rested]
+    assert [each.rested for each in asked] == [True, rested]

@@ -8,8 +8,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+
+from geumgo.edge.batch import Done
+from geumgo.message import Request
 
 DEADLINE_SECONDS = 20.0
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -75,6 +80,19 @@ class Echo:
             self.process.kill()
         self.process.communicate()
         self.log.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Handing:
+    """In place of `edge.server.Front`, in this process: hands every request to `handle`, and knows of no proxies."""
+
+    handle: Callable[[Request, Done], None]
+
+    def seen_as(self, peer: str, secure: bool, _headers: object) -> tuple[str, bool]:
+        return peer, secure
+
+    def stands_for_many(self, _peer: str) -> bool:
+        return False
 
 
 class Reply:
